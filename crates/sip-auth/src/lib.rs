@@ -1,0 +1,1 @@
+//! SIP digest authentication, client and server.

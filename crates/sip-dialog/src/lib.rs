@@ -1,0 +1,1 @@
+//! SIP dialogs: route sets, targets, the INVITE usage.

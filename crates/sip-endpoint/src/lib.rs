@@ -1,0 +1,1 @@
+//! The switchboard that SIP cores stand on: transport, transactions and resolver as one machine.

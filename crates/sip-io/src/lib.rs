@@ -1,0 +1,1 @@
+//! The vocabulary of sans-IO machines: flows, receive and transmit, timers, clock, seeded randomness.

@@ -1,0 +1,1 @@
+//! What an m= line becomes: negotiated audio sessions, tones, players, recorders.

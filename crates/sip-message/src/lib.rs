@@ -1,0 +1,1 @@
+//! SIP messages: lossless parsing, typed header fields, writing.

@@ -1,0 +1,1 @@
+//! The SIP registrar core and its location service.

@@ -1,0 +1,1 @@
+//! Locating SIP servers (RFC 3263) over questions and answers, and a small DNS client.

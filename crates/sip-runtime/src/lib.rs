@@ -1,0 +1,1 @@
+//! Drives sans-IO machines on tokio, smol or a simulated network.

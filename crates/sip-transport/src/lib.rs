@@ -1,0 +1,1 @@
+//! SIP transport layer: listeners, connections, framing, where responses go.

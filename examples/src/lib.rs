@@ -1,0 +1,1 @@
+//! The targets of this package live beside `Cargo.toml`.
