@@ -1,0 +1,430 @@
+//! Many timers, most of which are cancelled.
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    time::{Duration, Instant},
+};
+
+/// A set of timers: a hierarchical wheel with ticks of one millisecond.
+///
+/// Setting and cancelling cost a few nanoseconds whatever the number of timers; the lists of the wheel live inside one
+/// vector, and a cancelled slot is used again. A timer never fires early: its time is rounded up to the next tick.
+/// [`next`](Self::next) may name an instant at which nothing fires yet (the edge at which timers come down one level),
+/// never one after the first timer's.
+///
+/// Five levels of 64 slots reach over twelve days; what lies further waits on the highest level and comes round again.
+///
+/// ```
+/// # use sip_io::TimerQueue;
+/// # use std::time::{Duration, Instant};
+/// let start = Instant::now();
+/// let mut timers = TimerQueue::new(start);
+/// let retransmit = timers.insert(start + Duration::from_millis(500), "Timer A");
+/// timers.insert(start + Duration::from_secs(32), "Timer B");
+/// timers.cancel(retransmit);
+/// assert_eq!(timers.pop(start + Duration::from_secs(31)), None);
+/// assert_eq!(timers.pop(start + Duration::from_secs(32)), Some("Timer B"));
+/// ```
+pub struct TimerQueue<K> {
+    origin: Instant,
+    /// The tick up to which time has been worked through
+    tick: u64,
+    nodes: Vec<Node<K>>,
+    free: u32,
+    heads: [[u32; SLOTS]; LEVELS],
+    occupied: [u64; LEVELS],
+    due: VecDeque<u32>,
+    live: usize,
+}
+
+/// Names one timer; stale once it fired or was cancelled, and then harmless.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TimerId {
+    index: u32,
+    generation: u32,
+}
+
+impl<K> TimerQueue<K> {
+    /// An empty set. Instants before `origin` count as `origin`.
+    pub fn new(origin: Instant) -> Self {
+        Self {
+            origin,
+            tick: 0,
+            nodes: Vec::new(),
+            free: NONE,
+            heads: [[NONE; SLOTS]; LEVELS],
+            occupied: [0; LEVELS],
+            due: VecDeque::new(),
+            live: 0,
+        }
+    }
+
+    /// Sets a timer.
+    pub fn insert(&mut self, at: Instant, key: K) -> TimerId {
+        let deadline = self.tick_up(at).max(self.tick);
+        let index = match self.free {
+            NONE => {
+                self.nodes.push(Node {
+                    key: None,
+                    deadline,
+                    generation: 0,
+                    previous: NONE,
+                    next: NONE,
+                    place: Place::Free,
+                });
+                (self.nodes.len() - 1) as u32
+            }
+            index => {
+                self.free = self.nodes[index as usize].next;
+                index
+            }
+        };
+        let node = &mut self.nodes[index as usize];
+        node.key = Some(key);
+        node.deadline = deadline;
+        let id = TimerId {
+            index,
+            generation: node.generation,
+        };
+        self.live += 1;
+        self.link(index);
+        id
+    }
+
+    /// Takes a timer back; `None` when it has fired or was cancelled before.
+    pub fn cancel(&mut self, id: TimerId) -> Option<K> {
+        let node = self.nodes.get(id.index as usize)?;
+        if node.generation != id.generation || node.key.is_none() {
+            return None;
+        }
+        match node.place {
+            Place::Slot { level, slot } => self.unlink(id.index, level, slot),
+            Place::Due => self.due.retain(|&index| index != id.index),
+            Place::Free => return None,
+        }
+        self.release(id.index)
+    }
+
+    /// The next timer whose time has come, in the order of time and then of setting.
+    pub fn pop(&mut self, now: Instant) -> Option<K> {
+        self.advance(self.tick_down(now));
+        let index = self.due.pop_front()?;
+        self.release(index)
+    }
+
+    /// When to ask again; `None` when no timer is set.
+    pub fn next(&self) -> Option<Instant> {
+        if self.live == 0 {
+            return None;
+        }
+        let tick = if self.due.is_empty() {
+            self.edge().unwrap_or(self.tick)
+        } else {
+            self.tick
+        };
+        Some(self.origin + Duration::from_millis(tick))
+    }
+
+    /// How many timers are set.
+    pub const fn len(&self) -> usize {
+        self.live
+    }
+
+    /// Whether no timer is set.
+    pub const fn is_empty(&self) -> bool {
+        self.live == 0
+    }
+
+    /// Moves time forward to `target`, from edge to edge, as far as something is due.
+    fn advance(&mut self, target: u64) {
+        while self.due.is_empty() {
+            match self.edge() {
+                Some(edge) if edge <= target => {
+                    self.tick = edge;
+                    self.cascade();
+                }
+                _ => {
+                    self.tick = self.tick.max(target);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// The first tick at which a slot of some level begins.
+    fn edge(&self) -> Option<u64> {
+        (0..LEVELS).filter_map(|level| self.level_edge(level)).min()
+    }
+
+    fn level_edge(&self, level: usize) -> Option<u64> {
+        let occupied = self.occupied[level];
+        if occupied == 0 {
+            return None;
+        }
+        let shift = BITS * level as u32;
+        let current = self.tick >> shift;
+        let distance = u64::from(
+            occupied
+                .rotate_right((current & MASK) as u32)
+                .trailing_zeros(),
+        );
+        if distance == 0 {
+            // The slot of now: on level 0 due at once; above, what came round a whole turn later.
+            return Some(if level == 0 {
+                self.tick
+            } else {
+                (current + SLOTS as u64) << shift
+            });
+        }
+        Some((current + distance) << shift)
+    }
+
+    /// Empties the slots that begin at `self.tick`, from the highest level down.
+    fn cascade(&mut self) {
+        for level in (1..LEVELS).rev() {
+            let shift = BITS * level as u32;
+            if self.tick & ((1 << shift) - 1) == 0 {
+                let slot = ((self.tick >> shift) & MASK) as usize;
+                for index in self.take(level, slot) {
+                    self.link(index);
+                }
+            }
+        }
+        let slot = (self.tick & MASK) as usize;
+        for index in self.take(0, slot) {
+            self.nodes[index as usize].place = Place::Due;
+            self.due.push_back(index);
+        }
+    }
+
+    fn take(&mut self, level: usize, slot: usize) -> Vec<u32> {
+        let mut taken = Vec::new();
+        let mut index = self.heads[level][slot];
+        while index != NONE {
+            taken.push(index);
+            index = self.nodes[index as usize].next;
+        }
+        self.heads[level][slot] = NONE;
+        self.occupied[level] &= !(1 << slot);
+        // Lists grow at their head.
+        taken.reverse();
+        taken
+    }
+
+    fn link(&mut self, index: u32) {
+        let deadline = self.nodes[index as usize].deadline;
+        let distance = deadline.saturating_sub(self.tick);
+        let mut level = 0;
+        while level < LEVELS - 1 && distance >= 1 << (BITS * (level as u32 + 1)) {
+            level += 1;
+        }
+        let shift = BITS * level as u32;
+        // Beyond the last level's reach a timer waits in the furthest slot and is linked anew when time gets there.
+        let place = (deadline >> shift).min((self.tick >> shift) + SLOTS as u64 - 1);
+        let slot = (place & MASK) as usize;
+        let head = self.heads[level][slot];
+        if head != NONE {
+            self.nodes[head as usize].previous = index;
+        }
+        let node = &mut self.nodes[index as usize];
+        node.previous = NONE;
+        node.next = head;
+        node.place = Place::Slot {
+            level: level as u8,
+            slot: slot as u8,
+        };
+        self.heads[level][slot] = index;
+        self.occupied[level] |= 1 << slot;
+    }
+
+    fn unlink(&mut self, index: u32, level: u8, slot: u8) {
+        let (level, slot) = (usize::from(level), usize::from(slot));
+        let Node { previous, next, .. } = self.nodes[index as usize];
+        match previous {
+            NONE => self.heads[level][slot] = next,
+            previous => self.nodes[previous as usize].next = next,
+        }
+        if next != NONE {
+            self.nodes[next as usize].previous = previous;
+        }
+        if self.heads[level][slot] == NONE {
+            self.occupied[level] &= !(1 << slot);
+        }
+    }
+
+    fn release(&mut self, index: u32) -> Option<K> {
+        let free = self.free;
+        let node = &mut self.nodes[index as usize];
+        node.generation = node.generation.wrapping_add(1);
+        node.place = Place::Free;
+        node.next = free;
+        self.free = index;
+        self.live -= 1;
+        node.key.take()
+    }
+
+    fn tick_up(&self, at: Instant) -> u64 {
+        at.saturating_duration_since(self.origin)
+            .as_nanos()
+            .div_ceil(1_000_000) as u64
+    }
+
+    fn tick_down(&self, at: Instant) -> u64 {
+        (at.saturating_duration_since(self.origin).as_nanos() / 1_000_000) as u64
+    }
+}
+
+impl<K> fmt::Debug for TimerQueue<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TimerQueue")
+            .field("live", &self.live)
+            .field("next", &self.next())
+            .finish_non_exhaustive()
+    }
+}
+
+struct Node<K> {
+    key: Option<K>,
+    deadline: u64,
+    generation: u32,
+    previous: u32,
+    next: u32,
+    place: Place,
+}
+
+#[derive(Clone, Copy)]
+enum Place {
+    Free,
+    Slot { level: u8, slot: u8 },
+    Due,
+}
+
+const LEVELS: usize = 5;
+const BITS: u32 = 6;
+const SLOTS: usize = 1 << BITS;
+const MASK: u64 = SLOTS as u64 - 1;
+const NONE: u32 = u32::MAX;
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods)] // a test needs an instant to start from
+mod tests {
+    use super::*;
+    use crate::Rng;
+
+    #[test]
+    fn timers_fire_in_order_and_never_early() {
+        let start = Instant::now();
+        let mut timers = TimerQueue::new(start);
+        for ms in [32_000_u64, 500, 4_000, 64, 63, 1, 300_000, 0] {
+            timers.insert(start + Duration::from_millis(ms), ms);
+        }
+        let mut fired = Vec::new();
+        while let Some(at) = timers.next() {
+            while let Some(ms) = timers.pop(at) {
+                assert_eq!(at, start + Duration::from_millis(ms));
+                fired.push(ms);
+            }
+        }
+        assert_eq!(fired, [0, 1, 63, 64, 500, 4_000, 32_000, 300_000]);
+    }
+
+    #[test]
+    fn handling_the_named_instant_always_moves_it() {
+        let start = Instant::now();
+        let mut timers = TimerQueue::new(start);
+        timers.insert(start + Duration::from_secs(86_400 * 400), ());
+        let mut last = None;
+        let mut turns = 0;
+        while let Some(at) = timers.next() {
+            assert!(last.is_none_or(|last| at > last), "stuck at {at:?}");
+            last = Some(at);
+            turns += 1;
+            if timers.pop(at).is_some() {
+                break;
+            }
+        }
+        assert_eq!(last, Some(start + Duration::from_secs(86_400 * 400)));
+        assert!(turns < 200, "{turns} wake-ups for one timer");
+    }
+
+    #[test]
+    fn a_stale_id_cancels_nothing() {
+        let start = Instant::now();
+        let mut timers = TimerQueue::new(start);
+        let first = timers.insert(start, 1);
+        assert_eq!(timers.cancel(first), Some(1));
+        let second = timers.insert(start, 2);
+        assert_eq!(timers.cancel(first), None);
+        assert_eq!(timers.pop(start), Some(2));
+        assert_eq!(timers.cancel(second), None);
+        assert_eq!(timers.next(), None);
+    }
+
+    #[test]
+    fn late_polls_lose_nothing() {
+        let start = Instant::now();
+        let mut timers = TimerQueue::new(start);
+        for ms in 0..10_000_u64 {
+            timers.insert(start + Duration::from_millis(ms), ms);
+        }
+        let late = start + Duration::from_secs(3_600);
+        let fired: Vec<u64> = std::iter::from_fn(|| timers.pop(late)).collect();
+        assert!(fired.is_sorted() && fired.len() == 10_000);
+    }
+
+    #[test]
+    fn it_agrees_with_a_sorted_list() {
+        let start = Instant::now();
+        for seed in 0..20 {
+            let mut rng = Rng::new([seed; 32]);
+            let mut timers = TimerQueue::new(start);
+            let mut model: Vec<(u64, u64, TimerId)> = Vec::new();
+            let (mut now, mut serial) = (0_u64, 0_u64);
+            for _ in 0..5_000 {
+                match rng.below(4) {
+                    0 | 1 => {
+                        let magnitude = rng.below(24);
+                        let at = now + rng.below(1 << magnitude);
+                        model.push((
+                            at,
+                            serial,
+                            timers.insert(start + Duration::from_millis(at), serial),
+                        ));
+                        serial += 1;
+                    }
+                    2 if !model.is_empty() => {
+                        let (_, key, id) =
+                            model.swap_remove(rng.below(model.len() as u64) as usize);
+                        assert_eq!(timers.cancel(id), Some(key));
+                    }
+                    _ => {
+                        let magnitude = rng.below(18);
+                        now += rng.below(1 << magnitude);
+                        let mut expected: Vec<u64> = Vec::new();
+                        model.sort_unstable_by_key(|&(at, serial, _)| (at, serial));
+                        model.retain(|&(at, serial, _)| {
+                            if at <= now {
+                                expected.push(serial);
+                            }
+                            at > now
+                        });
+                        let mut fired: Vec<u64> =
+                            std::iter::from_fn(|| timers.pop(start + Duration::from_millis(now)))
+                                .collect();
+                        fired.sort_unstable();
+                        expected.sort_unstable();
+                        assert_eq!(fired, expected, "seed {seed}");
+                        let first = model.iter().map(|entry| entry.0).min();
+                        assert_eq!(timers.next().is_none(), first.is_none());
+                        if let (Some(next), Some(first)) = (timers.next(), first) {
+                            assert!(next <= start + Duration::from_millis(first));
+                            assert!(next > start + Duration::from_millis(now));
+                        }
+                    }
+                }
+                assert_eq!(timers.len(), model.len());
+            }
+        }
+    }
+}
