@@ -1,1 +1,51 @@
 //! Session descriptions (RFC 8866) and offer/answer (RFC 3264).
+//!
+//! A [`SessionDescription`] keeps the bytes that it was parsed from and finds the lines in them; values are read when
+//! they are asked for. What was not touched leaves byte for byte as it came, in its order, unknown lines and
+//! attributes included.
+//!
+//! [`Session`] is one party's side of the offer/answer exchange: it writes offers and answers from [`Capabilities`],
+//! and says with [`Negotiated`] what may flow each way afterwards.
+//!
+//! ```
+//! use sdp::{Capabilities, Session};
+//!
+//! let (mut alice, mut bob) = (Session::new(1), Session::new(2));
+//! let offer = alice.offer(&Capabilities::audio("192.0.2.1:4000".parse()?))?;
+//! let (answer, bobs) = bob.answer(&offer, &Capabilities::audio("192.0.2.2:5000".parse()?))?;
+//! let alices = alice.apply_answer(&answer)?;
+//!
+//! let (ours, theirs) = (alices.audio().expect("accepted"), bobs.audio().expect("accepted"));
+//! assert_eq!(ours.codec().name(), "PCMU");
+//! assert_eq!(ours.remote(), Some("192.0.2.2:5000".parse()?));
+//! assert!(theirs.receives(ours.send_payload_type()));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod attribute;
+mod capabilities;
+mod codec;
+mod connection;
+mod description;
+mod error;
+mod line;
+mod media;
+mod negotiated;
+mod offer;
+mod origin;
+mod parse;
+
+pub use attribute::{
+    Attribute, Direction, Fmtp, MaxPacketTime, PacketTime, Rtcp, RtpMap, TypedAttribute,
+};
+pub use capabilities::{AnswerCodecs, Capabilities, CodecOrder, MediaCapabilities};
+pub use codec::Codec;
+pub use connection::Connection;
+pub use description::SessionDescription;
+pub use error::{AnswerError, IllegalText, OfferError, SdpError, SdpErrorKind, ValueError};
+pub use line::Line;
+pub use media::Media;
+pub use negotiated::{Negotiated, NegotiatedMedia};
+pub use offer::Session;
+pub use origin::Origin;
+pub use parse::Limits;
