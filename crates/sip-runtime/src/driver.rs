@@ -1,0 +1,417 @@
+//! One task that lets a machine meet the world.
+
+use crate::{
+    handle::{DriverHandle, Ending, Inbox},
+    ports::{Limits, Ports},
+    ready::{ReadyList, Source},
+    runtime::{Runtime, Timer},
+};
+use sip_io::StateMachine;
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+    time::{Duration, Instant},
+};
+
+/// What takes a machine's events, on the driver's own task: no channel, no hop.
+///
+/// A closure `FnMut(&mut M, Instant, M::Event)` is an application, and so is `()`, which drops every event.
+///
+/// ```
+/// use sip_io::StateMachine;
+/// use sip_runtime::Application;
+/// use std::{task::Context, time::Instant};
+///
+/// /// Counts what happens.
+/// struct Counter { events: u64 }
+///
+/// impl<M: StateMachine> Application<M> for Counter {
+///     fn handle_event(&mut self, _machine: &mut M, _now: Instant, _event: M::Event) {
+///         self.events += 1;
+///     }
+/// }
+/// ```
+pub trait Application<M: StateMachine>: Send {
+    /// Takes an event. It may command the machine; what that brings about follows at once.
+    fn handle_event(&mut self, machine: &mut M, now: Instant, event: M::Event);
+
+    /// Polls what is parked: the answers of databases, say. Called once in every turn that brought events or commands,
+    /// and whenever the waker of `cx` was woken. Defaults to nothing.
+    fn poll(&mut self, machine: &mut M, now: Instant, cx: &mut Context<'_>) {
+        let _ = (machine, now, cx);
+    }
+
+    /// Whether nothing is owed any more, so that a driver that was told to [finish](DriverHandle::finish) may end.
+    /// Defaults to whether the machine waits for no time.
+    fn is_idle(&self, machine: &M) -> bool {
+        machine.poll_timeout().is_none()
+    }
+}
+
+impl<M, F> Application<M> for F
+where
+    M: StateMachine,
+    F: FnMut(&mut M, Instant, M::Event) + Send,
+{
+    fn handle_event(&mut self, machine: &mut M, now: Instant, event: M::Event) {
+        self(machine, now, event);
+    }
+}
+
+impl<M: StateMachine> Application<M> for () {
+    fn handle_event(&mut self, _machine: &mut M, _now: Instant, _event: M::Event) {}
+}
+
+/// Drives one machine: a future that owns it, its sockets and its application.
+///
+/// It is one task. In each turn it asks the sources that were woken – datagram sockets in batches, listeners, streams,
+/// commands –, tells the machine, hands its events to the application and sends what the machine wants sent, all
+/// without a channel or a hop to another task. Work per turn is bounded: a busy source goes to the end of the line,
+/// and the task wakes itself.
+///
+/// A socket's error never ends it. A datagram that could not be delivered (ICMP, too long) becomes
+/// `Receive::Failed`; a listener that finds no file descriptor pauses for half a second; a stream's error is its
+/// `Receive::Closed`.
+///
+/// Dropping the driver closes everything at once; commands that wait resolve with [`Gone`](crate::Gone).
+///
+/// ```
+/// # #[cfg(feature = "tokio")] {
+/// use sip_io::{BindToken, Protocol, Receive, StateMachine, Transmit};
+/// use sip_runtime::{Driver, Runtime, Tokio};
+/// use std::{collections::VecDeque, sync::Arc, time::{Duration, Instant}};
+///
+/// /// Sends every datagram back.
+/// struct Echo { out: VecDeque<Transmit>, events: VecDeque<Event>, echoed: u64 }
+///
+/// enum Event { Bound(u16) }
+///
+/// impl StateMachine for Echo {
+///     type Event = Event;
+///     fn handle_receive(&mut self, _now: Instant, receive: Receive) {
+///         match receive {
+///             Receive::Datagram { flow, contents } => {
+///                 self.echoed += 1;
+///                 self.out.push_back(Transmit::Datagram { flow, contents });
+///             }
+///             Receive::Bound { result: Ok(local), .. } => self.events.push_back(Event::Bound(local.port())),
+///             _ => {}
+///         }
+///     }
+///     fn handle_timeout(&mut self, _now: Instant) {}
+///     fn poll_transmit(&mut self) -> Option<Transmit> { self.out.pop_front() }
+///     fn poll_event(&mut self) -> Option<Event> { self.events.pop_front() }
+///     fn poll_timeout(&self) -> Option<Instant> { None }
+/// }
+///
+/// # let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+/// # tokio.block_on(async {
+/// let bind = Transmit::Bind { token: BindToken(0), protocol: Protocol::Udp, local: ([127, 0, 0, 1], 0).into() };
+/// let echo = Echo { out: [bind].into(), events: VecDeque::new(), echoed: 0 };
+/// let (ports, bound) = std::sync::mpsc::channel();
+/// let application = move |_: &mut Echo, _: Instant, Event::Bound(port)| { ports.send(port).ok(); };
+///
+/// let runtime: Arc<dyn Runtime> = Arc::new(Tokio::current()?);
+/// let handle = Driver::new(runtime, echo, application).spawn();
+/// let echoed = handle.command(|echo, _application, _now| echo.echoed).await?;
+/// assert_eq!(echoed, 0);
+/// assert!(bound.recv()? > 0);
+/// handle.finish(Duration::from_secs(32)).await;
+/// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "a driver does nothing until it is spawned or awaited"]
+pub struct Driver<M: StateMachine, A: Application<M>> {
+    runtime: Arc<dyn Runtime>,
+    machine: M,
+    application: A,
+    ports: Ports,
+    ready: Arc<ReadyList>,
+    inbox: Arc<Inbox<M, A>>,
+    wakers: Wakers,
+    timer: Option<Pin<Box<dyn Timer>>>,
+    /// When the timer will fire
+    armed: Option<Instant>,
+    /// Whether the application has had events or commands since it was polled
+    stirred: bool,
+    ending: Option<Deadline>,
+    started: bool,
+}
+
+struct Wakers {
+    timer: Waker,
+    application: Waker,
+}
+
+#[derive(Clone, Copy)]
+enum Deadline {
+    WhenIdle(Instant),
+    Now,
+}
+
+impl<M: StateMachine, A: Application<M>> Driver<M, A> {
+    /// A driver of `machine` on `runtime`, whose events `application` takes.
+    ///
+    /// The machine first hears of the host's addresses; whatever it wants bound it asks for itself.
+    pub fn new(runtime: Arc<dyn Runtime>, machine: M, application: A) -> Self {
+        let ready = Arc::<ReadyList>::default();
+        let limits = Limits {
+            stream_queue: 1 << 20,
+            accepted_streams: 16_384,
+            linger: Duration::from_secs(5),
+        };
+        let inbox = Arc::new(Inbox::new(1_024, ready.source(Source::Inbox)));
+        runtime.watch(Arc::clone(inbox.activity()));
+        Self {
+            ports: Ports::new(Arc::clone(&runtime), Arc::clone(&ready), limits),
+            wakers: Wakers {
+                timer: ready.source(Source::Timer),
+                application: ready.source(Source::Application),
+            },
+            runtime,
+            machine,
+            application,
+            ready,
+            inbox,
+            timer: None,
+            armed: None,
+            stirred: true,
+            ending: None,
+            started: false,
+        }
+    }
+
+    /// How many commands may wait. Defaults to 1,024, because a driver that far behind needs no more; while the queue
+    /// is full, [`DriverHandle::command`] waits.
+    pub fn command_queue(self, commands: usize) -> Self {
+        self.inbox.set_limit(commands);
+        self
+    }
+
+    /// How many bytes may wait in each stream for a peer that does not read. Defaults to 1 MiB, some hundred messages;
+    /// one more closes the stream with `CloseReason::PeerTooSlow`. A single larger message always finds room.
+    pub fn stream_queue(mut self, bytes: usize) -> Self {
+        self.ports.limits.stream_queue = bytes;
+        self
+    }
+
+    /// How many accepted streams may be open. Defaults to 16,384, because each costs a file descriptor; at the limit
+    /// nothing is accepted until one ends, and the system's backlog holds or refuses the rest.
+    pub fn accepted_streams(mut self, streams: usize) -> Self {
+        self.ports.limits.accepted_streams = streams.max(1);
+        self
+    }
+
+    /// How long a stream that the machine closed may take to write what was queued. Defaults to 5 s, because a peer
+    /// that reads at all has read it by then.
+    pub fn linger(mut self, linger: Duration) -> Self {
+        self.ports.limits.linger = linger;
+        self
+    }
+
+    /// A handle that reaches the driver from elsewhere.
+    pub fn handle(&self) -> DriverHandle<M, A> {
+        DriverHandle::new(Arc::clone(&self.inbox))
+    }
+
+    /// Hands the driver to its runtime as a task.
+    pub fn spawn(self) -> DriverHandle<M, A>
+    where
+        M: Send + 'static,
+        A: 'static,
+    {
+        let handle = self.handle();
+        let runtime = Arc::clone(&self.runtime);
+        runtime.spawn(Box::pin(self));
+        handle
+    }
+
+    /// Asks every source that was woken before this turn, once.
+    fn poll_sources(&mut self) {
+        for _ in 0..self.ready.len() {
+            let Some(source) = self.ready.pop() else {
+                return;
+            };
+            match source {
+                Source::Udp(_) | Source::Listener(_) | Source::Stream(_) => {
+                    let now = self.runtime.now();
+                    self.ports.poll(now, source);
+                    self.settle(now);
+                }
+                Source::Inbox => self.poll_inbox(),
+                Source::Application => self.stirred = true,
+                // Polled at the end of each turn, when it is known what to wait for.
+                Source::Timer => {}
+            }
+        }
+    }
+
+    fn poll_inbox(&mut self) {
+        for _ in 0..COMMANDS {
+            let news = self.inbox.take();
+            let now = self.runtime.now();
+            if news.network {
+                self.ports.announce_network();
+            }
+            match news.ending {
+                Some(Ending::AtOnce) => self.ending = Some(Deadline::Now),
+                Some(Ending::WhenIdle(within)) => {
+                    self.ending = Some(Deadline::WhenIdle(now + within));
+                }
+                None => {}
+            }
+            let last = news.job.is_none();
+            if let Some(job) = news.job {
+                job(&mut self.machine, &mut self.application, now);
+                self.stirred = true;
+            }
+            self.settle(now);
+            if last {
+                return;
+            }
+        }
+        self.inbox.wake_driver();
+    }
+
+    /// Does what is due, polls the application and writes, until there is nothing to do but wait.
+    fn finish_turn(&mut self) {
+        for _ in 0..ROUNDS {
+            let now = self.runtime.now();
+            if self.machine.poll_timeout().is_some_and(|at| at <= now) {
+                self.machine.handle_timeout(now);
+            }
+            self.ports.handle_timeout(now);
+            self.settle(now);
+            if std::mem::take(&mut self.stirred) {
+                let mut cx = Context::from_waker(&self.wakers.application);
+                self.application.poll(&mut self.machine, now, &mut cx);
+                self.settle(now);
+            }
+            // Written last, so that the messages of one turn share a write.
+            self.ports.flush(now);
+            self.settle(now);
+            let settled = !self.stirred && !self.ports.has_unwritten();
+            if settled && self.poll_timer(now).is_pending() {
+                return;
+            }
+        }
+        self.wakers.application.wake_by_ref();
+    }
+
+    /// Arms the timer for what is next. Ready means that it has fired already.
+    fn poll_timer(&mut self, now: Instant) -> Poll<()> {
+        let end = match self.ending {
+            Some(Deadline::WhenIdle(deadline)) => Some(deadline),
+            _ => None,
+        };
+        let wanted = [self.machine.poll_timeout(), self.ports.poll_timeout(), end];
+        if let Some(mut wanted) = wanted.into_iter().flatten().min() {
+            if wanted <= now {
+                // A machine that stays overdue shall not keep the task from everything else.
+                wanted = now + TICK;
+            }
+            // A timer that fires early costs a turn, setting it at every turn costs more.
+            if self.armed.is_none_or(|armed| wanted < armed) {
+                match &mut self.timer {
+                    Some(timer) => timer.as_mut().reset(wanted),
+                    None => self.timer = Some(self.runtime.timer(wanted)),
+                }
+                self.armed = Some(wanted);
+            }
+        }
+        let Some(timer) = self.timer.as_mut().filter(|_| self.armed.is_some()) else {
+            return Poll::Pending;
+        };
+        let fired = timer
+            .as_mut()
+            .poll(&mut Context::from_waker(&self.wakers.timer));
+        if fired.is_ready() {
+            self.armed = None;
+        }
+        fired
+    }
+
+    /// Takes the machine's events and transmits, and tells it the answers, until all is said.
+    fn settle(&mut self, now: Instant) {
+        loop {
+            while let Some(event) = self.machine.poll_event() {
+                self.application.handle_event(&mut self.machine, now, event);
+                self.stirred = true;
+            }
+            while let Some(transmit) = self.machine.poll_transmit() {
+                self.ports.apply(now, transmit);
+            }
+            match self.ports.received.pop_front() {
+                Some(receive) => self.machine.handle_receive(now, receive),
+                None => return,
+            }
+        }
+    }
+
+    fn has_ended(&self) -> bool {
+        match self.ending {
+            None => false,
+            Some(Deadline::Now) => true,
+            Some(Deadline::WhenIdle(deadline)) => {
+                let idle = self.application.is_idle(&self.machine) && self.ports.is_flushed();
+                idle || self.runtime.now() >= deadline
+            }
+        }
+    }
+}
+
+impl<M: StateMachine, A: Application<M>> Future for Driver<M, A> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        this.ready.set_driver(cx.waker());
+        if !this.started {
+            this.started = true;
+            this.ports.announce_network();
+            this.settle(this.runtime.now());
+        }
+        this.poll_sources();
+        this.finish_turn();
+        this.inbox
+            .activity()
+            .turned(this.machine.poll_timeout().is_some(), this.ports.streams());
+        if this.has_ended() {
+            this.inbox.close();
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    }
+}
+
+// Nothing inside is pinned: the machine and the application are values, the timer is pinned by its own box.
+impl<M: StateMachine, A: Application<M>> Unpin for Driver<M, A> {}
+
+impl<M: StateMachine, A: Application<M>> Drop for Driver<M, A> {
+    fn drop(&mut self) {
+        self.inbox.close();
+        self.ready.clear();
+    }
+}
+
+impl<M: StateMachine, A: Application<M>> fmt::Debug for Driver<M, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Driver")
+            .field("streams", &self.ports.streams())
+            .field("armed", &self.armed)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How many commands run before others have their turn.
+const COMMANDS: usize = 256;
+
+/// How often what one turn brought about is looked after within it.
+const ROUNDS: usize = 8;
+
+/// How long an overdue machine is left alone.
+const TICK: Duration = Duration::from_millis(1);

@@ -1,0 +1,339 @@
+//! What the adapters have in common: sockets of the operating system.
+
+use crate::runtime::Batch;
+use bytes::Bytes;
+use quinn_udp::{RecvMeta, UdpSockRef, UdpSocketState};
+use socket2::{Domain, Protocol, Socket, Type};
+use std::{
+    array,
+    io::{self, IoSliceMut},
+    net::{IpAddr, SocketAddr},
+};
+
+/// Fills `bytes` with the system's entropy.
+pub(crate) fn entropy(bytes: &mut [u8]) {
+    getrandom::fill(bytes).expect("the system has entropy");
+}
+
+/// How datagrams are received and sent on one socket.
+#[derive(Debug)]
+pub(crate) struct Datagrams {
+    state: UdpSocketState,
+    local: SocketAddr,
+}
+
+/// Whether a socket has more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Received {
+    /// Fewer came than fit, so nothing was left at that moment
+    All,
+    Some,
+}
+
+impl Datagrams {
+    /// A bound socket, ready for any executor.
+    pub(crate) fn bind(local: SocketAddr) -> io::Result<(std::net::UdpSocket, Self)> {
+        let socket = Socket::new(Domain::for_address(local), Type::DGRAM, Some(Protocol::UDP))?;
+        if local.is_ipv6() {
+            socket.set_only_v6(!local.ip().is_unspecified())?;
+        }
+        socket.bind(&local.into())?;
+        // As much as the system allows: a burst of requests waits while the machine works.
+        if let Err(error) = socket.set_recv_buffer_size(RECEIVE_BUFFER) {
+            tracing::debug!(%error, "the receive buffer keeps its size");
+        }
+        let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
+        may_fragment(&socket, local)?;
+        state.enable_transport_errors(UdpSockRef::from(&socket))?;
+        let socket = std::net::UdpSocket::from(socket);
+        let local = socket.local_addr()?;
+        Ok((socket, Self { state, local }))
+    }
+
+    /// Receives one batch, or what ICMP has said.
+    pub(crate) fn recv<S>(&self, socket: &S, batch: &mut Batch) -> io::Result<Received>
+    where
+        S: Sock,
+    {
+        if batch.space.is_empty() {
+            // Untouched pages cost nothing, so there is room for the largest datagrams at once.
+            batch.space = vec![0; Batch::SIZE * DATAGRAM];
+        }
+        let mut meta = [RecvMeta::default(); Batch::SIZE];
+        let mut chunks = batch.space.chunks_exact_mut(DATAGRAM);
+        let mut buffers: [IoSliceMut<'_>; Batch::SIZE] =
+            array::from_fn(|_| IoSliceMut::new(chunks.next().unwrap_or_default()));
+        let received = loop {
+            match self
+                .state
+                .recv(UdpSockRef::from(socket), &mut buffers, &mut meta)
+            {
+                Ok(received) => break received,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(error),
+                Err(error) => {
+                    // An ICMP message about some peer, which the error queue tells more about.
+                    return if self.take_errors(socket, batch) {
+                        Ok(Received::Some)
+                    } else {
+                        Err(error)
+                    };
+                }
+            }
+        };
+        for (meta, buffer) in meta.iter().zip(buffers.iter()).take(received) {
+            let contents = buffer.get(..meta.len).unwrap_or_default();
+            // The kernel may join datagrams of one size from one peer.
+            for contents in contents.chunks(meta.stride.max(1)) {
+                batch.datagrams.push(crate::runtime::Datagram {
+                    local: meta.dst_ip,
+                    remote: meta.addr,
+                    contents: Bytes::copy_from_slice(contents),
+                });
+            }
+        }
+        Ok(if received < Batch::SIZE {
+            Received::All
+        } else {
+            Received::Some
+        })
+    }
+
+    /// Sends one datagram.
+    pub(crate) fn send<S>(
+        &self,
+        socket: &S,
+        source: Option<IpAddr>,
+        remote: SocketAddr,
+        contents: &[u8],
+    ) -> io::Result<()>
+    where
+        S: Sock,
+    {
+        let transmit = quinn_udp::Transmit {
+            destination: self.reachable(remote),
+            ecn: None,
+            contents,
+            segment_size: None,
+            src_ip: source,
+        };
+        let mut attempts = 0;
+        loop {
+            match self.state.try_send(UdpSockRef::from(socket), &transmit) {
+                // What ICMP said about another datagram is reported once, to whoever comes next.
+                Err(error) if attempts < 2 && is_about_a_peer(&error) => attempts += 1,
+                result => return result,
+            }
+        }
+    }
+
+    /// Takes what ICMP has said about datagrams sent before; whether it was anything.
+    pub(crate) fn take_errors<S>(&self, socket: &S, batch: &mut Batch) -> bool
+    where
+        S: Sock,
+    {
+        errors::take(socket, batch)
+    }
+
+    /// IPv4 peers of an IPv6 socket have mapped addresses.
+    fn reachable(&self, remote: SocketAddr) -> SocketAddr {
+        match (self.local, remote) {
+            (SocketAddr::V6(_), SocketAddr::V4(v4)) => {
+                SocketAddr::new(v4.ip().to_ipv6_mapped().into(), v4.port())
+            }
+            _ => remote,
+        }
+    }
+}
+
+fn is_about_a_peer(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkUnreachable
+            | io::ErrorKind::PermissionDenied
+    ) || quinn_udp::is_msg_size_err(error)
+}
+
+/// A listening socket, ready for any executor.
+pub(crate) fn listen(local: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let socket = Socket::new(
+        Domain::for_address(local),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    if local.is_ipv6() {
+        socket.set_only_v6(!local.ip().is_unspecified())?;
+    }
+    // A server that starts again shall not wait for the connections of its former life.
+    #[cfg(unix)]
+    socket.set_reuse_address(true)?;
+    socket.bind(&local.into())?;
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
+/// A socket on its way to `remote`; it is there when it can be written to and has no error.
+pub(crate) fn connect(
+    local: Option<SocketAddr>,
+    remote: SocketAddr,
+) -> io::Result<std::net::TcpStream> {
+    let socket = Socket::new(
+        Domain::for_address(remote),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    socket.set_nonblocking(true)?;
+    socket.set_tcp_nodelay(true)?;
+    if let Some(local) = local {
+        socket.bind(&local.into())?;
+    }
+    match socket.connect(&remote.into()) {
+        Ok(()) => Ok(socket.into()),
+        Err(error) if is_in_progress(&error) => Ok(socket.into()),
+        Err(error) => Err(error),
+    }
+}
+
+fn is_in_progress(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    if error.raw_os_error() == Some(nix::errno::Errno::EINPROGRESS as i32) {
+        return true;
+    }
+    error.kind() == io::ErrorKind::WouldBlock
+}
+
+/// quinn-udp forbids fragments, which suits QUIC. A SIP message may be longer than the path's MTU (RFC 3261 §18.1.1
+/// asks for TCP then, but responses never switch), and its fragments are better than nothing.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn may_fragment(socket: &Socket, local: SocketAddr) -> io::Result<()> {
+    use rustix::net::sockopt::{
+        Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery, set_ip_mtu_discover, set_ipv6_mtu_discover,
+    };
+    set_ip_mtu_discover(socket, Ipv4PathMtuDiscovery::DONT)?;
+    if local.is_ipv6() {
+        set_ipv6_mtu_discover(socket, Ipv6PathMtuDiscovery::DONT)?;
+        nix::sys::socket::setsockopt(socket, nix::sys::socket::sockopt::Ipv6DontFrag, &false)?;
+    }
+    Ok(())
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn may_fragment(_socket: &Socket, _local: SocketAddr) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(unix)]
+pub(crate) use std::os::fd::AsFd as Sock;
+
+#[cfg(windows)]
+pub(crate) use std::os::windows::io::AsSocket as Sock;
+
+/// The error queue, which says where the datagram was to go that ICMP speaks of.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod errors {
+    use crate::runtime::Batch;
+    use nix::{
+        errno::Errno,
+        sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg},
+    };
+    use sip_io::FailReason;
+    use std::{
+        io::{self, IoSliceMut},
+        net::{IpAddr, SocketAddr},
+        os::fd::{AsFd, AsRawFd},
+    };
+
+    pub(super) fn take<S: AsFd>(socket: &S, batch: &mut Batch) -> bool {
+        let before = batch.failures.len();
+        let mut control = vec![0; 512];
+        for _ in 0..Batch::SIZE {
+            let mut payload = [0; 1];
+            let mut payload = [IoSliceMut::new(&mut payload)];
+            let message = recvmsg::<SockaddrStorage>(
+                socket.as_fd().as_raw_fd(),
+                &mut payload,
+                Some(&mut control),
+                MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT,
+            );
+            let message = match message {
+                Ok(message) => message,
+                Err(Errno::EINTR) => continue,
+                Err(_) => break,
+            };
+            let (mut local, mut error) = (None, None);
+            for control in message.cmsgs().into_iter().flatten() {
+                match control {
+                    ControlMessageOwned::Ipv4RecvErr(said, _)
+                    | ControlMessageOwned::Ipv6RecvErr(said, _) => {
+                        error = Some((said.ee_origin, said.ee_errno));
+                    }
+                    ControlMessageOwned::Ipv4PacketInfo(info) => {
+                        local = Some(IpAddr::from(info.ipi_addr.s_addr.to_ne_bytes()));
+                    }
+                    ControlMessageOwned::Ipv6PacketInfo(info) => {
+                        local = Some(IpAddr::from(info.ipi6_addr.s6_addr));
+                    }
+                    _ => {}
+                }
+            }
+            let Some(remote) = message.address.and_then(|address| to_std(&address)) else {
+                continue;
+            };
+            // What this host itself found wrong, the call that sent has said already.
+            if let Some((origin, errno)) = error
+                && origin != LOCAL
+            {
+                batch.fail(local, remote, reason(errno as i32));
+            }
+        }
+        batch.failures.len() > before
+    }
+
+    fn reason(errno: i32) -> FailReason {
+        match Errno::from_raw(errno) {
+            Errno::EMSGSIZE => FailReason::TooLong,
+            Errno::ECONNREFUSED
+            | Errno::EHOSTUNREACH
+            | Errno::ENETUNREACH
+            | Errno::EHOSTDOWN
+            | Errno::ENONET
+            | Errno::ENOPROTOOPT
+            | Errno::EACCES => FailReason::Unreachable,
+            _ => FailReason::Socket(io::Error::from_raw_os_error(errno).kind()),
+        }
+    }
+
+    fn to_std(address: &SockaddrStorage) -> Option<SocketAddr> {
+        let v4 = address
+            .as_sockaddr_in()
+            .map(|v4| SocketAddr::from((v4.ip(), v4.port())));
+        let v6 = address
+            .as_sockaddr_in6()
+            .map(|v6| SocketAddr::from((v6.ip(), v6.port())));
+        v4.or(v6)
+    }
+
+    /// `SO_EE_ORIGIN_LOCAL` of the Linux error queue.
+    const LOCAL: u8 = 1;
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+mod errors {
+    use crate::runtime::Batch;
+
+    pub(super) fn take<S>(_socket: &S, _batch: &mut Batch) -> bool {
+        false
+    }
+}
+
+/// The longest datagram.
+const DATAGRAM: usize = 65_536;
+
+/// What is asked for a socket's receive buffer: some thousand messages.
+const RECEIVE_BUFFER: usize = 4 << 20;
+
+/// How many streams the system holds ready to be accepted.
+const BACKLOG: i32 = 1_024;

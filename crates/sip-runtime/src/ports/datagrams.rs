@@ -1,0 +1,194 @@
+//! Datagram sockets.
+
+use super::{Bound, Due, Ports, RETRY};
+use crate::{
+    ready::Source,
+    runtime::{UdpSocket, canonical},
+};
+use bytes::Bytes;
+use sip_io::{BindToken, FailReason, Flow, Receive};
+use std::{
+    collections::VecDeque,
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    task::{Context, Poll, Waker},
+    time::Instant,
+};
+
+/// One bound datagram socket.
+pub(super) struct UdpPort {
+    socket: Box<dyn UdpSocket>,
+    local: SocketAddr,
+    waker: Waker,
+    /// What the system had no room for
+    waiting: VecDeque<(Flow, Bytes)>,
+}
+
+impl UdpPort {
+    pub(super) fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    pub(super) fn is_flushed(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    fn try_send(&mut self, flow: &Flow, contents: &[u8]) -> io::Result<()> {
+        let source = self.local.ip().is_unspecified().then(|| flow.local().ip());
+        let source = source.filter(|address| !address.is_unspecified());
+        self.socket.try_send(source, flow.remote(), contents)
+    }
+
+    /// The concrete address of something that came to `local`.
+    fn flow(&self, local: Option<IpAddr>, remote: SocketAddr) -> Flow {
+        let local = match local {
+            Some(address) if self.local.ip().is_unspecified() => {
+                SocketAddr::new(address.to_canonical(), self.local.port())
+            }
+            _ => self.local,
+        };
+        Flow::udp(local, canonical(remote))
+    }
+}
+
+impl Ports {
+    pub(super) fn bind_udp(
+        &mut self,
+        token: BindToken,
+        local: SocketAddr,
+    ) -> io::Result<SocketAddr> {
+        let socket = self.runtime.bind_udp(local)?;
+        let local = canonical(socket.local_addr()?);
+        let entry = self.udp.vacant_entry();
+        let key = entry.key();
+        entry.insert(UdpPort {
+            socket,
+            local,
+            waker: self.ready.source(Source::Udp(key)),
+            waiting: VecDeque::new(),
+        });
+        self.udp_at.insert(local, key);
+        self.bound.insert(token, Bound::Udp(key));
+        Ok(local)
+    }
+
+    /// Sends a datagram from the socket that has the flow's local address.
+    pub(super) fn send(&mut self, flow: Flow, contents: Bytes) {
+        let Some(port) = self
+            .udp_key(flow.local())
+            .and_then(|key| self.udp.get_mut(key))
+        else {
+            let reason = FailReason::Socket(io::ErrorKind::NotConnected);
+            self.received.push_back(Receive::Failed { flow, reason });
+            return;
+        };
+        if port.waiting.is_empty() {
+            match port.try_send(&flow, &contents) {
+                Ok(()) => return,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => port.waker.wake_by_ref(),
+                Err(error) => {
+                    let reason = fail_reason(&error);
+                    self.received.push_back(Receive::Failed { flow, reason });
+                    return;
+                }
+            }
+        }
+        if port.waiting.len() < WAITING {
+            port.waiting.push_back((flow, contents));
+        } else {
+            // What protocols over datagrams can bear anyway.
+            tracing::debug!(?flow, limit = WAITING, "no room for a datagram: dropped");
+        }
+    }
+
+    pub(super) fn poll_udp(&mut self, now: Instant, key: usize) {
+        let Some(port) = self.udp.get_mut(key) else {
+            return;
+        };
+        let waker = port.waker.clone();
+        let cx = &mut Context::from_waker(&waker);
+        while let Some((flow, contents)) = port.waiting.front() {
+            let (flow, contents) = (*flow, contents.clone());
+            match port.socket.poll_writable(cx) {
+                Poll::Pending => break,
+                Poll::Ready(Err(error)) => tracing::debug!(%error, "cannot wait for room"),
+                Poll::Ready(Ok(())) => {}
+            }
+            match port.try_send(&flow, &contents) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    // Asked again, so that the next room wakes us.
+                    if port.socket.poll_writable(cx).is_ready() {
+                        waker.wake_by_ref();
+                    }
+                    break;
+                }
+                Err(error) => {
+                    let reason = fail_reason(&error);
+                    self.received.push_back(Receive::Failed { flow, reason });
+                }
+                Ok(()) => {}
+            }
+            port.waiting.pop_front();
+        }
+        for _ in 0..BATCHES {
+            match port.socket.poll_recv(cx, &mut self.batch) {
+                Poll::Pending => return,
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(error)) => {
+                    // A socket error ends no loop: what it says concerns some peer, or passes.
+                    tracing::warn!(%error, local = %port.local, "cannot receive");
+                    self.timers
+                        .insert(now + RETRY, Due::Retry(Source::Udp(key)));
+                    return;
+                }
+            }
+            for failure in self.batch.failures.drain(..) {
+                self.received.push_back(Receive::Failed {
+                    flow: port.flow(failure.local, failure.remote),
+                    reason: failure.reason,
+                });
+            }
+            for datagram in self.batch.datagrams.drain(..) {
+                self.received.push_back(Receive::Datagram {
+                    flow: port.flow(datagram.local, datagram.remote),
+                    contents: datagram.contents,
+                });
+            }
+        }
+        // Others shall have their turn.
+        waker.wake_by_ref();
+    }
+
+    /// The socket bound to `local`: exactly, or to the wildcard of its family, or to that of both.
+    fn udp_key(&self, local: SocketAddr) -> Option<usize> {
+        let exact = SocketAddr::new(local.ip(), local.port());
+        let any_v4 = SocketAddr::from((Ipv4Addr::UNSPECIFIED, local.port()));
+        let any_v6 = SocketAddr::from((Ipv6Addr::UNSPECIFIED, local.port()));
+        let wildcards = local.is_ipv4().then_some(any_v4).into_iter();
+        [exact, local]
+            .into_iter()
+            .chain(wildcards)
+            .chain([any_v6])
+            .find_map(|address| self.udp_at.get(&address).copied())
+    }
+}
+
+fn fail_reason(error: &io::Error) -> FailReason {
+    #[cfg(feature = "_os")]
+    if quinn_udp::is_msg_size_err(error) {
+        return FailReason::TooLong;
+    }
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused
+        | io::ErrorKind::HostUnreachable
+        | io::ErrorKind::NetworkUnreachable
+        | io::ErrorKind::NetworkDown => FailReason::Unreachable,
+        kind => FailReason::Socket(kind),
+    }
+}
+
+/// How many batches are read from one socket before others have their turn.
+const BATCHES: usize = 8;
+
+/// How many datagrams wait for room in a socket.
+const WAITING: usize = 1_024;

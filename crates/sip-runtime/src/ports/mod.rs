@@ -1,0 +1,198 @@
+//! The sockets, listeners and streams of one driver.
+
+mod datagrams;
+mod listeners;
+mod streams;
+
+use crate::{
+    ready::{ReadyList, Source},
+    runtime::{Batch, Runtime},
+};
+use ahash::RandomState;
+use datagrams::UdpPort;
+use listeners::TcpPort;
+use sip_io::{BindToken, Protocol, Receive, StreamId, TimerQueue, Transmit};
+use slab::Slab;
+use std::{
+    collections::{HashMap, VecDeque},
+    io,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use streams::Stream;
+
+type Table<K, V> = HashMap<K, V, RandomState>;
+
+/// What a driver allows; see the setters of `Driver`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) stream_queue: usize,
+    pub(crate) accepted_streams: usize,
+    pub(crate) linger: Duration,
+}
+
+/// The sockets, listeners and streams of one driver, spoken to in the words of `sip-io`.
+pub(crate) struct Ports {
+    runtime: Arc<dyn Runtime>,
+    ready: Arc<ReadyList>,
+    pub(crate) limits: Limits,
+    bound: Table<BindToken, Bound>,
+    udp: Slab<UdpPort>,
+    /// Which datagram socket has which address
+    udp_at: Table<SocketAddr, usize>,
+    listeners: Slab<TcpPort>,
+    streams: Table<StreamId, Stream>,
+    accepted: u64,
+    /// How many of the streams were accepted
+    accepted_open: usize,
+    /// Streams with something to write since the last flush
+    unwritten: Vec<StreamId>,
+    timers: TimerQueue<Due>,
+    batch: Batch,
+    read_buffer: Vec<u8>,
+    write_buffer: Vec<u8>,
+    /// What the machine is to be told, in order
+    pub(crate) received: VecDeque<Receive>,
+}
+
+#[derive(Clone, Copy)]
+enum Bound {
+    Udp(usize),
+    Listener(usize),
+}
+
+/// What the ports themselves wait for.
+enum Due {
+    /// A stream that is being closed has had its time
+    Linger(StreamId),
+    /// A source that failed is tried again
+    Retry(Source),
+}
+
+impl Ports {
+    pub(crate) fn new(runtime: Arc<dyn Runtime>, ready: Arc<ReadyList>, limits: Limits) -> Self {
+        let timers = TimerQueue::new(runtime.now());
+        Self {
+            runtime,
+            ready,
+            limits,
+            bound: table(),
+            udp: Slab::new(),
+            udp_at: table(),
+            listeners: Slab::new(),
+            streams: table(),
+            accepted: 0,
+            accepted_open: 0,
+            unwritten: Vec::new(),
+            timers,
+            batch: Batch::new(),
+            read_buffer: Vec::new(),
+            write_buffer: Vec::new(),
+            received: VecDeque::new(),
+        }
+    }
+
+    /// Does what the machine asked for. Datagrams leave at once, streams are written at the next flush.
+    pub(crate) fn apply(&mut self, now: Instant, transmit: Transmit) {
+        match transmit {
+            Transmit::Datagram { flow, contents } => self.send(flow, contents),
+            Transmit::Stream { flow, contents } => self.queue(flow, contents),
+            Transmit::Open { flow } => self.open(flow),
+            Transmit::Close { flow } => self.close(now, flow),
+            Transmit::Pause { flow } => self.set_paused(flow, true),
+            Transmit::Resume { flow } => self.set_paused(flow, false),
+            Transmit::Bind {
+                token,
+                protocol,
+                local,
+            } => self.bind(token, protocol, local),
+            Transmit::Release { token } => self.release(token),
+            other => tracing::error!(?other, "a driver older than its machine"),
+        }
+    }
+
+    /// Asks a source that was woken.
+    pub(crate) fn poll(&mut self, now: Instant, source: Source) {
+        match source {
+            Source::Udp(key) => self.poll_udp(now, key),
+            Source::Listener(key) => self.poll_listener(now, key),
+            Source::Stream(id) => self.poll_stream(now, id),
+            Source::Timer | Source::Inbox | Source::Application => {}
+        }
+    }
+
+    /// Tells the machine which addresses the host has.
+    pub(crate) fn announce_network(&mut self) {
+        let addresses = self.runtime.interfaces();
+        self.received.push_back(Receive::Network { addresses });
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        while let Some(due) = self.timers.pop(now) {
+            match due {
+                Due::Linger(id) => self.give_up(id),
+                Due::Retry(source) => self.poll(now, source),
+            }
+        }
+    }
+
+    /// Whether [`flush`](Self::flush) has something to do.
+    pub(crate) fn has_unwritten(&self) -> bool {
+        !self.unwritten.is_empty()
+    }
+
+    /// How many streams there are, whatever their state.
+    pub(crate) fn streams(&self) -> usize {
+        self.streams.len()
+    }
+
+    /// Whether everything that was handed over has left.
+    pub(crate) fn is_flushed(&self) -> bool {
+        self.udp.iter().all(|(_, port)| port.is_flushed())
+            && self.streams.values().all(Stream::is_flushed)
+    }
+
+    fn bind(&mut self, token: BindToken, protocol: Protocol, local: SocketAddr) {
+        let result = if self.bound.contains_key(&token) {
+            Err(io::ErrorKind::AlreadyExists.into())
+        } else if protocol.is_stream() {
+            self.listen(token, protocol, local)
+        } else {
+            self.bind_udp(token, local)
+        };
+        if let Err(error) = &result {
+            tracing::warn!(%protocol, %local, %error, "cannot bind");
+        }
+        self.received.push_back(Receive::Bound {
+            token,
+            result: result.map_err(|error| error.kind()),
+        });
+    }
+
+    fn release(&mut self, token: BindToken) {
+        match self.bound.remove(&token) {
+            Some(Bound::Udp(key)) => {
+                let port = self.udp.remove(key);
+                self.udp_at.remove(&port.local());
+            }
+            Some(Bound::Listener(key)) => {
+                self.listeners.remove(key);
+            }
+            None => {}
+        }
+    }
+}
+
+/// A table whose keys no peer can choose, the same at every run.
+fn table<K, V>() -> Table<K, V> {
+    HashMap::with_hasher(RandomState::with_seeds(1, 2, 3, 4))
+}
+
+/// How long a source that failed is left alone (RFC 3261 says nothing; file descriptors come back in about that time).
+const RETRY: Duration = Duration::from_millis(500);

@@ -1,0 +1,467 @@
+//! What a driver promises, on every runtime alike.
+
+mod common;
+
+use common::{Driven, Event, Probe, World, any_port, drive, driver, echo, soon};
+use sip_io::{BindToken, CloseReason, FailReason, Flow, Protocol, Receive, StreamId, Transmit};
+use sip_runtime::Gone;
+use std::{
+    future::Future,
+    io,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
+
+async fn two_echo_machines_meet(world: World) {
+    let mut alice = drive(&world.alice, Probe::default());
+    let mut bob = drive(&world.bob, echo());
+    let local = alice.bind(1, Protocol::Udp, any_port(world.alice_ip)).await;
+    let remote = bob.bind(1, Protocol::Udp, any_port(world.bob_ip)).await;
+    let flow = Flow::udp(local, remote);
+    for round in 0..100_u8 {
+        alice
+            .send(Transmit::Datagram {
+                flow,
+                contents: vec![round; 500].into(),
+            })
+            .await;
+        assert_eq!(
+            bob.datagram().await,
+            (Flow::udp(remote, local), vec![round; 500])
+        );
+        assert_eq!(alice.datagram().await, (flow, vec![round; 500]));
+    }
+}
+
+async fn a_wildcard_socket_tells_the_concrete_address(world: World) {
+    let mut alice = drive(&world.alice, Probe::default());
+    let mut bob = drive(&world.bob, echo());
+    let local = alice.bind(1, Protocol::Udp, any_port(world.alice_ip)).await;
+    let bound = bob
+        .bind(1, Protocol::Udp, any_port(Ipv4Addr::UNSPECIFIED.into()))
+        .await;
+    assert!(bound.ip().is_unspecified());
+    let remote = SocketAddr::new(world.bob_ip, bound.port());
+    let flow = Flow::udp(local, remote);
+    let contents = "ping".into();
+    alice.send(Transmit::Datagram { flow, contents }).await;
+    assert_eq!(bob.datagram().await.0, Flow::udp(remote, local));
+    // The echo left from the address that was asked.
+    assert_eq!(alice.datagram().await.0, flow);
+}
+
+async fn an_ipv6_wildcard_sees_ipv4_peers_as_such(world: World) {
+    let mut alice = drive(&world.alice, Probe::default());
+    let mut bob = drive(&world.bob, echo());
+    let local = alice.bind(1, Protocol::Udp, any_port(world.alice_ip)).await;
+    let bound = bob
+        .bind(1, Protocol::Udp, any_port(Ipv6Addr::UNSPECIFIED.into()))
+        .await;
+    let remote = SocketAddr::new(world.bob_ip, bound.port());
+    let flow = Flow::udp(local, remote);
+    let contents = "ping".into();
+    alice.send(Transmit::Datagram { flow, contents }).await;
+    assert_eq!(bob.datagram().await.0, Flow::udp(remote, local));
+    assert_eq!(alice.datagram().await.0, flow);
+}
+
+async fn large_datagrams_are_not_refused(world: World) {
+    let mut alice = drive(&world.alice, Probe::default());
+    let mut bob = drive(&world.bob, echo());
+    let local = alice.bind(1, Protocol::Udp, any_port(world.alice_ip)).await;
+    let remote = bob.bind(1, Protocol::Udp, any_port(world.bob_ip)).await;
+    let flow = Flow::udp(local, remote);
+    let contents: Vec<u8> = (0..60_000_u32).map(|n| n as u8).collect();
+    alice
+        .send(Transmit::Datagram {
+            flow,
+            contents: contents.clone().into(),
+        })
+        .await;
+    assert_eq!(alice.datagram().await.1, contents);
+    bob.datagram().await;
+}
+
+/// TRAPS 14: a socket's error is data, and the socket goes on.
+async fn a_refused_datagram_is_told_with_its_destination(world: World) {
+    let mut alice = drive(&world.alice, Probe::default());
+    let mut bob = drive(&world.bob, echo());
+    let local = alice.bind(1, Protocol::Udp, any_port(world.alice_ip)).await;
+    let remote = bob.bind(1, Protocol::Udp, any_port(world.bob_ip)).await;
+    let closed = bob.bind(2, Protocol::Udp, any_port(world.bob_ip)).await;
+    let release = Transmit::Release {
+        token: BindToken(2),
+    };
+    bob.send(release).await;
+    let flow = Flow::udp(local, closed);
+    let contents = "anyone?".into();
+    alice.send(Transmit::Datagram { flow, contents }).await;
+    match alice.received().await {
+        Receive::Failed {
+            flow: failed,
+            reason,
+        } => assert_eq!((failed, reason), (flow, FailReason::Unreachable)),
+        other => panic!("{other:?}"),
+    }
+    let flow = Flow::udp(local, remote);
+    let contents = "ping".into();
+    alice.send(Transmit::Datagram { flow, contents }).await;
+    assert_eq!(alice.datagram().await.0, flow);
+}
+
+async fn a_datagram_without_a_socket_fails(world: World) {
+    let mut alice = drive(&world.alice, Probe::default());
+    let nowhere = SocketAddr::new(world.alice_ip, 9);
+    let flow = Flow::udp(nowhere, SocketAddr::new(world.bob_ip, 9));
+    let contents = "lost".into();
+    alice.send(Transmit::Datagram { flow, contents }).await;
+    let reason = FailReason::Socket(io::ErrorKind::NotConnected);
+    assert!(matches!(alice.received().await, Receive::Failed { reason: why, .. } if why == reason));
+}
+
+async fn a_socket_number_is_taken_until_released(world: World) {
+    let mut alice = drive(&world.alice, Probe::default());
+    let bound = alice.bind(1, Protocol::Udp, any_port(world.alice_ip)).await;
+    let token = BindToken(1);
+    for _ in 0..2 {
+        alice
+            .send(Transmit::Bind {
+                token,
+                protocol: Protocol::Udp,
+                local: bound,
+            })
+            .await;
+        let refused = Err(io::ErrorKind::AlreadyExists);
+        assert!(
+            matches!(alice.received().await, Receive::Bound { result, .. } if result == refused)
+        );
+    }
+    alice.send(Transmit::Release { token }).await;
+    assert_eq!(alice.bind(1, Protocol::Udp, bound).await, bound);
+    alice
+        .send(Transmit::Bind {
+            token: BindToken(2),
+            protocol: Protocol::Udp,
+            local: bound,
+        })
+        .await;
+    let refused = Err(io::ErrorKind::AddrInUse);
+    assert!(matches!(alice.received().await, Receive::Bound { result, .. } if result == refused));
+}
+
+/// A stream from alice to bob, as each of them sees it.
+async fn connected(world: &World) -> (Driven, Flow, Driven, Flow) {
+    let mut alice = drive(&world.alice, Probe::default());
+    let mut bob = drive(&world.bob, Probe::default());
+    let remote = bob.bind(1, Protocol::Tls, any_port(world.bob_ip)).await;
+    let flow = Flow::stream(
+        Protocol::Tls,
+        StreamId::opened(7),
+        any_port(Ipv4Addr::UNSPECIFIED.into()),
+        remote,
+    );
+    alice.send(Transmit::Open { flow }).await;
+    let ours = alice.opened().await;
+    let theirs = bob.opened().await;
+    assert_eq!(ours, flow);
+    assert_eq!(ours.local().ip(), world.alice_ip);
+    assert_eq!((theirs.local(), theirs.remote()), (remote, ours.local()));
+    assert_eq!(theirs.protocol(), Protocol::Tls);
+    assert!(theirs.stream_id().is_some_and(StreamId::is_accepted));
+    (alice, ours, bob, theirs)
+}
+
+async fn what_was_queued_is_written_before_a_stream_closes(world: World) {
+    let (alice, ours, mut bob, theirs) = connected(&world).await;
+    let long: Vec<u8> = (0..500_000_u32).map(|n| n as u8).collect();
+    let contents = long.clone();
+    alice
+        .handle
+        .command(move |probe, _, _| {
+            for piece in contents.chunks(10_000) {
+                probe.out.push_back(Transmit::Stream {
+                    flow: ours,
+                    contents: piece.to_vec().into(),
+                });
+            }
+            probe.out.push_back(Transmit::Close { flow: ours });
+        })
+        .await
+        .expect("the driver runs");
+    assert_eq!(bob.bytes(long.len()).await, (theirs, long));
+    let closed = bob.received().await;
+    assert!(
+        matches!(closed, Receive::Closed { flow, reason: CloseReason::ByPeer } if flow == theirs)
+    );
+}
+
+async fn a_stream_asked_to_close_while_opening_delivers_its_words(world: World) {
+    let mut alice = drive(&world.alice, Probe::default());
+    let mut bob = drive(&world.bob, Probe::default());
+    let remote = bob.bind(1, Protocol::Tcp, any_port(world.bob_ip)).await;
+    let local = any_port(Ipv4Addr::UNSPECIFIED.into());
+    let flow = Flow::stream(Protocol::Tcp, StreamId::opened(1), local, remote);
+    alice
+        .handle
+        .command(move |probe, _, _| {
+            probe.out.push_back(Transmit::Open { flow });
+            let contents = "farewell".into();
+            probe.out.push_back(Transmit::Stream { flow, contents });
+            probe.out.push_back(Transmit::Close { flow });
+        })
+        .await
+        .expect("the driver runs");
+    bob.opened().await;
+    assert_eq!(bob.bytes(8).await.1, b"farewell");
+    assert!(matches!(bob.received().await, Receive::Closed { .. }));
+    // The machine that closed it hears no more of it: its next news is of something else.
+    alice.bind(9, Protocol::Udp, any_port(world.alice_ip)).await;
+}
+
+async fn a_stream_that_nobody_takes_is_refused(world: World) {
+    let mut alice = drive(&world.alice, Probe::default());
+    let mut bob = drive(&world.bob, Probe::default());
+    let remote = bob.bind(1, Protocol::Tcp, any_port(world.bob_ip)).await;
+    let token = BindToken(1);
+    bob.send(Transmit::Release { token }).await;
+    let local = any_port(Ipv4Addr::UNSPECIFIED.into());
+    let flow = Flow::stream(Protocol::Tcp, StreamId::opened(1), local, remote);
+    alice.send(Transmit::Open { flow }).await;
+    let refused = CloseReason::Refused(io::ErrorKind::ConnectionRefused);
+    assert!(matches!(alice.received().await, Receive::Closed { reason, .. } if reason == refused));
+}
+
+/// DESIGN: a dead peer blocks nobody.
+async fn a_peer_that_does_not_read_loses_its_stream(world: World) {
+    let (mut alice, ours, bob, theirs) = connected(&world).await;
+    bob.send(Transmit::Pause { flow: theirs }).await;
+    // More than the default limit and what systems buffer for loopback.
+    let closed = loop {
+        alice
+            .handle
+            .command(move |probe, _, _| {
+                let contents = vec![0; 600_000].into();
+                probe.out.push_back(Transmit::Stream {
+                    flow: ours,
+                    contents,
+                });
+            })
+            .await
+            .expect("the driver runs");
+        if let Ok(Event::Received(receive)) = alice.events.try_recv() {
+            break receive;
+        }
+    };
+    assert!(
+        matches!(closed, Receive::Closed { flow, reason: CloseReason::PeerTooSlow } if flow == ours),
+        "{closed:?}"
+    );
+}
+
+async fn a_paused_stream_is_read_again_when_resumed(world: World) {
+    let (alice, ours, mut bob, theirs) = connected(&world).await;
+    bob.send(Transmit::Pause { flow: theirs }).await;
+    let contents = "patience".into();
+    alice
+        .send(Transmit::Stream {
+            flow: ours,
+            contents,
+        })
+        .await;
+    alice.send(Transmit::Close { flow: ours }).await;
+    // Something that comes later overtakes it.
+    bob.bind(2, Protocol::Udp, any_port(world.bob_ip)).await;
+    bob.send(Transmit::Resume { flow: theirs }).await;
+    assert_eq!(bob.bytes(8).await.1, b"patience");
+}
+
+async fn timers_fire_and_an_earlier_one_goes_first(world: World) {
+    let mut alice = drive(&world.alice, Probe::default());
+    let start = world.alice.now();
+    let late = start + Duration::from_secs(3_600);
+    let early = start + Duration::from_millis(50);
+    for alarm in [late, early] {
+        alice
+            .handle
+            .command(move |probe, _, _| probe.alarm = Some(alarm))
+            .await
+            .expect("the driver runs");
+    }
+    match alice.event().await {
+        Event::Fired(at) => assert!(early <= at && at < late),
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn a_full_command_queue_makes_commands_wait(world: World) {
+    let (driver, alice) = driver(&world.alice, Probe::default());
+    let driver = driver.command_queue(2);
+    let mut commands: Vec<_> = (0..5)
+        .map(|n| Box::pin(alice.handle.command(move |_, _, _| n)))
+        .collect();
+    let poll_all = |commands: &mut Vec<_>| {
+        let waiting = futures_util::future::poll_fn(|cx| {
+            for command in commands.iter_mut() {
+                let command: &mut std::pin::Pin<Box<dyn Future<Output = Result<i32, Gone>>>> =
+                    command;
+                assert!(command.as_mut().poll(cx).is_pending());
+            }
+            Poll::Ready(())
+        });
+        futures_util::FutureExt::now_or_never(waiting).expect("is ready");
+    };
+    let mut boxed: Vec<std::pin::Pin<Box<dyn Future<Output = Result<i32, Gone>>>>> = Vec::new();
+    for command in commands.drain(..) {
+        boxed.push(command);
+    }
+    poll_all(&mut boxed);
+    // Two of five found room; a post is never refused.
+    assert_eq!(alice.handle.activity().commands(), 2);
+    alice.handle.post(|_, teller, _| teller.polled += 1_000);
+    assert_eq!(alice.handle.activity().commands(), 3);
+    driver.spawn();
+    let results = soon(&world.alice, futures_util::future::join_all(boxed)).await;
+    assert_eq!(results, [Ok(0), Ok(1), Ok(2), Ok(3), Ok(4)]);
+    let polled = alice.handle.command(|_, teller, _| teller.polled).await;
+    assert!(polled.is_ok_and(|polled| polled > 1_000));
+}
+
+async fn commands_of_an_ended_driver_are_gone(world: World) {
+    let (driver, alice) = driver(&world.alice, Probe::default());
+    let mut waiting = Box::pin(alice.handle.command(|_, _, _| ()));
+    assert!(futures_util::FutureExt::now_or_never(&mut waiting).is_none());
+    drop(driver);
+    assert_eq!(waiting.await, Err(Gone));
+    assert_eq!(alice.handle.command(|_, _, _| ()).await, Err(Gone));
+    alice.handle.post(|_, _, _| ());
+    alice.handle.ended().await;
+    assert!(alice.handle.activity().is_quiet());
+}
+
+async fn a_driver_told_to_finish_waits_until_it_is_idle(world: World) {
+    let mut alice = drive(&world.alice, Probe::default());
+    let alarm = world.alice.now() + Duration::from_millis(50);
+    alice
+        .handle
+        .command(move |probe, _, _| probe.alarm = Some(alarm))
+        .await
+        .expect("the driver runs");
+    let ended = alice.handle.finish(Duration::from_secs(32));
+    assert!(!alice.handle.has_ended());
+    assert!(matches!(alice.event().await, Event::Fired(_)));
+    soon(&world.alice, ended).await;
+}
+
+async fn a_driver_that_is_never_idle_ends_at_the_deadline(world: World) {
+    let alice = drive(&world.alice, Probe::default());
+    alice
+        .handle
+        .command(|_, teller, _| teller.busy = true)
+        .await
+        .expect("the driver runs");
+    let start = world.alice.now();
+    let within = Duration::from_millis(50);
+    soon(&world.alice, alice.handle.finish(within)).await;
+    assert!(world.alice.now() >= start + within);
+}
+
+async fn a_driver_told_to_stop_stops(world: World) {
+    let alice = drive(&world.alice, Probe::default());
+    alice
+        .handle
+        .command(|_, teller, _| teller.busy = true)
+        .await
+        .expect("the driver runs");
+    soon(&world.alice, alice.handle.stop()).await;
+    assert_eq!(alice.handle.command(|_, _, _| ()).await, Err(Gone));
+}
+
+async fn parked_futures_are_polled_when_woken(world: World) {
+    let alice = drive(&world.alice, Probe::default());
+    let (answer, question) = futures_channel::oneshot::channel::<()>();
+    alice
+        .handle
+        .command(move |_, teller, _| {
+            teller.busy = true;
+            teller.parked = Some(Box::pin(async { question.await.expect("is answered") }));
+        })
+        .await
+        .expect("the driver runs");
+    let ended = alice.handle.finish(Duration::from_secs(3_600));
+    answer.send(()).expect("is awaited");
+    soon(&world.alice, ended).await;
+}
+
+async fn the_machine_hears_of_the_network_first(world: World) {
+    use futures_util::StreamExt;
+    let mut alice = drive(&world.alice, Probe::default());
+    for _ in 0..2 {
+        match alice.events.next().await {
+            Some(Event::Received(Receive::Network { addresses })) => {
+                assert!(addresses.contains(&world.alice_ip), "{addresses:?}");
+            }
+            other => panic!("{other:?}"),
+        }
+        alice.handle.refresh_network();
+    }
+}
+
+macro_rules! on_every_runtime {
+    ($($test:ident)*) => {
+        #[cfg(feature = "tokio")]
+        mod on_tokio {
+            use super::*;
+            $(
+                #[test]
+                fn $test() {
+                    let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("starts");
+                    tokio.block_on(async {
+                        super::$test(loopback(Arc::new(sip_runtime::Tokio::current().expect("runs")))).await;
+                    });
+                }
+            )*
+
+            #[test]
+            fn drivers_run_beside_each_other_on_many_threads() {
+                let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("starts");
+                let runtime = sip_runtime::Tokio::from(tokio.handle().clone());
+                tokio.block_on(two_echo_machines_meet(loopback(Arc::new(runtime))));
+            }
+        }
+    };
+}
+
+#[cfg(any(feature = "tokio", feature = "smol"))]
+fn loopback(runtime: Arc<dyn sip_runtime::Runtime>) -> World {
+    World {
+        alice: Arc::clone(&runtime),
+        bob: runtime,
+        alice_ip: Ipv4Addr::LOCALHOST.into(),
+        bob_ip: Ipv4Addr::LOCALHOST.into(),
+    }
+}
+
+on_every_runtime! {
+    two_echo_machines_meet
+    a_wildcard_socket_tells_the_concrete_address
+    an_ipv6_wildcard_sees_ipv4_peers_as_such
+    large_datagrams_are_not_refused
+    a_refused_datagram_is_told_with_its_destination
+    a_datagram_without_a_socket_fails
+    a_socket_number_is_taken_until_released
+    what_was_queued_is_written_before_a_stream_closes
+    a_stream_asked_to_close_while_opening_delivers_its_words
+    a_stream_that_nobody_takes_is_refused
+    a_peer_that_does_not_read_loses_its_stream
+    a_paused_stream_is_read_again_when_resumed
+    timers_fire_and_an_earlier_one_goes_first
+    a_full_command_queue_makes_commands_wait
+    commands_of_an_ended_driver_are_gone
+    a_driver_told_to_finish_waits_until_it_is_idle
+    a_driver_that_is_never_idle_ends_at_the_deadline
+    a_driver_told_to_stop_stops
+    parked_futures_are_polled_when_woken
+    the_machine_hears_of_the_network_first
+}
