@@ -1,0 +1,307 @@
+//! A small DNS client: one question out, one answer back.
+
+mod config;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+pub use config::DnsConfig;
+
+use crate::{Answer, LookupError, Question, QuestionId};
+use ahash::RandomState;
+use bytes::Bytes;
+use sip_io::{Rng, TimerId, TimerQueue};
+use std::{
+    collections::{HashMap, VecDeque},
+    net::SocketAddr,
+    time::Instant,
+};
+use wire::Verdict;
+
+/// Asks name servers over UDP, without owning a socket.
+///
+/// ```text
+///   ask ---> Waiting -- answer, "no such name", "no such record" --> event
+///              |  ^
+///              |  |  alias that ends elsewhere: the same for the new name, at most 8 times
+///              |  |  silence: next server, doubling the wait; failure: next server at once
+///              '--'
+///              |
+///              '-- attempts used up ------------------------------> event with the last failure
+/// ```
+///
+/// What comes from elsewhere than a server that was asked, with another id or another question is ignored and
+/// counted (RFC 5452 §9.1). Ids are random, and no two open questions have the same one. Answers that were cut off are
+/// used as far as they came and say so ([`Answer::is_truncated`]); EDNS0 asks for room (RFC 6891).
+///
+/// ```
+/// # use sip_io::Rng;
+/// # use sip_resolver::{DnsClient, DnsConfig, Event, Query, Resolver, ResolverConfig};
+/// # use std::time::Instant;
+/// let now = Instant::now();
+/// let mut resolver = Resolver::new(ResolverConfig::new(), Rng::new([1; 32]), now);
+/// let mut client = DnsClient::new(DnsConfig::new(["192.0.2.53:53".parse()?]), Rng::new([2; 32]), now);
+///
+/// resolver.start(now, Query::host("example.com", None, None)?);
+/// while let Some(Event::Question { id, question }) = resolver.poll_event() {
+///     client.ask(now, id, &question);
+/// }
+/// let (server, datagram) = client.poll_transmit().expect("a question is on its way");
+/// assert_eq!(server.port(), 53);
+/// # assert!(datagram.len() > 12);
+/// // The socket's owner calls client.handle_datagram(now, from, &bytes), and hands poll_event on to
+/// // resolver.provide_answer(now, id, answer).
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct DnsClient {
+    config: DnsConfig,
+    rng: Rng,
+    open: HashMap<u16, Open, RandomState>,
+    timers: TimerQueue<u16>,
+    transmits: VecDeque<(SocketAddr, Bytes)>,
+    events: VecDeque<(QuestionId, Result<Answer, LookupError>)>,
+    stats: DnsStats,
+}
+
+/// What a client has done, and what it holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DnsStats {
+    /// Questions taken on
+    pub questions: u64,
+    /// Questions refused at the limit
+    pub refused: u64,
+    /// Datagrams sent, repetitions included
+    pub sent: u64,
+    /// Datagrams that came
+    pub received: u64,
+    /// Datagrams from elsewhere, with an unknown id or with another question
+    pub ignored: u64,
+    /// Datagrams that fit but cannot be read
+    pub malformed: u64,
+    /// Answers that were cut off
+    pub truncated: u64,
+    /// Questions that no server answered in time
+    pub timed_out: u64,
+    /// Questions open now
+    pub open: usize,
+}
+
+/// A question on its way.
+struct Open {
+    caller: QuestionId,
+    question: Question,
+    /// Aliases followed so far
+    aliases: u8,
+    /// Attempts made for the name as it is now
+    attempts: u32,
+    /// Which servers were asked, one bit each
+    asked: u32,
+    edns: bool,
+    timer: TimerId,
+    /// The last failure that a server reported
+    failure: Option<LookupError>,
+}
+
+impl DnsClient {
+    /// A client without anything to do. The generator makes the ids.
+    pub fn new(config: DnsConfig, mut rng: Rng, now: Instant) -> Self {
+        let hasher = RandomState::with_seeds(
+            rng.next_u64(),
+            rng.next_u64(),
+            rng.next_u64(),
+            rng.next_u64(),
+        );
+        Self {
+            config,
+            rng,
+            open: HashMap::with_hasher(hasher),
+            timers: TimerQueue::new(now),
+            transmits: VecDeque::new(),
+            events: VecDeque::new(),
+            stats: DnsStats::default(),
+        }
+    }
+
+    /// Asks a question. Exactly one event with `caller` answers it.
+    pub fn ask(&mut self, now: Instant, caller: QuestionId, question: &Question) {
+        self.stats.questions += 1;
+        if self.config.servers.is_empty() {
+            self.events.push_back((caller, Err(LookupError::NoServer)));
+            return;
+        }
+        if self.open.len() >= self.config.questions {
+            self.stats.refused += 1;
+            let error = LookupError::TooManyQuestions;
+            self.events.push_back((caller, Err(error)));
+            return;
+        }
+        let id = self.free_id();
+        let open = Open {
+            caller,
+            question: question.clone(),
+            aliases: 0,
+            attempts: 0,
+            asked: 0,
+            edns: true,
+            timer: self.timers.insert(now, id),
+            failure: None,
+        };
+        self.open.insert(id, open);
+        self.attempt(now, id);
+    }
+
+    /// Takes in a datagram that came from `from`.
+    pub fn handle_datagram(&mut self, now: Instant, from: SocketAddr, contents: &[u8]) {
+        self.stats.received += 1;
+        let id = match contents {
+            [high, low, ..] => u16::from_be_bytes([*high, *low]),
+            _ => {
+                self.stats.ignored += 1;
+                return;
+            }
+        };
+        let servers = &self.config.servers;
+        let Some(open) = self.open.get_mut(&id).filter(|open| {
+            servers
+                .iter()
+                .enumerate()
+                .any(|(index, server)| open.asked & (1 << index) != 0 && same_host(*server, from))
+        }) else {
+            self.stats.ignored += 1;
+            return;
+        };
+        match wire::read(contents, &open.question, open.aliases) {
+            Verdict::Ignored => self.stats.ignored += 1,
+            Verdict::Answered(answer) => {
+                self.stats.truncated +=
+                    u64::from(matches!(&answer, Ok(answer) if answer.is_truncated()));
+                self.finish(id, answer);
+            }
+            Verdict::Alias { name, aliases } => {
+                open.question = Question::of(&name, open.question.record_type());
+                open.aliases = aliases;
+                open.attempts = 0;
+                open.asked = 0;
+                self.attempt(now, id);
+            }
+            Verdict::WithoutEdns if open.edns => {
+                open.edns = false;
+                // The same server, and no attempt lost.
+                open.attempts -= 1;
+                self.attempt(now, id);
+            }
+            Verdict::WithoutEdns => {
+                open.failure = Some(LookupError::Refused);
+                self.attempt(now, id);
+            }
+            Verdict::Failed(error) => {
+                self.stats.malformed += u64::from(error == LookupError::Malformed);
+                open.failure = Some(error);
+                self.attempt(now, id);
+            }
+        }
+    }
+
+    /// Repeats and gives up what is due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(id) = self.timers.pop(now) {
+            self.attempt(now, id);
+        }
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) wants to be called next.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    /// The next datagram to send, and where to.
+    pub fn poll_transmit(&mut self) -> Option<(SocketAddr, Bytes)> {
+        self.transmits.pop_front()
+    }
+
+    /// The next question that has ended.
+    pub fn poll_event(&mut self) -> Option<(QuestionId, Result<Answer, LookupError>)> {
+        self.events.pop_front()
+    }
+
+    /// The servers that are asked.
+    pub fn servers(&self) -> &[SocketAddr] {
+        &self.config.servers
+    }
+
+    /// Changes the servers, for attempts from now on; the first 16 are used.
+    pub fn set_servers(&mut self, servers: impl IntoIterator<Item = SocketAddr>) {
+        self.config.set_servers(servers);
+        // The bits of the old servers mean nothing any more.
+        for open in self.open.values_mut() {
+            open.asked = 0;
+        }
+    }
+
+    /// What was done and what is held.
+    pub fn stats(&self) -> DnsStats {
+        DnsStats {
+            open: self.open.len(),
+            ..self.stats
+        }
+    }
+
+    /// Sends the question once more, or gives up.
+    fn attempt(&mut self, now: Instant, id: u16) {
+        let Some(open) = self.open.get_mut(&id) else {
+            return;
+        };
+        self.timers.cancel(open.timer);
+        if open.attempts >= self.config.attempts || self.config.servers.is_empty() {
+            let error = open.failure.unwrap_or(LookupError::TimedOut);
+            self.stats.timed_out += u64::from(error == LookupError::TimedOut);
+            self.finish(id, Err(error));
+            return;
+        }
+        let server = open.attempts as usize % self.config.servers.len();
+        let wait = self.config.wait(open.attempts);
+        open.asked |= 1 << server;
+        open.attempts += 1;
+        open.timer = self.timers.insert(now + wait, id);
+        match wire::write(id, &open.question, open.edns) {
+            Some(datagram) => {
+                self.stats.sent += 1;
+                self.transmits
+                    .push_back((self.config.servers[server], datagram));
+            }
+            None => self.finish(id, Err(LookupError::NoSuchName { ttl: None })),
+        }
+    }
+
+    fn finish(&mut self, id: u16, answer: Result<Answer, LookupError>) {
+        if let Some(open) = self.open.remove(&id) {
+            self.timers.cancel(open.timer);
+            self.events.push_back((open.caller, answer));
+        }
+    }
+
+    /// An id that no open question has. The limit leaves at least half of all ids free.
+    fn free_id(&mut self) -> u16 {
+        loop {
+            let id = self.rng.next_u32() as u16;
+            if !self.open.contains_key(&id) {
+                return id;
+            }
+        }
+    }
+}
+
+/// Whether both are the same address and port; the scope of a link-local address is not the sender's to say.
+fn same_host(one: SocketAddr, other: SocketAddr) -> bool {
+    one.ip().to_canonical() == other.ip().to_canonical() && one.port() == other.port()
+}
+
+impl std::fmt::Debug for DnsClient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DnsClient")
+            .field("servers", &self.config.servers)
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
+    }
+}
