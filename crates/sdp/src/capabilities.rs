@@ -1,6 +1,6 @@
 //! What a party can do, and wants.
 
-use crate::{Codec, Direction};
+use crate::{Codec, Direction, IllegalText, line::check_word};
 use std::net::{IpAddr, SocketAddr};
 
 /// What a party can do with each of the media it wants, in the order of its m= lines.
@@ -95,7 +95,12 @@ pub struct MediaCapabilities {
 impl MediaCapabilities {
     /// Media of a `kind` (`audio`, `video`, …) over plain RTP at `port`, without codecs yet. Port 0 says that the
     /// medium is not wanted: it is offered and answered as turned down.
-    pub fn new(kind: &str, port: u16) -> Self {
+    pub fn new(kind: &str, port: u16) -> Result<Self, IllegalText> {
+        check_word(kind)?;
+        Ok(Self::of_kind(kind, port))
+    }
+
+    fn of_kind(kind: &str, port: u16) -> Self {
         Self {
             kind: kind.into(),
             protocols: vec!["RTP/AVP".into(), "RTP/AVPF".into()],
@@ -116,7 +121,7 @@ impl MediaCapabilities {
 
     /// Audio with µ-law and A-law, telephone events and packets of 20 ms.
     pub fn audio(port: u16) -> Self {
-        Self::new("audio", port)
+        Self::of_kind("audio", port)
             .codecs([Codec::PCMU, Codec::PCMA])
             .telephone_event(true)
             .packet_time(20)
@@ -180,10 +185,16 @@ impl MediaCapabilities {
     }
 
     /// The transport profiles that can be answered; the first is offered. Defaults to `RTP/AVP`, then `RTP/AVPF`.
-    #[must_use]
-    pub fn protocols<'p>(mut self, protocols: impl IntoIterator<Item = &'p str>) -> Self {
-        self.protocols = protocols.into_iter().map(str::to_owned).collect();
-        self
+    pub fn protocols<'p>(
+        mut self,
+        protocols: impl IntoIterator<Item = &'p str>,
+    ) -> Result<Self, IllegalText> {
+        self.protocols.clear();
+        for protocol in protocols {
+            check_word(protocol)?;
+            self.protocols.push(protocol.to_owned());
+        }
+        Ok(self)
     }
 
     /// How many codecs an answer lists. Defaults to all in common, so that either may be sent at any time.

@@ -156,6 +156,7 @@ fn every_line_keeps_its_place() {
     let both = |video_port| {
         Capabilities::audio(at(ALICE)).media(
             MediaCapabilities::new("video", video_port)
+                .unwrap()
                 .codecs([Codec::new("H261", 90_000).unwrap()]),
         )
     };
@@ -327,8 +328,11 @@ fn answers_may_list_more_than_the_offer() {
 fn a_payload_type_never_changes_its_meaning() {
     let named = |name: &str| Codec::new(name, 8_000).unwrap();
     let with = |codecs: Vec<Codec>| {
-        Capabilities::new([192, 0, 2, 1].into())
-            .media(MediaCapabilities::new("audio", 4_000).codecs(codecs))
+        Capabilities::new([192, 0, 2, 1].into()).media(
+            MediaCapabilities::new("audio", 4_000)
+                .unwrap()
+                .codecs(codecs),
+        )
     };
     let formats = |description: &SessionDescription| description.media()[0].payload_types();
     let (mut alice, mut bob) = (Session::new(1), Session::new(2));
@@ -348,8 +352,11 @@ fn a_payload_type_never_changes_its_meaning() {
 #[test]
 fn more_codecs_than_payload_types_are_left_out() {
     let codecs = (0..200).map(|n| Codec::new(&format!("c{n}"), 8_000).unwrap());
-    let many = Capabilities::new([192, 0, 2, 1].into())
-        .media(MediaCapabilities::new("audio", 4_000).codecs(codecs));
+    let many = Capabilities::new([192, 0, 2, 1].into()).media(
+        MediaCapabilities::new("audio", 4_000)
+            .unwrap()
+            .codecs(codecs),
+    );
     let offer = Session::new(1).offer(&many).unwrap();
     assert_eq!(offer.media()[0].payload_types().len(), 32 + 29);
 }

@@ -60,11 +60,15 @@ fn at() -> Capabilities {
 }
 
 fn audio<const N: usize>(port: u16, codecs: [Codec; N]) -> MediaCapabilities {
-    MediaCapabilities::new("audio", port).codecs(codecs)
+    MediaCapabilities::new("audio", port)
+        .unwrap()
+        .codecs(codecs)
 }
 
 fn video<const N: usize>(port: u16, codecs: [Codec; N]) -> MediaCapabilities {
-    MediaCapabilities::new("video", port).codecs(codecs)
+    MediaCapabilities::new("video", port)
+        .unwrap()
+        .codecs(codecs)
 }
 
 fn ilbc(payload_type: u8) -> Codec {
