@@ -3,14 +3,13 @@
 mod common;
 
 use common::{Driven, Event, Probe, World, any_port, drive, driver, echo, soon};
+use futures_util::{FutureExt, StreamExt, future::join_all};
 use sip_io::{BindToken, CloseReason, FailReason, Flow, Protocol, Receive, StreamId, Transmit};
 use sip_runtime::Gone;
 use std::{
-    future::Future,
     io,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::Arc,
-    task::Poll,
     time::Duration,
 };
 
@@ -301,28 +300,15 @@ async fn a_full_command_queue_makes_commands_wait(world: World) {
     let mut commands: Vec<_> = (0..5)
         .map(|n| Box::pin(alice.handle.command(move |_, _, _| n)))
         .collect();
-    let poll_all = |commands: &mut Vec<_>| {
-        let waiting = futures_util::future::poll_fn(|cx| {
-            for command in commands.iter_mut() {
-                let command: &mut std::pin::Pin<Box<dyn Future<Output = Result<i32, Gone>>>> =
-                    command;
-                assert!(command.as_mut().poll(cx).is_pending());
-            }
-            Poll::Ready(())
-        });
-        futures_util::FutureExt::now_or_never(waiting).expect("is ready");
-    };
-    let mut boxed: Vec<std::pin::Pin<Box<dyn Future<Output = Result<i32, Gone>>>>> = Vec::new();
-    for command in commands.drain(..) {
-        boxed.push(command);
+    for command in &mut commands {
+        assert!(command.now_or_never().is_none());
     }
-    poll_all(&mut boxed);
     // Two of five found room; a post is never refused.
     assert_eq!(alice.handle.activity().commands(), 2);
     alice.handle.post(|_, teller, _| teller.polled += 1_000);
     assert_eq!(alice.handle.activity().commands(), 3);
     driver.spawn();
-    let results = soon(&world.alice, futures_util::future::join_all(boxed)).await;
+    let results = soon(&world.alice, join_all(commands)).await;
     assert_eq!(results, [Ok(0), Ok(1), Ok(2), Ok(3), Ok(4)]);
     let polled = alice.handle.command(|_, teller, _| teller.polled).await;
     assert!(polled.is_ok_and(|polled| polled > 1_000));
@@ -331,7 +317,7 @@ async fn a_full_command_queue_makes_commands_wait(world: World) {
 async fn commands_of_an_ended_driver_are_gone(world: World) {
     let (driver, alice) = driver(&world.alice, Probe::default());
     let mut waiting = Box::pin(alice.handle.command(|_, _, _| ()));
-    assert!(futures_util::FutureExt::now_or_never(&mut waiting).is_none());
+    assert!((&mut waiting).now_or_never().is_none());
     drop(driver);
     assert_eq!(waiting.await, Err(Gone));
     assert_eq!(alice.handle.command(|_, _, _| ()).await, Err(Gone));
@@ -395,7 +381,6 @@ async fn parked_futures_are_polled_when_woken(world: World) {
 }
 
 async fn the_machine_hears_of_the_network_first(world: World) {
-    use futures_util::StreamExt;
     let mut alice = drive(&world.alice, Probe::default());
     for _ in 0..2 {
         match alice.events.next().await {
@@ -427,7 +412,7 @@ macro_rules! on_every_runtime {
             fn drivers_run_beside_each_other_on_many_threads() {
                 let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("starts");
                 let runtime = sip_runtime::Tokio::from(tokio.handle().clone());
-                tokio.block_on(two_echo_machines_meet(loopback(Arc::new(runtime))));
+                tokio.block_on(super::two_echo_machines_meet(loopback(Arc::new(runtime))));
             }
         }
     };

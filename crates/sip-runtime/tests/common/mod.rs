@@ -14,16 +14,16 @@ use std::{
 };
 
 /// Two hosts that reach each other.
-pub struct World {
-    pub alice: Arc<dyn Runtime>,
-    pub bob: Arc<dyn Runtime>,
-    pub alice_ip: IpAddr,
-    pub bob_ip: IpAddr,
+pub(crate) struct World {
+    pub(crate) alice: Arc<dyn Runtime>,
+    pub(crate) bob: Arc<dyn Runtime>,
+    pub(crate) alice_ip: IpAddr,
+    pub(crate) bob_ip: IpAddr,
 }
 
 /// What a probe tells.
 #[derive(Debug)]
-pub enum Event {
+pub(crate) enum Event {
     Received(Receive),
     /// `handle_timeout` was due
     Fired(Instant),
@@ -31,10 +31,10 @@ pub enum Event {
 
 /// Sends what it is told to send, reports what it is told, and echoes datagrams if asked to.
 #[derive(Default)]
-pub struct Probe {
-    pub out: VecDeque<Transmit>,
-    pub echo: bool,
-    pub alarm: Option<Instant>,
+pub(crate) struct Probe {
+    pub(crate) out: VecDeque<Transmit>,
+    pub(crate) echo: bool,
+    pub(crate) alarm: Option<Instant>,
     events: VecDeque<Event>,
 }
 
@@ -76,11 +76,11 @@ impl StateMachine for Probe {
 }
 
 /// Hands events to the test; counts how often it was polled.
-pub struct Teller {
+pub(crate) struct Teller {
     events: mpsc::UnboundedSender<Event>,
-    pub polled: u64,
-    pub busy: bool,
-    pub parked: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    pub(crate) polled: u64,
+    pub(crate) busy: bool,
+    pub(crate) parked: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
 impl Application<Probe> for Teller {
@@ -103,13 +103,13 @@ impl Application<Probe> for Teller {
     }
 }
 
-pub struct Driven {
-    pub handle: DriverHandle<Probe, Teller>,
-    pub events: mpsc::UnboundedReceiver<Event>,
+pub(crate) struct Driven {
+    pub(crate) handle: DriverHandle<Probe, Teller>,
+    pub(crate) events: mpsc::UnboundedReceiver<Event>,
     runtime: Arc<dyn Runtime>,
 }
 
-pub fn driver(runtime: &Arc<dyn Runtime>, probe: Probe) -> (Driver<Probe, Teller>, Driven) {
+pub(crate) fn driver(runtime: &Arc<dyn Runtime>, probe: Probe) -> (Driver<Probe, Teller>, Driven) {
     let (sender, events) = mpsc::unbounded();
     let teller = Teller {
         events: sender,
@@ -130,13 +130,13 @@ pub fn driver(runtime: &Arc<dyn Runtime>, probe: Probe) -> (Driver<Probe, Teller
     )
 }
 
-pub fn drive(runtime: &Arc<dyn Runtime>, probe: Probe) -> Driven {
+pub(crate) fn drive(runtime: &Arc<dyn Runtime>, probe: Probe) -> Driven {
     let (driver, driven) = driver(runtime, probe);
     driver.spawn();
     driven
 }
 
-pub fn echo() -> Probe {
+pub(crate) fn echo() -> Probe {
     Probe {
         echo: true,
         ..Probe::default()
@@ -144,7 +144,7 @@ pub fn echo() -> Probe {
 }
 
 /// Completes with the future, or panics when the runtime's clock says that it takes too long.
-pub async fn soon<F: Future>(runtime: &Arc<dyn Runtime>, future: F) -> F::Output {
+pub(crate) async fn soon<F: Future>(runtime: &Arc<dyn Runtime>, future: F) -> F::Output {
     let guard = runtime.timer(runtime.now() + Duration::from_secs(20));
     match futures_util::future::select(std::pin::pin!(future), guard).await {
         Either::Left((output, _)) => output,
@@ -154,7 +154,7 @@ pub async fn soon<F: Future>(runtime: &Arc<dyn Runtime>, future: F) -> F::Output
 
 impl Driven {
     /// The next event; of the network's addresses nothing is told.
-    pub async fn event(&mut self) -> Event {
+    pub(crate) async fn event(&mut self) -> Event {
         let runtime = Arc::clone(&self.runtime);
         soon(&runtime, async {
             loop {
@@ -167,14 +167,14 @@ impl Driven {
         .await
     }
 
-    pub async fn received(&mut self) -> Receive {
+    pub(crate) async fn received(&mut self) -> Receive {
         match self.event().await {
             Event::Received(receive) => receive,
             other => panic!("{other:?}"),
         }
     }
 
-    pub async fn datagram(&mut self) -> (Flow, Vec<u8>) {
+    pub(crate) async fn datagram(&mut self) -> (Flow, Vec<u8>) {
         match self.received().await {
             Receive::Datagram { flow, contents } => (flow, contents.to_vec()),
             other => panic!("{other:?}"),
@@ -182,7 +182,7 @@ impl Driven {
     }
 
     /// The next `length` bytes of a stream.
-    pub async fn bytes(&mut self, length: usize) -> (Flow, Vec<u8>) {
+    pub(crate) async fn bytes(&mut self, length: usize) -> (Flow, Vec<u8>) {
         let mut bytes = Vec::new();
         loop {
             match self.received().await {
@@ -197,21 +197,26 @@ impl Driven {
         }
     }
 
-    pub async fn opened(&mut self) -> Flow {
+    pub(crate) async fn opened(&mut self) -> Flow {
         match self.received().await {
             Receive::Opened { flow } => flow,
             other => panic!("{other:?}"),
         }
     }
 
-    pub async fn send(&self, transmit: Transmit) {
+    pub(crate) async fn send(&self, transmit: Transmit) {
         self.handle
             .command(move |probe, _, _| probe.out.push_back(transmit))
             .await
             .expect("the driver runs");
     }
 
-    pub async fn bind(&mut self, number: u64, protocol: Protocol, local: SocketAddr) -> SocketAddr {
+    pub(crate) async fn bind(
+        &mut self,
+        number: u64,
+        protocol: Protocol,
+        local: SocketAddr,
+    ) -> SocketAddr {
         let token = BindToken(number);
         self.send(Transmit::Bind {
             token,
@@ -232,6 +237,6 @@ impl Driven {
     }
 }
 
-pub fn any_port(ip: IpAddr) -> SocketAddr {
+pub(crate) fn any_port(ip: IpAddr) -> SocketAddr {
     SocketAddr::new(ip, 0)
 }
