@@ -1,0 +1,27 @@
+//! `Content-Length: 349`
+
+use crate::{HeaderField, HeaderName, HeaderValue, ParseError, headers::number};
+
+/// The size of the body in bytes (RFC 3261 §20.14).
+///
+/// ```text
+/// Content-Length  =  ( "Content-Length" / "l" ) HCOLON 1*DIGIT
+/// ```
+///
+/// It is written with the body; there is no need to set it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ContentLength(pub u32);
+
+impl HeaderField for ContentLength {
+    const NAME: HeaderName = HeaderName::CONTENT_LENGTH;
+
+    fn parse(value: &HeaderValue) -> Result<Self, ParseError> {
+        number::exact(value.as_bytes()).map(Self)
+    }
+
+    fn value(&self) -> HeaderValue {
+        HeaderValue::from(self.0)
+    }
+}
+
+display_as_value!(ContentLength);

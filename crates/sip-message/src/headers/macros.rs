@@ -1,0 +1,363 @@
+//! What families of header fields have in common.
+
+/// A field whose value is an address: From, To, Route and their like.
+macro_rules! address_field {
+    ($(#[$doc:meta])* $type:ident, $name:ident, $shape:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq)]
+        pub struct $type($crate::NameAddr);
+
+        impl $type {
+            /// Around an address, or a bare URI, which gets angle brackets.
+            pub fn new(address: impl Into<$crate::NameAddr>) -> Self {
+                Self(address.into())
+            }
+
+            /// The address.
+            pub const fn address(&self) -> &$crate::NameAddr {
+                &self.0
+            }
+
+            /// The URI.
+            pub const fn uri(&self) -> &$crate::Uri {
+                self.0.uri()
+            }
+
+            /// The display name without quotes and escapes, if there is one.
+            pub fn display_name(&self) -> Option<std::borrow::Cow<'_, str>> {
+                self.0.display_name()
+            }
+
+            /// A parameter of the field, unquoted: `None` if it is absent, `Some(None)` if it has no value.
+            pub fn param(&self, name: &str) -> Option<Option<std::borrow::Cow<'_, str>>> {
+                self.0.param(name)
+            }
+
+            /// All parameters of the field in order, unquoted.
+            pub fn params(&self) -> impl Iterator<Item = (&str, Option<std::borrow::Cow<'_, str>>)> {
+                self.0.params()
+            }
+
+            /// The field with a parameter set; a value that is no token is quoted.
+            #[must_use]
+            pub fn with_param<'a>(self, name: &str, value: impl Into<Option<&'a str>>) -> Self {
+                Self(self.0.with_param(name, value))
+            }
+
+            /// Sets a parameter.
+            pub fn set_param<'a>(&mut self, name: &str, value: impl Into<Option<&'a str>>) {
+                self.0.set_param(name, value);
+            }
+
+            /// Removes a parameter.
+            pub fn remove_param(&mut self, name: &str) {
+                self.0.remove_param(name);
+            }
+
+            /// The field with another URI.
+            #[must_use]
+            pub fn with_uri(&self, uri: &$crate::Uri) -> Self {
+                Self(self.0.with_uri(uri))
+            }
+
+            /// The field with a display name.
+            #[must_use]
+            pub fn with_display_name(&self, name: &str) -> Self {
+                Self(self.0.with_display_name(name))
+            }
+        }
+
+        impl $crate::HeaderField for $type {
+            const NAME: $crate::HeaderName = $crate::HeaderName::$name;
+            const SHAPE: $crate::Shape = $crate::Shape::$shape;
+
+            fn parse(value: &$crate::HeaderValue) -> Result<Self, $crate::ParseError> {
+                $crate::NameAddr::from_value(value).map(Self)
+            }
+
+            fn value(&self) -> $crate::HeaderValue {
+                self.0.value()
+            }
+        }
+
+        impl std::convert::From<$crate::NameAddr> for $type {
+            fn from(address: $crate::NameAddr) -> Self {
+                Self(address)
+            }
+        }
+
+        impl std::convert::From<$type> for $crate::NameAddr {
+            fn from(field: $type) -> Self {
+                field.0
+            }
+        }
+
+        display_as_value!($type);
+    };
+}
+
+/// `Display`, `Debug` and `FromStr` through the value.
+macro_rules! display_as_value {
+    ($type:ident) => {
+        impl std::fmt::Display for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                std::fmt::Display::fmt(&$crate::HeaderField::value(self), f)
+            }
+        }
+
+        impl std::fmt::Debug for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(f, "{}({})", stringify!($type), self)
+            }
+        }
+
+        impl std::str::FromStr for $type {
+            type Err = $crate::ParseError;
+
+            fn from_str(text: &str) -> Result<Self, $crate::ParseError> {
+                let value = $crate::HeaderValue::new(text)?;
+                <Self as $crate::HeaderField>::parse(&value)
+                    .map_err(|error| error.within(&<Self as $crate::HeaderField>::NAME, 0))
+            }
+        }
+    };
+}
+
+/// Tag access of From and To.
+macro_rules! tagged {
+    ($type:ident) => {
+        impl $type {
+            /// The tag (RFC 3261 §19.3), if there is one that is a token.
+            pub fn tag(&self) -> Option<$crate::Tag> {
+                self.0.param_bytes("tag").and_then($crate::Tag::from_bytes)
+            }
+
+            /// The field with a tag.
+            #[must_use]
+            pub fn with_tag(mut self, tag: &$crate::Tag) -> Self {
+                self.set_tag(tag);
+                self
+            }
+
+            /// Sets the tag.
+            pub fn set_tag(&mut self, tag: &$crate::Tag) {
+                self.0.set_param("tag", tag.as_str());
+            }
+
+            /// The field without a tag.
+            #[must_use]
+            pub fn without_tag(mut self) -> Self {
+                self.0.remove_param("tag");
+                self
+            }
+        }
+    };
+}
+
+/// A field that is a list of tokens.
+macro_rules! token_list_field {
+    ($(#[$doc:meta])* $type:ident, $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq)]
+        pub struct $type($crate::headers::tokens::Tokens);
+
+        impl $type {
+            /// A list of tokens.
+            ///
+            /// # Errors
+            /// If one of them is not a token.
+            pub fn new<I, T>(tokens: I) -> Result<Self, $crate::ParseError>
+            where
+                I: IntoIterator<Item = T>,
+                T: AsRef<str>,
+            {
+                $crate::headers::tokens::Tokens::new(tokens).map(Self)
+            }
+
+            /// The tokens in order, as written.
+            pub fn iter(&self) -> impl Iterator<Item = &str> {
+                self.0.iter()
+            }
+
+            /// Whether the token is in the list, without regard to case.
+            pub fn contains(&self, token: impl AsRef<str>) -> bool {
+                self.0.contains(token.as_ref())
+            }
+
+            /// How many tokens there are.
+            pub fn len(&self) -> usize {
+                self.0.iter().count()
+            }
+
+            /// Whether the list is empty, which for some fields means "nothing at all".
+            pub fn is_empty(&self) -> bool {
+                self.len() == 0
+            }
+        }
+
+        impl $crate::HeaderField for $type {
+            const NAME: $crate::HeaderName = $crate::HeaderName::$name;
+            const SHAPE: $crate::Shape = $crate::Shape::Joined;
+
+            fn parse(value: &$crate::HeaderValue) -> Result<Self, $crate::ParseError> {
+                $crate::headers::tokens::Tokens::parse(value).map(Self)
+            }
+
+            fn value(&self) -> $crate::HeaderValue {
+                self.0.value()
+            }
+        }
+
+        display_as_value!($type);
+    };
+}
+
+/// A field that is text for people.
+macro_rules! text_field {
+    ($(#[$doc:meta])* $type:ident, $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq)]
+        pub struct $type($crate::HeaderValue);
+
+        impl $type {
+            /// Text on one line.
+            ///
+            /// # Errors
+            /// If it has a control character.
+            pub fn new(text: impl AsRef<str>) -> Result<Self, $crate::ParseError> {
+                $crate::HeaderValue::new(text.as_ref())
+                    .map(Self)
+                    .map_err(|error| error.within(&$crate::HeaderName::$name, 0))
+            }
+
+            /// The text; octets that are not UTF-8 are replaced, folds become spaces.
+            pub fn text(&self) -> std::borrow::Cow<'_, str> {
+                self.0.text()
+            }
+
+            /// The bytes as they stand in the message.
+            pub fn as_bytes(&self) -> &[u8] {
+                self.0.as_bytes()
+            }
+        }
+
+        impl $crate::HeaderField for $type {
+            const NAME: $crate::HeaderName = $crate::HeaderName::$name;
+
+            fn parse(value: &$crate::HeaderValue) -> Result<Self, $crate::ParseError> {
+                Ok(Self(value.clone()))
+            }
+
+            fn value(&self) -> $crate::HeaderValue {
+                self.0.clone()
+            }
+        }
+
+        display_as_value!($type);
+    };
+}
+
+/// A field that is a number of seconds.
+macro_rules! seconds_field {
+    ($(#[$doc:meta])* $type:ident, $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $type(pub u32);
+
+        impl $type {
+            /// Whole seconds; more than fit are as many as fit.
+            pub fn new(duration: std::time::Duration) -> Self {
+                Self(u32::try_from(duration.as_secs()).unwrap_or(u32::MAX))
+            }
+
+            /// As a duration.
+            pub const fn duration(self) -> std::time::Duration {
+                std::time::Duration::from_secs(self.0 as u64)
+            }
+
+            /// The number of seconds.
+            pub const fn seconds(self) -> u32 {
+                self.0
+            }
+        }
+
+        impl $crate::HeaderField for $type {
+            const NAME: $crate::HeaderName = $crate::HeaderName::$name;
+
+            /// A number that does not fit is as large as fits (RFC 4475 §3.1.2.4).
+            fn parse(value: &$crate::HeaderValue) -> Result<Self, $crate::ParseError> {
+                $crate::headers::number::saturating(value.as_bytes()).map(Self)
+            }
+
+            fn value(&self) -> $crate::HeaderValue {
+                $crate::HeaderValue::from(self.0)
+            }
+        }
+
+        display_as_value!($type);
+    };
+}
+
+/// A field that is a scheme and parameters: credentials and challenges.
+macro_rules! auth_field {
+    ($(#[$doc:meta])* $type:ident, $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq)]
+        pub struct $type($crate::headers::auth::AuthParams);
+
+        impl $type {
+            /// A scheme and its parameters in order: name, value, and whether the value is quoted.
+            ///
+            /// # Errors
+            /// If the scheme or a name is not a token, an unquoted value is empty or has a comma, quote or white space, or a
+            /// value has a control character.
+            pub fn new<'a>(
+                scheme: &str,
+                params: impl IntoIterator<Item = (&'a str, &'a str, bool)>,
+            ) -> Result<Self, $crate::ParseError> {
+                $crate::headers::auth::AuthParams::new(scheme, params)
+                    .map(Self)
+                    .map_err(|error| error.within(&$crate::HeaderName::$name, 0))
+            }
+
+            /// The scheme as written: `Digest`.
+            pub fn scheme(&self) -> &str {
+                self.0.scheme()
+            }
+
+            /// Whether the scheme is this one, without regard to case.
+            pub fn is_scheme(&self, scheme: &str) -> bool {
+                self.0.scheme().eq_ignore_ascii_case(scheme)
+            }
+
+            /// The value of a parameter, unquoted; its name is compared without regard to case.
+            pub fn param(&self, name: &str) -> Option<std::borrow::Cow<'_, str>> {
+                self.0.param(name)
+            }
+
+            /// The value of a parameter as written, quotes included.
+            pub fn param_raw(&self, name: &str) -> Option<&[u8]> {
+                self.0.param_raw(name)
+            }
+
+            /// All parameters in order: name, unquoted value, and whether it was quoted.
+            pub fn params(&self) -> impl Iterator<Item = (&str, std::borrow::Cow<'_, str>, bool)> {
+                self.0.params()
+            }
+        }
+
+        impl $crate::HeaderField for $type {
+            const NAME: $crate::HeaderName = $crate::HeaderName::$name;
+
+            fn parse(value: &$crate::HeaderValue) -> Result<Self, $crate::ParseError> {
+                $crate::headers::auth::AuthParams::parse(value, true).map(Self)
+            }
+
+            fn value(&self) -> $crate::HeaderValue {
+                self.0.value()
+            }
+        }
+
+        display_as_value!($type);
+    };
+}

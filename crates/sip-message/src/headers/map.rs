@@ -1,0 +1,564 @@
+//! The header section: an ordered multimap over the bytes that came.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use smallvec::SmallVec;
+
+use super::{HeaderField, Shape};
+use crate::{HeaderName, HeaderValue, ParseError, ParseErrorKind, name, scan};
+
+/// The header fields of a message, in order, as they came and as they were edited.
+///
+/// Lines that were not touched are written byte for byte as they came.
+///
+/// ```
+/// use bytes::Bytes;
+/// use sip_message::{Request, headers::{Contact, MaxForwards}};
+///
+/// let mut request = Request::parse(Bytes::from_static(
+///     b"OPTIONS sip:a@b SIP/2.0\r\nmAX-forwards : 70\r\nm: <sip:a@c>,\r\n  \"x, y\" <sip:d@e>\r\n\r\n",
+/// ))?;
+/// assert_eq!(request.headers().all::<Contact>().count(), 2);
+/// request.headers_mut().set(MaxForwards(69));
+/// # Ok::<(), sip_message::ParseError>(())
+/// ```
+#[derive(Clone, Default)]
+pub struct Headers {
+    /// The message that the lines stand in.
+    wire: Bytes,
+    lines: SmallVec<[Line; 32]>,
+    /// Fields that did not come over the wire.
+    added: Vec<Added>,
+    modified: bool,
+}
+
+/// One header line: places in the message, or the index of an added field.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Line {
+    start: u16,
+    value: u16,
+    end: u16,
+    /// 255 stands for "255 or more".
+    name_len: u8,
+    /// The id of the name; with [`EDITED`], what the other fields say depends on `name_len`.
+    id: u8,
+}
+
+/// The line is not as it came: with a name length of 0 it was added, otherwise values were taken from its front.
+const EDITED: u8 = 0x80;
+
+#[derive(Clone)]
+struct Added {
+    name: HeaderName,
+    value: HeaderValue,
+}
+
+impl Line {
+    pub(crate) const fn wire(start: u16, name_len: usize, value: u16, end: u16, id: u8) -> Self {
+        Self {
+            start,
+            value,
+            end,
+            name_len: if name_len > 255 { 255 } else { name_len as u8 },
+            id,
+        }
+    }
+
+    const fn added(index: usize, id: u8) -> Self {
+        Self {
+            start: index as u16,
+            value: (index >> 16) as u16,
+            end: 0,
+            name_len: 0,
+            id: id | EDITED,
+        }
+    }
+
+    pub(crate) const fn id(self) -> u8 {
+        self.id & !EDITED
+    }
+
+    const fn index(self) -> Option<usize> {
+        if self.id & EDITED != 0 && self.name_len == 0 {
+            Some(self.start as usize | (self.value as usize) << 16)
+        } else {
+            None
+        }
+    }
+
+    const fn is_intact(self) -> bool {
+        self.id & EDITED == 0
+    }
+}
+
+impl Headers {
+    /// No fields.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    pub(crate) const fn from_wire(wire: Bytes, lines: SmallVec<[Line; 32]>) -> Self {
+        Self {
+            wire,
+            lines,
+            added: Vec::new(),
+            modified: false,
+        }
+    }
+
+    pub(crate) const fn is_modified(&self) -> bool {
+        self.modified
+    }
+
+    pub(crate) const fn wire(&self) -> &Bytes {
+        &self.wire
+    }
+
+    // ---- typed -------------------------------------------------------------------------------------------------------
+
+    /// The first value of a field: absent, malformed, or there.
+    ///
+    /// For fields whose lines add up to one list (Supported, Allow, …) it is the list of all lines.
+    pub fn get<H: HeaderField>(&self) -> Option<Result<H, ParseError>> {
+        let mut places = self.places(&H::NAME);
+        let first = places.next()?;
+        if H::SHAPE == Shape::Joined && places.next().is_some() {
+            return Some(self.joined::<H>());
+        }
+        let line = self.lines[first];
+        let value = match H::SHAPE {
+            Shape::List => self.first_item(line),
+            _ => self.value_at(line),
+        };
+        Some(H::parse(&value).map_err(|error| error.within(&H::NAME, self.offset_of(line))))
+    }
+
+    #[cold]
+    fn joined<H: HeaderField>(&self) -> Result<H, ParseError> {
+        let mut text = Vec::new();
+        for place in self.places(&H::NAME) {
+            let value = self.value_at(self.lines[place]);
+            if value.is_empty() {
+                continue;
+            }
+            if !text.is_empty() {
+                text.extend_from_slice(b", ");
+            }
+            text.extend_from_slice(value.as_bytes());
+        }
+        H::parse(&HeaderValue::from_wire(text.into())).map_err(|error| error.within(&H::NAME, 0))
+    }
+
+    /// Every value of a field, whether on one line with commas or on several.
+    pub fn all<H: HeaderField>(&self) -> impl Iterator<Item = Result<H, ParseError>> {
+        let name = H::NAME;
+        self.items(H::NAME, H::SHAPE == Shape::List)
+            .map(move |(offset, value)| {
+                H::parse(&value).map_err(|error| error.within(&name, offset))
+            })
+    }
+
+    /// The first value; its absence is an error of kind [`ParseErrorKind::Missing`].
+    ///
+    /// # Errors
+    /// If the field is absent or malformed.
+    pub fn require<H: HeaderField>(&self) -> Result<H, ParseError> {
+        self.get::<H>()
+            .unwrap_or_else(|| Err(ParseError::header(ParseErrorKind::Missing, H::NAME, 0)))
+    }
+
+    /// Whether there is a line of this field.
+    pub fn contains<H: HeaderField>(&self) -> bool {
+        self.contains_name(&H::NAME)
+    }
+
+    /// How many values the field has.
+    pub fn count<H: HeaderField>(&self) -> usize {
+        self.items(H::NAME, H::SHAPE == Shape::List).count()
+    }
+
+    /// Replaces the first line of the field in its place and removes the others; where there is none, adds one in the customary place.
+    pub fn set<H: HeaderField>(&mut self, field: H) {
+        self.set_raw(H::NAME, field.value());
+    }
+
+    /// Adds a line after the last of its name, or in the customary place.
+    pub fn push<H: HeaderField>(&mut self, field: H) {
+        self.push_raw(H::NAME, field.value());
+    }
+
+    /// Adds a line before the first of its name, or in the customary place.
+    pub fn push_front<H: HeaderField>(&mut self, field: H) {
+        self.push_front_raw(H::NAME, field.value());
+    }
+
+    /// Removes every line of the field; answers whether there was one.
+    pub fn remove<H: HeaderField>(&mut self) -> bool {
+        self.remove_name(&H::NAME)
+    }
+
+    /// Takes the first value of the field away, be it a line or the first item of a line; the rest stays byte for byte.
+    pub fn pop_front<H: HeaderField>(&mut self) -> Option<HeaderValue> {
+        let place = self.places(&H::NAME).next()?;
+        let line = self.lines[place];
+        self.modified = true;
+        let value = self.value_at(line);
+        let text = value.as_bytes();
+        let end = if H::SHAPE == Shape::List {
+            scan::list_item_end(text, 0)
+        } else {
+            text.len()
+        };
+        let first = value.slice(0, scan::trim_end(text, 0, end));
+        if end == text.len() {
+            self.remove_at(place);
+            return Some(first);
+        }
+        let rest = scan::skip_lws(text, end + 1);
+        match line.index() {
+            Some(index) => self.added[index].value = value.slice(rest, text.len()),
+            None => {
+                // `rest` is inside a head of which all places fit.
+                let line = &mut self.lines[place];
+                line.value += rest as u16;
+                line.id |= EDITED;
+            }
+        }
+        Some(first)
+    }
+
+    /// Puts a new first value in the place of the first one, which may share its line with others.
+    pub fn replace_front<H: HeaderField>(&mut self, field: H) {
+        let Some(place) = self.places(&H::NAME).next() else {
+            self.push(field);
+            return;
+        };
+        let value = self.value_at(self.lines[place]);
+        let text = value.as_bytes();
+        let end = if H::SHAPE == Shape::List {
+            scan::list_item_end(text, 0)
+        } else {
+            text.len()
+        };
+        let end = scan::trim_end(text, 0, end);
+        let mut new = field.value().as_bytes().to_vec();
+        new.extend_from_slice(&text[end..]);
+        self.put(place, H::NAME, HeaderValue::from_wire(new.into()));
+    }
+
+    // ---- by name -----------------------------------------------------------------------------------------------------
+
+    /// Whether there is a line of this name.
+    pub fn contains_name(&self, name: &HeaderName) -> bool {
+        self.places(name).next().is_some()
+    }
+
+    /// The value of the first line of this name, with its commas.
+    pub fn raw(&self, name: &HeaderName) -> Option<HeaderValue> {
+        self.places(name)
+            .next()
+            .map(|place| self.value_at(self.lines[place]))
+    }
+
+    /// The values of all lines of this name, one for each line.
+    pub fn raw_all<'s>(&'s self, name: &HeaderName) -> impl Iterator<Item = HeaderValue> + use<'s> {
+        self.places(name)
+            .map(|place| self.value_at(self.lines[place]))
+    }
+
+    /// Adds a line after the last of its name, or in the customary place.
+    pub fn push_raw(&mut self, name: HeaderName, value: HeaderValue) {
+        let last = self.places(&name).last();
+        let place = last.map_or_else(|| self.customary_place(&name), |place| place + 1);
+        self.insert(place, name, value);
+    }
+
+    /// Adds a line before the first of its name, or in the customary place.
+    pub fn push_front_raw(&mut self, name: HeaderName, value: HeaderValue) {
+        let first = self.places(&name).next();
+        let place = first.unwrap_or_else(|| self.customary_place(&name));
+        self.insert(place, name, value);
+    }
+
+    /// Replaces the first line of this name in its place and removes the others, or adds one in the customary place.
+    pub fn set_raw(&mut self, name: HeaderName, value: HeaderValue) {
+        let Some(first) = self.places(&name).next() else {
+            let place = self.customary_place(&name);
+            self.insert(place, name, value);
+            return;
+        };
+        while let Some(last) = self.places(&name).last().filter(|&last| last != first) {
+            self.remove_at(last);
+        }
+        self.put(first, name, value);
+    }
+
+    /// Removes every line of this name; answers whether there was one.
+    pub fn remove_name(&mut self, name: &HeaderName) -> bool {
+        let before = self.lines.len();
+        let mut lines = std::mem::take(&mut self.lines);
+        lines.retain(|line| !self.is_named(*line, name));
+        self.lines = lines;
+        let removed = self.lines.len() < before;
+        self.modified |= removed;
+        removed
+    }
+
+    /// Adds every line of this name that another message has, unchanged; answers how many.
+    pub fn copy_from(&mut self, other: &Self, name: &HeaderName) -> usize {
+        let mut copied = 0;
+        for value in other.raw_all(name) {
+            self.push_raw(name.clone(), value);
+            copied += 1;
+        }
+        copied
+    }
+
+    /// Every line in order: name and value.
+    pub fn iter(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+        self.lines
+            .iter()
+            .map(|&line| (self.name_at(line), self.value_at(line)))
+    }
+
+    /// Every line in order, with its name as it is written: compact form, case and all.
+    pub fn iter_written(&self) -> impl Iterator<Item = (&str, HeaderValue)> {
+        self.lines
+            .iter()
+            .map(|&line| (scan::ascii(self.name_text(line)), self.value_at(line)))
+    }
+
+    /// How many lines there are.
+    pub fn len(&self) -> usize {
+        self.lines.len()
+    }
+
+    /// Whether there are no lines.
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
+    // ---- inside ------------------------------------------------------------------------------------------------------
+
+    pub(crate) fn places<'s>(&'s self, name: &HeaderName) -> impl Iterator<Item = usize> + use<'s> {
+        let id = name.id();
+        let name = name.clone();
+        self.lines
+            .iter()
+            .enumerate()
+            .filter(move |(_, line)| {
+                line.id() == id && (id != name::UNKNOWN || self.is_named(**line, &name))
+            })
+            .map(|(place, _)| place)
+    }
+
+    fn is_named(&self, line: Line, name: &HeaderName) -> bool {
+        match line.id() {
+            name::UNKNOWN => {
+                name.id() == name::UNKNOWN
+                    && self
+                        .name_text(line)
+                        .eq_ignore_ascii_case(name.as_str().as_bytes())
+            }
+            id => id == name.id(),
+        }
+    }
+
+    /// Every value and its offset in the message.
+    fn items(&self, name: HeaderName, split: bool) -> impl Iterator<Item = (usize, HeaderValue)> {
+        self.places(&name).flat_map(move |place| {
+            let line = self.lines[place];
+            let value = self.value_at(line);
+            let base = self.offset_of(line);
+            let mut at = Some(0);
+            std::iter::from_fn(move || {
+                let start = at?;
+                let text = value.as_bytes();
+                let end = if split {
+                    scan::list_item_end(text, start)
+                } else {
+                    text.len()
+                };
+                at = (end < text.len()).then_some(end + 1);
+                let start = scan::skip_lws(text, start).min(end);
+                Some((
+                    base + start,
+                    value.slice(start, scan::trim_end(text, start, end)),
+                ))
+            })
+        })
+    }
+
+    fn first_item(&self, line: Line) -> HeaderValue {
+        let (start, text) = match line.index() {
+            Some(index) => {
+                let value = &self.added[index].value;
+                let end = scan::list_item_end(value.as_bytes(), 0);
+                return value.slice(0, scan::trim_end(value.as_bytes(), 0, end));
+            }
+            None => (usize::from(line.value), &self.wire[..usize::from(line.end)]),
+        };
+        let end = scan::list_item_end(text, start);
+        HeaderValue::from_wire(self.wire.slice(start..scan::trim_end(text, start, end)))
+    }
+
+    fn value_at(&self, line: Line) -> HeaderValue {
+        match line.index() {
+            Some(index) => self.added[index].value.clone(),
+            None => HeaderValue::from_wire(
+                self.wire
+                    .slice(usize::from(line.value)..usize::from(line.end)),
+            ),
+        }
+    }
+
+    fn offset_of(&self, line: Line) -> usize {
+        if line.index().is_some() {
+            0
+        } else {
+            usize::from(line.value)
+        }
+    }
+
+    fn name_text(&self, line: Line) -> &[u8] {
+        match line.index() {
+            Some(index) => self.added[index].name.as_str().as_bytes(),
+            None => {
+                let start = usize::from(line.start);
+                let end = match line.name_len {
+                    255 => scan::run(&self.wire, start, scan::TOKEN),
+                    length => start + usize::from(length),
+                };
+                &self.wire[start..end]
+            }
+        }
+    }
+
+    fn name_at(&self, line: Line) -> HeaderName {
+        match line.index() {
+            Some(index) => self.added[index].name.clone(),
+            None if line.id() != name::UNKNOWN => HeaderName::from_id(line.id()),
+            None => HeaderName::from_wire(self.name_text(line)),
+        }
+    }
+
+    /// Before the first line that customarily comes later.
+    fn customary_place(&self, name: &HeaderName) -> usize {
+        let rank = name::rank(name.id());
+        self.lines
+            .iter()
+            .position(|line| name::rank(line.id()) > rank)
+            .unwrap_or(self.lines.len())
+    }
+
+    fn insert(&mut self, place: usize, name: HeaderName, value: HeaderValue) {
+        self.modified = true;
+        let line = self.add(name, value);
+        self.lines.insert(place, line);
+    }
+
+    fn put(&mut self, place: usize, name: HeaderName, value: HeaderValue) {
+        self.modified = true;
+        match self.lines[place].index() {
+            Some(index) => self.added[index] = Added { name, value },
+            None => self.lines[place] = self.add(name, value),
+        }
+    }
+
+    fn add(&mut self, name: HeaderName, value: HeaderValue) -> Line {
+        if self.added.len() > 64 && self.added.len() > 2 * self.lines.len() {
+            self.forget_removed();
+        }
+        let line = Line::added(self.added.len(), name.id());
+        self.added.push(Added { name, value });
+        line
+    }
+
+    /// Drops added fields that no line refers to, so that editing for ever does not grow for ever.
+    fn forget_removed(&mut self) {
+        let mut kept = Vec::with_capacity(self.lines.len());
+        for line in &mut self.lines {
+            if let Some(index) = line.index() {
+                let id = line.id();
+                kept.push(self.added[index].clone());
+                *line = Line::added(kept.len() - 1, id);
+            }
+        }
+        self.added = kept;
+    }
+
+    fn remove_at(&mut self, place: usize) {
+        self.modified = true;
+        let line = self.lines.remove(place);
+        if line
+            .index()
+            .is_some_and(|index| index + 1 == self.added.len())
+        {
+            self.added.pop();
+        }
+    }
+
+    /// How many bytes [`Headers::write`] needs at most, roughly.
+    pub(crate) fn size_hint(&self) -> usize {
+        self.wire.len()
+            + self
+                .added
+                .iter()
+                .map(|added| added.name.as_str().len() + added.value.len() + 4)
+                .sum::<usize>()
+    }
+
+    /// Writes all lines; lines that are as they came are copied in runs.
+    pub(crate) fn write(&self, out: &mut BytesMut) {
+        let mut run: Option<(usize, usize)> = None;
+        for &line in &self.lines {
+            if line.is_intact() {
+                let start = usize::from(line.start);
+                let end = self.line_end(line);
+                match &mut run {
+                    Some(run) if run.1 == start => run.1 = end,
+                    _ => {
+                        self.write_run(run.take(), out);
+                        run = Some((start, end));
+                    }
+                }
+                continue;
+            }
+            self.write_run(run.take(), out);
+            out.put_slice(self.name_text(line));
+            out.put_slice(b": ");
+            match line.index() {
+                Some(index) => {
+                    out.put_slice(self.added[index].value.as_bytes());
+                    out.put_slice(b"\r\n");
+                }
+                None => out.put_slice(&self.wire[usize::from(line.value)..self.line_end(line)]),
+            }
+        }
+        self.write_run(run, out);
+    }
+
+    fn write_run(&self, run: Option<(usize, usize)>, out: &mut BytesMut) {
+        if let Some((start, end)) = run {
+            out.put_slice(&self.wire[start..end]);
+        }
+    }
+
+    /// Behind the line end of a line that came over the wire.
+    fn line_end(&self, line: Line) -> usize {
+        let mut at = usize::from(line.end);
+        // Trailing white space may be folded: the line ends where no white space follows.
+        while let Some(length) = memchr::memchr(b'\n', &self.wire[at..]) {
+            at += length + 1;
+            if !matches!(scan::byte(&self.wire, at), b' ' | b'\t') {
+                return at;
+            }
+        }
+        self.wire.len()
+    }
+}
+
+impl std::fmt::Debug for Headers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
+}

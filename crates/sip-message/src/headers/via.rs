@@ -1,0 +1,259 @@
+//! `Via: SIP/2.0/UDP host:5060;branch=z9hG4bK776asdhds`
+
+use std::{borrow::Cow, net::IpAddr};
+
+use bytes::Bytes;
+
+use crate::{HeaderField, HeaderName, HeaderValue, Host, ParseError, ParseErrorKind, Shape, host, params, scan};
+
+/// One hop that the request took, and that the response takes back (RFC 3261 §20.42).
+///
+/// ```text
+/// Via            =  ( "Via" / "v" ) HCOLON via-parm *(COMMA via-parm)
+/// via-parm       =  sent-protocol LWS sent-by *( SEMI via-params )
+/// sent-protocol  =  protocol-name SLASH protocol-version SLASH transport
+/// sent-by        =  host [ COLON port ]
+/// ```
+///
+/// ```
+/// use sip_message::headers::Via;
+///
+/// let via: Via = "SIP/2.0/UDP first.example.com : 4000;ttl=16;branch=z9hG4bKa7c6a8dlze.1".parse()?;
+/// assert_eq!(via.sent_by(), "first.example.com:4000");
+/// assert_eq!(via.branch(), Some("z9hG4bKa7c6a8dlze.1"));
+/// # Ok::<(), sip_message::ParseError>(())
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct Via {
+    text: Bytes,
+    parts: Parts,
+}
+
+/// Places in the value.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Parts {
+    transport: (u16, u16),
+    host: (u16, u16),
+    port: Option<u16>,
+    /// From the end of sent-by to the end of the last parameter.
+    params: (u16, u16),
+}
+
+impl Via {
+    /// `SIP/2.0/transport host:port`.
+    ///
+    /// Characters of `transport` that no token has are left out.
+    pub fn new(transport: &str, host: impl Into<Host>, port: Option<u16>) -> Self {
+        let mut text = Vec::with_capacity(96);
+        text.extend_from_slice(b"SIP/2.0/");
+        params::write_token(transport, &mut text);
+        text.push(b' ');
+        text.extend_from_slice(host.into().to_string().as_bytes());
+        if let Some(port) = port {
+            text.extend_from_slice(format!(":{port}").as_bytes());
+        }
+        Self::composed(text)
+    }
+
+    fn composed(text: Vec<u8>) -> Self {
+        Self::parse(&HeaderValue::written(text)).expect("a Via put together from its parts can be read")
+    }
+
+    /// The Via with a branch; characters that no token has are left out.
+    #[must_use]
+    pub fn with_branch(mut self, branch: &str) -> Self {
+        self.set_branch(branch);
+        self
+    }
+
+    /// Sets the branch; characters that no token has are left out.
+    pub fn set_branch(&mut self, branch: &str) {
+        let mut token = Vec::with_capacity(branch.len());
+        params::write_token(branch, &mut token);
+        self.set_param("branch", scan::ascii(&token));
+    }
+
+    /// Sets `received` (RFC 3261 §18.2.1): where the request really came from.
+    pub fn set_received(&mut self, address: IpAddr) {
+        // RFC 5118 §4.5: without brackets when sending.
+        self.set_param("received", address.to_string().as_str());
+    }
+
+    /// Sets `rport` (RFC 3581 §4): the port that the request really came from.
+    pub fn set_rport(&mut self, port: u16) {
+        self.set_param("rport", port.to_string().as_str());
+    }
+
+    /// The Via with an empty `rport`, which asks for symmetric responses (RFC 3581 §3).
+    #[must_use]
+    pub fn with_rport(mut self) -> Self {
+        self.set_param("rport", None);
+        self
+    }
+
+    /// The Via with a parameter set, in its place if it is there already.
+    #[must_use]
+    pub fn with_param<'a>(mut self, name: &str, value: impl Into<Option<&'a str>>) -> Self {
+        self.set_param(name, value);
+        self
+    }
+
+    /// Sets a parameter, in its place if it is there already.
+    pub fn set_param<'a>(&mut self, name: &str, value: impl Into<Option<&'a str>>) {
+        *self = Self::composed(params::set(&self.text, self.region(), name, Some(value.into())));
+    }
+
+    /// Removes a parameter.
+    pub fn remove_param(&mut self, name: &str) {
+        if self.has_param(name) {
+            *self = Self::composed(params::set(&self.text, self.region(), name, None));
+        }
+    }
+
+    fn region(&self) -> (usize, usize) {
+        (usize::from(self.parts.params.0), usize::from(self.parts.params.1))
+    }
+
+    fn str(&self, (start, end): (u16, u16)) -> &str {
+        scan::ascii(&self.text[usize::from(start)..usize::from(end)])
+    }
+
+    /// The transport as written: `UDP`, `TCP`, `TLS`, `WSS`, …
+    pub fn transport(&self) -> &str {
+        self.str(self.parts.transport)
+    }
+
+    /// The host of sent-by.
+    pub fn host(&self) -> Host {
+        Host::from_checked(self.text.slice(usize::from(self.parts.host.0)..usize::from(self.parts.host.1)))
+    }
+
+    /// The host of sent-by as written.
+    pub fn host_str(&self) -> &str {
+        self.str(self.parts.host)
+    }
+
+    /// The port of sent-by, if it was given.
+    pub const fn port(&self) -> Option<u16> {
+        self.parts.port
+    }
+
+    /// `host` or `host:port`, without the white space that may stand around the colon.
+    pub fn sent_by(&self) -> Cow<'_, str> {
+        match self.parts.port {
+            None => Cow::Borrowed(self.host_str()),
+            Some(port) => Cow::Owned(format!("{}:{port}", self.host_str())),
+        }
+    }
+
+    /// The branch, which names the transaction (RFC 3261 §8.1.1.7).
+    pub fn branch(&self) -> Option<&str> {
+        self.param_str("branch")
+    }
+
+    /// Where the request really came from, if the server saw something else than sent-by.
+    pub fn received(&self) -> Option<IpAddr> {
+        let text = self.param_str("received")?;
+        let text = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+        text.parse().ok()
+    }
+
+    /// `rport` (RFC 3581): `None` if it is absent, `Some(None)` if it asks, `Some(Some(port))` if it was answered.
+    pub fn rport(&self) -> Option<Option<u16>> {
+        let param = params::find(&self.text, self.region(), "rport")?;
+        Some(param.value.and_then(|(start, end)| scan::ascii(&self.text[start..end]).parse().ok()))
+    }
+
+    /// Where to send the response instead (RFC 3261 §18.2.2): a multicast address.
+    pub fn maddr(&self) -> Option<Host> {
+        Host::parse(self.param_str("maddr")?).ok()
+    }
+
+    /// The time-to-live of a multicast request.
+    pub fn ttl(&self) -> Option<u8> {
+        self.param_str("ttl")?.parse().ok()
+    }
+
+    fn param_str(&self, name: &str) -> Option<&str> {
+        params::raw(&self.text, self.region(), name).and_then(|raw| str::from_utf8(raw).ok())
+    }
+
+    /// A parameter, unquoted: `None` if it is absent, `Some(None)` if it has no value.
+    pub fn param(&self, name: &str) -> Option<Option<Cow<'_, str>>> {
+        params::get(&self.text, self.region(), name)
+    }
+
+    /// Whether the parameter is there, with or without a value.
+    pub fn has_param(&self, name: &str) -> bool {
+        params::find(&self.text, self.region(), name).is_some()
+    }
+
+    /// All parameters in order; values unquoted.
+    pub fn params(&self) -> impl Iterator<Item = (&str, Option<Cow<'_, str>>)> {
+        params::iter(&self.text, self.region()).map(|param| {
+            let value = param.value.map(|(start, end)| scan::lossy(scan::unquote(&self.text[start..end])));
+            (scan::ascii(&self.text[param.name.0..param.name.1]), value)
+        })
+    }
+}
+
+impl HeaderField for Via {
+    const NAME: HeaderName = HeaderName::VIA;
+    const SHAPE: Shape = Shape::List;
+
+    fn parse(value: &HeaderValue) -> Result<Self, ParseError> {
+        Ok(Self { parts: read(value.as_bytes())?, text: value.bytes().clone() })
+    }
+
+    fn value(&self) -> HeaderValue {
+        HeaderValue::from_wire(self.text.clone())
+    }
+}
+
+display_as_value!(Via);
+
+fn read(text: &[u8]) -> Result<Parts, ParseError> {
+    if text.len() > usize::from(u16::MAX) {
+        return Err(ParseError::new(ParseErrorKind::TooLarge { limit: usize::from(u16::MAX) }, 0));
+    }
+    let transport = match text {
+        [b'S', b'I', b'P', b'/', b'2', b'.', b'0', b'/', ..] => 8,
+        _ => protocol(text)?,
+    };
+    let transport_end = scan::run(text, transport, scan::TOKEN);
+    if transport_end == transport {
+        return Err(ParseError::new(ParseErrorKind::Malformed, transport));
+    }
+    let host = scan::skip_lws(text, transport_end);
+    if host == transport_end {
+        return Err(ParseError::new(ParseErrorKind::Malformed, host));
+    }
+    let host_end = host::host_end(text, host)?;
+    let mut end = host_end;
+    let mut port = None;
+    let colon = scan::skip_lws(text, host_end);
+    if scan::byte(text, colon) == b':' {
+        let (value, after) = host::port(text, scan::skip_lws(text, colon + 1))?;
+        port = Some(value);
+        end = after;
+    }
+    let params_end = params::check(text, end)?;
+    let span = |start: usize, end: usize| (start as u16, end as u16);
+    Ok(Parts { transport: span(transport, transport_end), host: span(host, host_end), port, params: span(end, params_end) })
+}
+
+/// `protocol-name SLASH protocol-version SLASH` with white space around the slashes.
+#[cold]
+fn protocol(text: &[u8]) -> Result<usize, ParseError> {
+    let mut at = scan::skip_lws(text, 0);
+    for _ in 0..2 {
+        let end = scan::run(text, at, scan::TOKEN);
+        let slash = scan::skip_lws(text, end);
+        if end == at || scan::byte(text, slash) != b'/' {
+            let kind = if text.is_empty() { ParseErrorKind::Empty } else { ParseErrorKind::Malformed };
+            return Err(ParseError::new(kind, slash.min(text.len())));
+        }
+        at = scan::skip_lws(text, slash + 1);
+    }
+    Ok(at)
+}

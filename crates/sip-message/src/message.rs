@@ -1,0 +1,213 @@
+//! A message of either kind.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use crate::{
+    HeaderName, HeaderValue, Headers, Limits, Method, ParseError, ParseErrorKind, Request,
+    Response,
+    headers::{CSeq, CallId, ContentLength, ContentType, From, MaxForwards, To, Via},
+    parse,
+};
+
+/// A request or a response (RFC 3261 §7).
+///
+/// It keeps the one buffer it was given; values are read when they are asked for, and an unmodified message is written as
+/// the bytes it came as.
+///
+/// ```
+/// use bytes::Bytes;
+/// use sip_message::{Message, ParseError, headers::{MaxForwards, Subject}};
+///
+/// fn one_hop(wire: Bytes) -> Result<Bytes, ParseError> {
+///     let mut message = Message::parse(wire)?;
+///     let MaxForwards(hops) = message.headers().require()?;
+///     message.headers_mut().set(MaxForwards(hops.saturating_sub(1)));
+///     message.headers_mut().remove::<Subject>();
+///     Ok(message.to_bytes())
+/// }
+/// # let wire = Bytes::from_static(b"OPTIONS sip:a@b SIP/2.0\r\nmAX-forwards: 70\r\ns: x\r\n\r\n");
+/// # assert_eq!(one_hop(wire)?, "OPTIONS sip:a@b SIP/2.0\r\nMax-Forwards: 69\r\n\r\n");
+/// # Ok::<(), sip_message::ParseError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub enum Message {
+    /// A request.
+    Request(Request),
+    /// A response.
+    Response(Response),
+}
+
+impl Message {
+    /// Reads a datagram: what follows Content-Length is cut off, and without Content-Length the datagram ends the body (RFC 3261 §18.3).
+    ///
+    /// Line ends before the message are skipped.
+    ///
+    /// # Errors
+    /// If the start line, a header line or Content-Length is malformed, if the body is shorter than Content-Length, if there
+    /// are two of Call-ID, CSeq, From, To, Content-Length or Max-Forwards, or if a limit is exceeded.
+    pub fn parse(wire: Bytes) -> Result<Self, ParseError> {
+        parse::message(wire, &Limits::default())
+    }
+
+    /// As [`Message::parse`], with other limits.
+    ///
+    /// # Errors
+    /// As [`Message::parse`].
+    pub fn parse_with(wire: Bytes, limits: &Limits) -> Result<Self, ParseError> {
+        parse::message(wire, limits)
+    }
+
+    /// The header section.
+    pub const fn headers(&self) -> &Headers {
+        match self {
+            Self::Request(request) => request.headers(),
+            Self::Response(response) => response.headers(),
+        }
+    }
+
+    /// The header section, to be edited.
+    pub const fn headers_mut(&mut self) -> &mut Headers {
+        match self {
+            Self::Request(request) => request.headers_mut(),
+            Self::Response(response) => response.headers_mut(),
+        }
+    }
+
+    /// The body; empty if there is none.
+    pub const fn body(&self) -> &Bytes {
+        match self {
+            Self::Request(request) => request.body(),
+            Self::Response(response) => response.body(),
+        }
+    }
+
+    /// The message as it goes over the wire.
+    pub fn to_bytes(&self) -> Bytes {
+        match self {
+            Self::Request(request) => request.to_bytes(),
+            Self::Response(response) => response.to_bytes(),
+        }
+    }
+
+    /// See [`Request::check`] and [`Response::check`].
+    ///
+    /// # Errors
+    /// If something that RFC 3261 §8.1.1 requires is missing or malformed.
+    pub fn check(&self) -> Result<(), ParseError> {
+        match self {
+            Self::Request(request) => request.check(),
+            Self::Response(response) => response.check(),
+        }
+    }
+
+    /// The request, if it is one.
+    pub const fn as_request(&self) -> Option<&Request> {
+        match self {
+            Self::Request(request) => Some(request),
+            Self::Response(_) => None,
+        }
+    }
+
+    /// The response, if it is one.
+    pub const fn as_response(&self) -> Option<&Response> {
+        match self {
+            Self::Request(_) => None,
+            Self::Response(response) => Some(response),
+        }
+    }
+
+    /// Whether it is a request.
+    pub const fn is_request(&self) -> bool {
+        matches!(self, Self::Request(_))
+    }
+}
+
+impl std::convert::From<Request> for Message {
+    fn from(request: Request) -> Self {
+        Self::Request(request)
+    }
+}
+
+impl std::convert::From<Response> for Message {
+    fn from(response: Response) -> Self {
+        Self::Response(response)
+    }
+}
+
+/// Checks what every message must have (RFC 3261 §8.1.1); `method` is the request's.
+pub(crate) fn check(headers: &Headers, method: Option<&Method>) -> Result<(), ParseError> {
+    for via in headers.all::<Via>() {
+        via?;
+    }
+    headers.require::<Via>()?;
+    once::<From>(headers)?;
+    once::<To>(headers)?;
+    once::<CallId>(headers)?;
+    let cseq = once::<CSeq>(headers)?;
+    if headers.count::<MaxForwards>() > 1 {
+        return Err(ParseError::header(
+            ParseErrorKind::Duplicate,
+            HeaderName::MAX_FORWARDS,
+            0,
+        ));
+    }
+    if let Some(max_forwards) = headers.get::<MaxForwards>() {
+        max_forwards?;
+    }
+    match method {
+        Some(method) if *method != cseq.method => Err(ParseError::header(
+            ParseErrorKind::MethodMismatch,
+            HeaderName::CSEQ,
+            0,
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn once<H: crate::HeaderField>(headers: &Headers) -> Result<H, ParseError> {
+    let field = headers.require::<H>()?;
+    if headers.raw_all(&H::NAME).nth(1).is_some() {
+        return Err(ParseError::header(ParseErrorKind::Duplicate, H::NAME, 0));
+    }
+    Ok(field)
+}
+
+/// Writes a message of which something was edited.
+pub(crate) fn write(start: impl FnOnce(&mut BytesMut), headers: &Headers, body: &Bytes) -> Bytes {
+    let mut out = BytesMut::with_capacity(headers.size_hint() + body.len() + 256);
+    start(&mut out);
+    headers.write(&mut out);
+    out.put_slice(b"\r\n");
+    out.put_slice(body);
+    out.freeze()
+}
+
+/// Content-Type and Content-Length of a new body.
+pub(crate) fn describe_body(
+    headers: &mut Headers,
+    content_type: Option<&ContentType>,
+    length: usize,
+) {
+    match content_type {
+        Some(content_type) => headers.set(content_type.clone()),
+        None => {
+            headers.remove::<ContentType>();
+        }
+    }
+    set_length(headers, length);
+}
+
+pub(crate) fn set_length(headers: &mut Headers, length: usize) {
+    headers.set_raw(
+        HeaderName::CONTENT_LENGTH,
+        HeaderValue::written(length.to_string()),
+    );
+}
+
+/// Makes Content-Length agree with the body, for streams.
+pub(crate) fn ensure_length(headers: &mut Headers, length: usize) {
+    let says = headers.get::<ContentLength>();
+    if !matches!(says, Some(Ok(ContentLength(said))) if said as usize == length) {
+        set_length(headers, length);
+    }
+}

@@ -1,0 +1,208 @@
+//! Responses.
+
+use std::borrow::Cow;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use crate::{
+    Headers, Limits, Message, ParseError, ParseErrorKind, ResponseBuilder, StatusCode,
+    headers::{CSeq, CallId, ContentType, From, To, Via},
+    message, parse,
+};
+
+/// A response (RFC 3261 §7.2).
+///
+/// ```
+/// use bytes::Bytes;
+/// use sip_message::{Response, StatusCode};
+///
+/// let response = Response::parse(Bytes::from_static(b"SIP/2.0 200 \r\n\r\n"))?;
+/// assert_eq!(response.status(), StatusCode::OK);
+/// assert_eq!(response.reason(), "");
+/// # Ok::<(), sip_message::ParseError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Response {
+    status: StatusCode,
+    reason: Bytes,
+    headers: Headers,
+    body: Bytes,
+    modified: bool,
+}
+
+impl Response {
+    /// Reads a datagram that must be a response.
+    ///
+    /// # Errors
+    /// As [`Message::parse`], and if it is a request.
+    pub fn parse(wire: Bytes) -> Result<Self, ParseError> {
+        match parse::message(wire, &Limits::default())? {
+            Message::Response(response) => Ok(response),
+            Message::Request(_) => {
+                Err(ParseError::part(ParseErrorKind::Malformed, "start line", 0))
+            }
+        }
+    }
+
+    /// Starts a response that belongs to no request at hand; [`Request::response`](crate::Request::response) copies what belongs into it.
+    pub fn builder(status: StatusCode) -> ResponseBuilder {
+        ResponseBuilder::bare(status)
+    }
+
+    pub(crate) const fn from_parts(
+        status: StatusCode,
+        reason: Bytes,
+        headers: Headers,
+        body: Bytes,
+    ) -> Self {
+        Self {
+            status,
+            reason,
+            headers,
+            body,
+            modified: false,
+        }
+    }
+
+    pub(crate) const fn generated(
+        status: StatusCode,
+        reason: Bytes,
+        headers: Headers,
+        body: Bytes,
+    ) -> Self {
+        Self {
+            status,
+            reason,
+            headers,
+            body,
+            modified: true,
+        }
+    }
+
+    /// Replaces status code and reason phrase, which becomes the customary one.
+    pub fn set_status(&mut self, status: StatusCode) {
+        self.status = status;
+        self.reason = Bytes::from_static(status.reason().unwrap_or("").as_bytes());
+        self.modified = true;
+    }
+
+    /// Replaces the body, Content-Type and Content-Length.
+    pub fn set_body(&mut self, content_type: ContentType, body: impl Into<Bytes>) {
+        self.body = body.into();
+        self.modified = true;
+        message::describe_body(&mut self.headers, Some(&content_type), self.body.len());
+    }
+
+    /// Removes the body and Content-Type; Content-Length becomes 0.
+    pub fn remove_body(&mut self) {
+        self.body = Bytes::new();
+        self.modified = true;
+        message::describe_body(&mut self.headers, None, 0);
+    }
+
+    /// Sets Content-Length if it is missing or wrong, as a stream needs it.
+    pub fn ensure_content_length(&mut self) {
+        message::ensure_length(&mut self.headers, self.body.len());
+    }
+
+    /// The header section, to be edited.
+    pub const fn headers_mut(&mut self) -> &mut Headers {
+        &mut self.headers
+    }
+
+    /// The status code.
+    pub const fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The reason phrase; octets that are not UTF-8 are replaced.
+    pub fn reason(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.reason)
+    }
+
+    /// The header section.
+    pub const fn headers(&self) -> &Headers {
+        &self.headers
+    }
+
+    /// The body; empty if there is none.
+    pub const fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// The topmost Via.
+    ///
+    /// # Errors
+    /// If it is absent or malformed; never after [`Response::check`] has passed.
+    pub fn via(&self) -> Result<Via, ParseError> {
+        self.headers.require()
+    }
+
+    /// From.
+    ///
+    /// # Errors
+    /// If it is absent or malformed; never after [`Response::check`] has passed.
+    pub fn from(&self) -> Result<From, ParseError> {
+        self.headers.require()
+    }
+
+    /// To.
+    ///
+    /// # Errors
+    /// If it is absent or malformed; never after [`Response::check`] has passed.
+    pub fn to(&self) -> Result<To, ParseError> {
+        self.headers.require()
+    }
+
+    /// Call-ID.
+    ///
+    /// # Errors
+    /// If it is absent or malformed; never after [`Response::check`] has passed.
+    pub fn call_id(&self) -> Result<CallId, ParseError> {
+        self.headers.require()
+    }
+
+    /// CSeq.
+    ///
+    /// # Errors
+    /// If it is absent or malformed; never after [`Response::check`] has passed.
+    pub fn cseq(&self) -> Result<CSeq, ParseError> {
+        self.headers.require()
+    }
+
+    /// Whether Via, From, To, Call-ID and CSeq are there, once, and readable.
+    ///
+    /// # Errors
+    /// The first thing that is not as it must be.
+    pub fn check(&self) -> Result<(), ParseError> {
+        message::check(&self.headers, None)
+    }
+
+    /// The response as it goes over the wire: the bytes it came as, if nothing was edited.
+    pub fn to_bytes(&self) -> Bytes {
+        if !self.modified && !self.headers.is_modified() {
+            return self.headers.wire().clone();
+        }
+        message::write(|out| self.write_start(out), &self.headers, &self.body)
+    }
+
+    fn write_start(&self, out: &mut BytesMut) {
+        out.put_slice(b"SIP/2.0 ");
+        let code = self.status.as_u16();
+        // Three digits by construction.
+        out.put_slice(&[
+            b'0' + (code / 100) as u8,
+            b'0' + (code / 10 % 10) as u8,
+            b'0' + (code % 10) as u8,
+            b' ',
+        ]);
+        out.put_slice(&self.reason);
+        out.put_slice(b"\r\n");
+    }
+}
+
+impl std::fmt::Display for Response {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&String::from_utf8_lossy(&self.to_bytes()))
+    }
+}
