@@ -48,7 +48,10 @@ impl Procedure<'_> {
         let fallback = protocol.unwrap_or_else(|| self.config.default_protocol(self.query.secure));
         let host = match &self.query.host {
             Host::Numeric(address) => {
-                let port = self.query.port.unwrap_or(fallback.default_port());
+                let port = match self.query.port {
+                    Some(port) => port,
+                    None => fallback.default_port(),
+                };
                 return Step::Done(vec![self.target(fallback, *address, port)]);
             }
             Host::Name(host) => host,

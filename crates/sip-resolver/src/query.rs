@@ -2,6 +2,7 @@
 
 use crate::name;
 use sip_io::Protocol;
+use sip_message::Uri;
 use std::net::{IpAddr, Ipv6Addr};
 use thiserror::Error;
 
@@ -10,10 +11,13 @@ use thiserror::Error;
 /// ```
 /// # use sip_io::Protocol;
 /// # use sip_resolver::Query;
+/// let next_hop = Query::uri(&"sip:bob@example.com;transport=tcp".parse()?)?;
+/// assert_eq!(next_hop.name(), "example.com");
+///
 /// // RFC 3263 §5: where a response goes when the connection is gone.
 /// let sent_by = Query::host("client.example.com", Some(5060), Some(Protocol::Tcp))?;
 /// assert_eq!(sent_by.name(), "client.example.com");
-/// # Ok::<(), sip_resolver::QueryError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Query {
@@ -33,6 +37,45 @@ pub(crate) enum Host {
 }
 
 impl Query {
+    /// Where a request to this URI goes: the topmost Route, or else the Request-URI (RFC 3263 §4).
+    ///
+    /// A `maddr` parameter replaces the host as what is looked up, not as the name that a certificate has to have.
+    ///
+    /// # Errors
+    ///
+    /// If the scheme is not `sip` or `sips`, the transport none that we know or not one for `sips`, the host no domain
+    /// name, or the port 0.
+    pub fn uri(uri: &Uri) -> Result<Self, QueryError> {
+        if !uri.is_sip() {
+            return Err(QueryError::Scheme(uri.scheme_str().to_owned()));
+        }
+        let secure = uri.is_sips();
+        let protocol = match uri.transport() {
+            None => None,
+            Some(token) => match Protocol::from_token(&token).and_then(|protocol| {
+                if secure {
+                    secured(protocol)
+                } else {
+                    Some(protocol)
+                }
+            }) {
+                Some(protocol) => Some(protocol),
+                None => return Err(QueryError::Transport(token.into_owned())),
+            },
+        };
+        let host = match uri.maddr() {
+            Some(maddr) => Host::parse(&maddr.to_string())?,
+            None => Host::parse(uri.host_str())?,
+        };
+        Ok(Self {
+            name: uri.host_str().to_owned(),
+            host,
+            port: written_port(uri.port())?,
+            protocol,
+            secure,
+        })
+    }
+
     /// A host with what is known about port and transport, as in a Via's sent-by (RFC 3263 §5).
     ///
     /// The host is a name, an IPv4 address or an IPv6 address with or without brackets.
@@ -77,6 +120,15 @@ impl Host {
     }
 }
 
+/// RFC 3261 §26.2.2: `sips` means TLS whatever stream is named; there is none over datagrams here.
+const fn secured(protocol: Protocol) -> Option<Protocol> {
+    match protocol {
+        Protocol::Tcp | Protocol::Tls => Some(Protocol::Tls),
+        Protocol::Ws | Protocol::Wss => Some(Protocol::Wss),
+        _ => None,
+    }
+}
+
 /// Port 0 names no port that anything could be sent to.
 fn written_port(port: Option<u16>) -> Result<Option<u16>, QueryError> {
     match port {
@@ -101,4 +153,64 @@ pub enum QueryError {
     /// The port is 0
     #[error("port 0 is no port")]
     NoPort,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn uri(text: &str) -> Result<Query, QueryError> {
+        Query::uri(&text.parse().expect("is a URI"))
+    }
+
+    #[test]
+    fn transport_and_scheme_together_name_the_protocol() {
+        for (text, protocol) in [
+            ("sip:example.com", None),
+            ("sip:example.com;transport=TCP", Some(Protocol::Tcp)),
+            ("sip:example.com;transport=tls", Some(Protocol::Tls)),
+            ("sip:example.com;transport=ws", Some(Protocol::Ws)),
+            ("sip:example.com;transport", None),
+            ("sips:example.com", None),
+            ("sips:example.com;transport=tcp", Some(Protocol::Tls)),
+            ("sips:example.com;transport=ws", Some(Protocol::Wss)),
+        ] {
+            let query = uri(text).expect(text);
+            assert_eq!(query.protocol, protocol, "{text}");
+            assert_eq!(query.secure, text.starts_with("sips"));
+        }
+        for text in [
+            "sips:example.com;transport=udp",
+            "sip:example.com;transport=sctp",
+        ] {
+            assert!(matches!(uri(text), Err(QueryError::Transport(_))), "{text}");
+        }
+    }
+
+    /// RFC 3263 §4: TARGET is the maddr; RFC 5922 §4: the name to verify is the host.
+    #[test]
+    fn maddr_replaces_the_target_but_not_the_name() {
+        let query = uri("sip:bob@Example.com:5070;maddr=192.0.2.7").expect("can be located");
+        assert_eq!(query.host, Host::Numeric([192, 0, 2, 7].into()));
+        assert_eq!((query.name(), query.port), ("Example.com", Some(5070)));
+        let query = uri("sip:bob@example.com;maddr=[2001:db8::7]").expect("can be located");
+        assert!(matches!(query.host, Host::Numeric(IpAddr::V6(_))));
+    }
+
+    #[test]
+    fn what_leads_nowhere_is_said_so() {
+        assert_eq!(uri("tel:+15551234"), Err(QueryError::Scheme("tel".into())));
+        assert_eq!(
+            Query::host("a b", None, None),
+            Err(QueryError::NotADomain("a b".into()))
+        );
+        assert_eq!(
+            Query::host("[::1", None, None),
+            Err(QueryError::NotADomain("[::1".into()))
+        );
+        assert_eq!(
+            Query::host("example.com", Some(0), None),
+            Err(QueryError::NoPort)
+        );
+    }
 }

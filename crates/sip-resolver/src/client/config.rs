@@ -43,9 +43,8 @@ impl DnsConfig {
             .lines()
             .filter_map(|line| {
                 let mut words = line.split_ascii_whitespace();
-                let address = match (words.next(), words.next()) {
-                    (Some("nameserver"), Some(address)) => address,
-                    _ => return None,
+                let (Some("nameserver"), Some(address)) = (words.next(), words.next()) else {
+                    return None;
                 };
                 // A scope (fe80::1%eth0) is left to the socket.
                 let address = address.split('%').next().unwrap_or_default();
