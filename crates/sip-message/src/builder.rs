@@ -97,7 +97,7 @@ impl RequestBuilder {
             body: Bytes::new(),
             error: None,
         };
-        builder.uri = builder.keep(uri.into_uri().map_err(|error| error.as_part("Request-URI")));
+        builder.uri = builder.keep(uri.into_uri().map_err(|error| error.renamed("Request-URI")));
         builder
     }
 

@@ -161,7 +161,7 @@ impl ParseError {
     }
 
     /// Names the part of the message that it is about, whatever it was called before.
-    pub(crate) fn as_part(mut self, part: &'static str) -> Self {
+    pub(crate) fn renamed(mut self, part: &'static str) -> Self {
         self.field = Field::Part(part);
         self
     }

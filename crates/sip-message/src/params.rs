@@ -50,6 +50,15 @@ pub(crate) fn value_end(text: &[u8], at: usize) -> Result<usize, ParseError> {
         return scan::quoted(text, at)
             .ok_or_else(|| ParseError::new(ParseErrorKind::Unbalanced, at));
     }
+    if scan::byte(text, at) == b'<' {
+        // RFC 8224 §4: `info=<https://…>`.
+        let close = memchr::memchr2(b'>', b'"', &text[at..])
+            .map(|length| at + length)
+            .filter(|&close| text[close] == b'>');
+        return close
+            .map(|close| close + 1)
+            .ok_or_else(|| ParseError::new(ParseErrorKind::Unbalanced, at));
+    }
     let end = scan::run(text, at, scan::VALUE);
     if end == at {
         Err(ParseError::new(ParseErrorKind::Empty, at))

@@ -5,8 +5,10 @@ mod map;
 #[macro_use]
 mod macros;
 mod auth;
+mod listed;
 mod number;
 mod tokens;
+mod valued;
 
 pub use map::Headers;
 pub(crate) use map::Line;
@@ -64,32 +66,109 @@ macro_rules! files {
 }
 
 files! {
+    accept: Accept;
+    accept_contact: AcceptContact;
+    accept_encoding: AcceptEncoding;
+    accept_language: AcceptLanguage;
+    accept_resource_priority: AcceptResourcePriority;
+    alert_info: AlertInfo;
     allow: Allow;
+    allow_events: AllowEvents;
+    answer_mode: AnswerMode;
+    authentication_info: AuthenticationInfo;
     authorization: Authorization;
     call_id: CallId;
+    call_info: CallInfo;
     contact: Contact;
+    content_disposition: ContentDisposition;
+    content_encoding: ContentEncoding;
+    content_language: ContentLanguage;
     content_length: ContentLength;
     content_type: ContentType;
     cseq: CSeq;
+    date: Date;
+    diversion: Diversion;
+    error_info: ErrorInfo;
+    event: Event;
     expires: Expires;
+    feature_caps: FeatureCaps;
+    flow_timer: FlowTimer;
     from: From;
+    geolocation: Geolocation;
+    geolocation_error: GeolocationError;
+    geolocation_routing: GeolocationRouting;
+    history_info: HistoryInfo;
+    identity: Identity;
+    in_reply_to: InReplyTo;
+    info_package: InfoPackage;
+    join: Join;
+    max_breadth: MaxBreadth;
     max_forwards: MaxForwards;
+    mime_version: MimeVersion;
     min_expires: MinExpires;
+    min_se: MinSe;
+    organization: Organization;
+    p_access_network_info: PAccessNetworkInfo;
+    p_asserted_identity: PAssertedIdentity;
+    p_asserted_service: PAssertedService;
+    p_associated_uri: PAssociatedUri;
+    p_called_party_id: PCalledPartyId;
+    p_charging_function_addresses: PChargingFunctionAddresses;
+    p_charging_vector: PChargingVector;
+    p_early_media: PEarlyMedia;
+    p_preferred_identity: PPreferredIdentity;
+    p_preferred_service: PPreferredService;
+    p_served_user: PServedUser;
+    p_visited_network_id: PVisitedNetworkId;
     path: Path;
+    priority: Priority;
+    privacy: Privacy;
     proxy_authenticate: ProxyAuthenticate;
+    proxy_authentication_info: ProxyAuthenticationInfo;
     proxy_authorization: ProxyAuthorization;
     proxy_require: ProxyRequire;
+    rack: RAck;
+    reason: Reason;
     record_route: RecordRoute;
+    recv_info: RecvInfo;
+    refer_sub: ReferSub;
+    refer_to: ReferTo;
+    referred_by: ReferredBy;
+    reject_contact: RejectContact;
+    replaces: Replaces;
+    reply_to: ReplyTo;
+    request_disposition: RequestDisposition;
     require: Require;
+    resource_priority: ResourcePriority;
     retry_after: RetryAfter;
     route: Route;
+    rseq: RSeq;
+    security_client: SecurityClient;
+    security_server: SecurityServer;
+    security_verify: SecurityVerify;
     server: Server;
     service_route: ServiceRoute;
+    session_expires: Refresher, SessionExpires;
+    sip_etag: SipETag;
+    sip_if_match: SipIfMatch;
     subject: Subject;
+    subscription_state: SubscriptionState;
     supported: Supported;
+    suppress_if_match: SuppressIfMatch;
+    target_dialog: TargetDialog;
+    timestamp: Timestamp;
     to: To;
     unsupported: Unsupported;
     user_agent: UserAgent;
+    user_to_user: UserToUser;
     via: Via;
+    warning: Warning;
     www_authenticate: WwwAuthenticate;
+}
+
+/// `field` with a parameter that is quoted even where it need not be.
+fn quoted_param(field: &valued::Valued, name: &str, value: &str) -> valued::Valued {
+    let mut field = field.clone();
+    field.set_quoted_param(name, value);
+    field
 }
