@@ -1,1 +1,41 @@
 //! SIP transport layer: listeners, connections, framing, where responses go.
+//!
+//! The [`Transport`] is RFC 3261 §18 as a state machine. It is told what arrived on which flow, and tells its user
+//! which requests and responses were in it; it is told what to send where. In between it
+//!
+//! - binds listeners and keeps their bound and their advertised address apart ([`Listener`], [`SentBy`]);
+//! - opens connections, reuses those that it opened, and ends those that are idle, slow or garbled ([`CloseReason`]);
+//! - finds messages in streams by Content-Length, and answers keep-alives (RFC 5626);
+//! - writes `received` and `rport` into requests (RFC 3581) and finds the way of responses ([`ResponseRoute`]);
+//! - drops what is no message or not for us, answers what can be answered, and counts all of it ([`Stats`]).
+//!
+//! ```text
+//!   driver                     Transport                         user
+//!  -------->  handle_receive   connections -> stream -> via   Event::Request, Event::Response
+//!  <--------  poll_transmit    listeners, queues              send, flow_to, route_response
+//! ```
+//!
+//! Nothing that a peer sends can make it panic, and nothing that a peer sends can make it grow beyond the limits of
+//! [`TransportConfig`].
+
+mod address;
+mod config;
+mod connections;
+mod event;
+mod listener;
+mod rate;
+mod stats;
+mod stream;
+mod transport;
+mod via;
+
+#[cfg(test)]
+mod tests;
+
+pub use address::SentBy;
+pub use config::TransportConfig;
+pub use event::{CloseReason, Event, FlowError, SendError, Target};
+pub use listener::{Advertised, Listener, ListenerError, ListenerId};
+pub use stats::Stats;
+pub use transport::Transport;
+pub use via::{ResponseRoute, return_flow};

@@ -1,0 +1,69 @@
+//! Requests that travel one hop with an INVITE: its CANCEL (RFC 3261 §9.1) and the ACK to its refusal (§17.1.1.3).
+
+use crate::key::Key;
+use bytes::Bytes;
+use sip_message::{HeaderName, HeaderValue, Method, ParseError, Request, RequestBuilder, Response};
+
+/// Whether an INVITE that we sent is to be cancelled.
+///
+/// ```text
+///   Unasked --- asked before a 1xx ---> Wished
+///      |                                  | first 1xx: send CANCEL
+///      | asked after a 1xx: send CANCEL   V
+///      '-------------------------------> Sent
+/// ```
+///
+/// A final response overtakes the wish: then nothing is sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Cancel {
+    /// Nobody asked for it
+    Unasked,
+    /// This CANCEL goes out with the first provisional response, in the transaction with this key
+    Wished(Key, Bytes),
+    /// It was sent
+    Sent,
+}
+
+impl Cancel {
+    /// Takes the CANCEL that has waited for a provisional response.
+    pub(crate) fn take_wish(&mut self) -> Option<(Key, Bytes)> {
+        match std::mem::replace(self, Self::Sent) {
+            Self::Wished(key, cancel) => Some((key, cancel)),
+            other => {
+                *self = other;
+                None
+            }
+        }
+    }
+}
+
+/// The CANCEL for an INVITE (RFC 3261 §9.1).
+pub(crate) fn cancel(invite: &Request, reason: Option<HeaderValue>) -> Result<Request, ParseError> {
+    let mut cancel = companion(invite, Method::CANCEL)?;
+    let headers = cancel.headers_mut();
+    headers.copy_from(invite.headers(), &HeaderName::TO);
+    if let Some(reason) = reason {
+        headers.push_raw(HeaderName::REASON, reason);
+    }
+    cancel.build()
+}
+
+/// The ACK to a final response other than 2xx (RFC 3261 §17.1.1.3): with the To of the response, which has a tag.
+pub(crate) fn acknowledge(invite: &Request, response: &Response) -> Result<Request, ParseError> {
+    let mut ack = companion(invite, Method::ACK)?;
+    ack.headers_mut()
+        .copy_from(response.headers(), &HeaderName::TO);
+    ack.build()
+}
+
+/// What both have: Request-URI, top Via and therefore branch, Route, From, Call-ID and the number of the CSeq.
+fn companion(invite: &Request, method: Method) -> Result<RequestBuilder, ParseError> {
+    let mut request = Request::builder(method, invite.uri().clone())
+        .via(invite.via()?)
+        .cseq(invite.cseq()?.number());
+    let headers = request.headers_mut();
+    for name in [HeaderName::ROUTE, HeaderName::FROM, HeaderName::CALL_ID] {
+        headers.copy_from(invite.headers(), &name);
+    }
+    Ok(request)
+}

@@ -1,0 +1,101 @@
+//! What may be set, and what is then done.
+
+use crate::timers::Timers;
+use std::time::Duration;
+
+/// Timers and limits of a [`TransactionLayer`](crate::TransactionLayer).
+///
+/// ```
+/// # use sip_transaction::{Limits, Timers, TransactionConfig};
+/// # use std::time::Duration;
+/// let config = TransactionConfig::default()
+///     .timers(Timers::default().t1(Duration::from_millis(200)))
+///     .limits(Limits::default().transactions(10_000));
+/// ```
+#[derive(Clone, Debug)]
+pub struct TransactionConfig {
+    pub(crate) timers: Timers,
+    pub(crate) limits: Limits,
+    pub(crate) trying_after: Option<Duration>,
+}
+
+impl TransactionConfig {
+    /// Sets the timers of every server transaction, and of client transactions that bring none of their own.
+    ///
+    /// Defaults to the values of RFC 3261.
+    pub const fn timers(mut self, timers: Timers) -> Self {
+        self.timers = timers;
+        self
+    }
+
+    /// Sets how many transactions there may be.
+    pub const fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Sets when an INVITE that was not answered yet is answered with 100; `None` leaves it to the transaction user.
+    ///
+    /// Defaults to 200 ms (RFC 3261 §17.2.1). A proxy answers 100 itself, at once, and wants `None`.
+    pub const fn trying_after(mut self, after: Option<Duration>) -> Self {
+        self.trying_after = after;
+        self
+    }
+}
+
+impl Default for TransactionConfig {
+    fn default() -> Self {
+        Self {
+            timers: Timers::default(),
+            limits: Limits::default(),
+            trying_after: Some(Duration::from_millis(200)),
+        }
+    }
+}
+
+/// How many transactions there may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    pub(crate) transactions: usize,
+    pub(crate) reserve: usize,
+}
+
+impl Limits {
+    /// Sets how many client transactions there may be, and how many server transactions.
+    ///
+    /// Defaults to 262,144 of each, because a transaction over datagrams lingers for 32 s: that is some 4,000 calls a
+    /// second. A request above the limit is not taken in
+    /// ([`Event::Overloaded`](crate::Event::Overloaded)) and not sent
+    /// ([`RequestError::Full`](crate::RequestError::Full)).
+    pub const fn transactions(mut self, transactions: usize) -> Self {
+        self.transactions = transactions;
+        self
+    }
+
+    /// Sets how many of them are kept for CANCEL and for requests within a dialog, which end what is held.
+    ///
+    /// Defaults to 16,384.
+    pub const fn reserve(mut self, reserve: usize) -> Self {
+        self.reserve = reserve;
+        self
+    }
+
+    /// Whether a table of `taken` transactions has a place for one more.
+    pub(crate) const fn admit(&self, taken: usize, privileged: bool) -> bool {
+        let limit = if privileged {
+            self.transactions
+        } else {
+            self.transactions.saturating_sub(self.reserve)
+        };
+        taken < limit
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            transactions: 262_144,
+            reserve: 16_384,
+        }
+    }
+}

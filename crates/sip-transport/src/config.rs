@@ -1,0 +1,117 @@
+//! What may be set, and what is then done.
+
+use std::time::Duration;
+
+/// Limits and times of a [`Transport`](crate::Transport).
+///
+/// ```
+/// # use sip_transport::TransportConfig;
+/// # use std::time::Duration;
+/// let config = TransportConfig::default()
+///     .connections(1_000)
+///     .idle_timeout(Duration::from_secs(120));
+/// ```
+#[derive(Clone, Debug)]
+pub struct TransportConfig {
+    pub(crate) message_size: usize,
+    pub(crate) connections: usize,
+    pub(crate) idle_timeout: Duration,
+    pub(crate) open_timeout: Duration,
+    pub(crate) message_timeout: Duration,
+    pub(crate) write_queue: usize,
+    pub(crate) answers: u32,
+    pub(crate) log_lines: u32,
+}
+
+impl TransportConfig {
+    /// Sets the greatest length of a message, in bytes.
+    ///
+    /// Defaults to 65,535, the longest datagram that RFC 3261 §18.1.1 wants accepted. A longer datagram is dropped
+    /// and counted; a stream on which a longer message begins is closed. This is also what one connection may keep
+    /// buffered.
+    pub const fn message_size(mut self, bytes: usize) -> Self {
+        self.message_size = bytes;
+        self
+    }
+
+    /// Sets how many stream connections there may be at one time, accepted and opened ones together.
+    ///
+    /// Defaults to 10,000. Above it an accepted connection is closed at once, and none is opened
+    /// ([`FlowError::TooManyConnections`](crate::FlowError::TooManyConnections)).
+    pub const fn connections(mut self, connections: usize) -> Self {
+        self.connections = connections;
+        self
+    }
+
+    /// Sets how long a connection stays open with nothing sent or received.
+    ///
+    /// Defaults to 10 minutes, because re-opening costs more than holding. RFC 3261 §18 wants 32 s at least; what is
+    /// shorter counts as that.
+    pub const fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.idle_timeout = if timeout.as_secs() < MINIMUM_IDLE.as_secs() {
+            MINIMUM_IDLE
+        } else {
+            timeout
+        };
+        self
+    }
+
+    /// Sets how long a connection may take to open.
+    ///
+    /// Defaults to 8 s, so that a second target can still be tried within a transaction's 32 s. A connection that
+    /// takes longer counts as refused.
+    pub const fn open_timeout(mut self, timeout: Duration) -> Self {
+        self.open_timeout = timeout;
+        self
+    }
+
+    /// Sets how long a message on a stream may take from its first byte to its last.
+    ///
+    /// Defaults to 32 s, the length of a transaction. A slower sender's connection is closed.
+    pub const fn message_timeout(mut self, timeout: Duration) -> Self {
+        self.message_timeout = timeout;
+        self
+    }
+
+    /// Sets how many bytes may wait for one connection to open.
+    ///
+    /// Defaults to 262,144. What does not fit is refused with [`SendError::QueueFull`](crate::SendError::QueueFull).
+    /// The queue of an open connection is the driver's.
+    pub const fn write_queue(mut self, bytes: usize) -> Self {
+        self.write_queue = bytes;
+        self
+    }
+
+    /// Sets how many malformed requests are answered in a second.
+    ///
+    /// Defaults to 100. The rest is dropped and counted, so that garbage cannot be made into a flood of responses.
+    pub const fn answers_per_second(mut self, answers: u32) -> Self {
+        self.answers = answers;
+        self
+    }
+
+    /// Sets how many log lines about bad input are written in a second.
+    ///
+    /// Defaults to 10. The counters of [`Stats`](crate::Stats) always tell everything.
+    pub const fn log_lines_per_second(mut self, lines: u32) -> Self {
+        self.log_lines = lines;
+        self
+    }
+}
+
+impl Default for TransportConfig {
+    fn default() -> Self {
+        Self {
+            message_size: 65_535,
+            connections: 10_000,
+            idle_timeout: Duration::from_secs(600),
+            open_timeout: Duration::from_secs(8),
+            message_timeout: Duration::from_secs(32),
+            write_queue: 262_144,
+            answers: 100,
+            log_lines: 10,
+        }
+    }
+}
+
+const MINIMUM_IDLE: Duration = Duration::from_secs(32);

@@ -1,0 +1,152 @@
+//! What the transport tells its user.
+
+use crate::listener::ListenerId;
+use sip_io::{FailReason, Flow, Protocol};
+use sip_message::{Request, Response};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+};
+use thiserror::Error;
+
+/// What a [`Transport`](crate::Transport) tells its user.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// A listener is bound.
+    Listening {
+        /// Which one
+        listener: ListenerId,
+        /// Where, with the port that the system chose
+        local: SocketAddr,
+    },
+    /// A listener could not be bound, and is forgotten.
+    ListenFailed {
+        /// Which one
+        listener: ListenerId,
+        /// Why
+        reason: io::ErrorKind,
+    },
+    /// A request came. It is complete and readable, and its top Via says where it really came from.
+    Request {
+        /// Between whom
+        flow: Flow,
+        /// The request
+        request: Request,
+    },
+    /// A response to a request of ours came.
+    Response {
+        /// Between whom
+        flow: Flow,
+        /// The response
+        response: Response,
+    },
+    /// A connection is open: one that was asked for, or one that a peer has opened.
+    Opened {
+        /// The connection, its local address filled in
+        flow: Flow,
+    },
+    /// A connection has ended, or could not be opened.
+    Closed {
+        /// Which one
+        flow: Flow,
+        /// Why
+        reason: CloseReason,
+    },
+    /// A datagram could not be delivered.
+    Failed {
+        /// Where it was to go
+        flow: Flow,
+        /// Why
+        reason: FailReason,
+    },
+}
+
+/// Why a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// The peer closed it
+    ByPeer,
+    /// It could not be opened, or not in time
+    Refused(io::ErrorKind),
+    /// It broke
+    Broken(io::ErrorKind),
+    /// The peer does not read what we write
+    PeerTooSlow,
+    /// Nothing happened on it for too long
+    Idle,
+    /// A message took too long to arrive
+    TooSlow,
+    /// No message could be found in what came
+    Unframable,
+}
+
+impl From<sip_io::CloseReason> for CloseReason {
+    fn from(reason: sip_io::CloseReason) -> Self {
+        match reason {
+            sip_io::CloseReason::ByPeer => Self::ByPeer,
+            sip_io::CloseReason::Refused(kind) => Self::Refused(kind),
+            sip_io::CloseReason::PeerTooSlow => Self::PeerTooSlow,
+            sip_io::CloseReason::Broken(kind) => Self::Broken(kind),
+            _ => Self::Broken(io::ErrorKind::Other),
+        }
+    }
+}
+
+/// Where a message is to go.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Target {
+    /// What is spoken there
+    pub protocol: Protocol,
+    /// Where it is
+    pub address: SocketAddr,
+    /// The host of the URI that led there, which the peer has to prove where the protocol lets it (RFC 5922)
+    pub name: Option<String>,
+}
+
+/// Why there is no flow to a target.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum FlowError {
+    /// No listener for datagrams can reach the address
+    #[error("no {protocol} listener reaches {address}")]
+    NoListener {
+        /// What was to be spoken
+        protocol: Protocol,
+        /// Where
+        address: IpAddr,
+    },
+    /// The protocol is not spoken here
+    #[error("{0} is not spoken here")]
+    Unsupported(Protocol),
+    /// There are as many connections as there may be
+    #[error("the limit of {limit} connections is reached")]
+    TooManyConnections {
+        /// How many there may be
+        limit: usize,
+    },
+}
+
+/// Why a message was not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// The connection has ended, or the listener is gone
+    #[error("the flow is gone")]
+    Gone,
+    /// The message is longer than what the protocol carries
+    #[error("the message has {length} bytes, {limit} is the most")]
+    TooLong {
+        /// How long it is
+        length: usize,
+        /// How long it may be
+        limit: usize,
+    },
+    /// The connection is not open yet, and too much waits for it already
+    #[error("more than {limit} bytes wait for the connection to open")]
+    QueueFull {
+        /// How much may wait
+        limit: usize,
+    },
+}

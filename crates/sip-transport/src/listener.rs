@@ -1,0 +1,231 @@
+//! Where the stack is reached, and what it says about that.
+
+use sip_io::Protocol;
+use sip_message::Host;
+use std::{
+    fmt,
+    net::{Ipv6Addr, SocketAddr},
+    str::FromStr,
+};
+use thiserror::Error;
+
+/// A socket to bind, and the address that peers are told.
+///
+/// The two differ behind a NAT, in a container and with a host name: everything that is written into a message (Via,
+/// Contact, Record-Route) uses the advertised address where there is one.
+///
+/// ```
+/// # use sip_transport::Listener;
+/// let plain: Listener = "udp:192.0.2.4:5060".parse()?;
+/// let behind_nat = Listener::tcp("10.0.0.4:5060".parse()?).advertise("sip.example.com:5060")?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    protocol: Protocol,
+    local: SocketAddr,
+    advertised: Option<Advertised>,
+}
+
+impl Listener {
+    /// Datagrams at `local`; port 0 asks the system for one.
+    pub const fn udp(local: SocketAddr) -> Self {
+        Self::new(Protocol::Udp, local)
+    }
+
+    /// TCP connections at `local`; port 0 asks the system for one.
+    pub const fn tcp(local: SocketAddr) -> Self {
+        Self::new(Protocol::Tcp, local)
+    }
+
+    const fn new(protocol: Protocol, local: SocketAddr) -> Self {
+        Self {
+            protocol,
+            local,
+            advertised: None,
+        }
+    }
+
+    /// Sets what peers are told instead of the bound address: `HOST` or `HOST:PORT`, an IPv6 address with a port in
+    /// brackets.
+    ///
+    /// Defaults to the bound address. Without a port, the bound one is told.
+    pub fn advertise(mut self, advertised: &str) -> Result<Self, ListenerError> {
+        self.advertised = Some(advertised.parse()?);
+        Ok(self)
+    }
+
+    /// What is spoken there.
+    pub const fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
+    /// Where the socket is to be bound.
+    pub const fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// What peers are told, where it is not the bound address.
+    pub const fn advertised(&self) -> Option<&Advertised> {
+        self.advertised.as_ref()
+    }
+}
+
+impl FromStr for Listener {
+    type Err = ListenerError;
+
+    /// Reads `PROTOCOL:ADDRESS[:PORT]`: `udp:192.0.2.4:5060`, `tcp:[2001:db8::4]:5060`, `udp:0.0.0.0`. `*` is every
+    /// address of both families; without a port, it is the protocol's usual one (RFC 3261 §18.2.1).
+    fn from_str(text: &str) -> Result<Self, ListenerError> {
+        let malformed = || ListenerError::Malformed(text.to_owned());
+        let (protocol, address) = text.split_once(':').ok_or_else(malformed)?;
+        let protocol = match Protocol::from_token(protocol) {
+            Some(protocol @ (Protocol::Udp | Protocol::Tcp)) => protocol,
+            _ => return Err(ListenerError::Protocol(protocol.to_owned())),
+        };
+        let address = match address.strip_prefix('*') {
+            Some(port) => format!("[::]{port}"),
+            None => address.to_owned(),
+        };
+        let local = address
+            .parse()
+            .ok()
+            .or_else(|| {
+                Some(SocketAddr::new(
+                    Host::parse(&address).ok()?.as_ip()?,
+                    protocol.default_port(),
+                ))
+            })
+            .ok_or_else(malformed)?;
+        Ok(Self::new(protocol, local))
+    }
+}
+
+impl fmt::Display for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let protocol = self.protocol.as_str().to_ascii_lowercase();
+        write!(f, "{protocol}:{}", self.local)
+    }
+}
+
+/// A host and a port that peers are told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Advertised {
+    host: Host,
+    port: Option<u16>,
+}
+
+impl Advertised {
+    /// The host.
+    pub const fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// The port, where one was given.
+    pub const fn port(&self) -> Option<u16> {
+        self.port
+    }
+}
+
+impl FromStr for Advertised {
+    type Err = ListenerError;
+
+    fn from_str(text: &str) -> Result<Self, ListenerError> {
+        let malformed = || ListenerError::Advertised(text.to_owned());
+        let (host, port) = match text.rsplit_once(':') {
+            // A bare IPv6 address has colons and no port.
+            _ if text.parse::<Ipv6Addr>().is_ok() => (text, None),
+            Some((host, port)) if !port.contains(']') => {
+                (host, Some(port.parse().map_err(|_| malformed())?))
+            }
+            _ => (text, None),
+        };
+        let host = Host::parse(host).map_err(|_| malformed())?;
+        Ok(Self { host, port })
+    }
+}
+
+/// Why a listener could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ListenerError {
+    /// It is not `PROTOCOL:ADDRESS[:PORT]`
+    #[error("{0:?} is not PROTOCOL:ADDRESS[:PORT]")]
+    Malformed(String),
+    /// Nothing can listen for this protocol
+    #[error("{0:?} is not a protocol to listen for (udp, tcp)")]
+    Protocol(String),
+    /// The advertised address is not `HOST[:PORT]`
+    #[error("{0:?} is not HOST[:PORT]")]
+    Advertised(String),
+}
+
+/// Names one listener of a [`Transport`](crate::Transport), also after it has gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ListenerId(pub(crate) u32);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_forms_are_read() {
+        for (text, protocol, local) in [
+            ("udp:192.0.2.4:5070", Protocol::Udp, "192.0.2.4:5070"),
+            ("TCP:[2001:db8::4]:0", Protocol::Tcp, "[2001:db8::4]:0"),
+            ("udp:*:5062", Protocol::Udp, "[::]:5062"),
+            ("tcp:[::1]", Protocol::Tcp, "[::1]:5060"),
+            ("udp:::1", Protocol::Udp, "[::1]:5060"),
+        ] {
+            let listener: Listener = text.parse().unwrap();
+            assert_eq!(listener.protocol(), protocol, "{text}");
+            assert_eq!(listener.local(), local.parse().unwrap(), "{text}");
+        }
+        for text in [
+            "",
+            "udp",
+            "udp:",
+            "sctp:1.2.3.4:5",
+            "udp:example.com:5060",
+            "udp:*x",
+        ] {
+            assert!(text.parse::<Listener>().is_err(), "{text}");
+        }
+    }
+
+    /// TRA-018: RFC 3261 §18.2.1.
+    #[test]
+    fn tra_018_without_a_port_it_is_5060() {
+        for text in ["udp:0.0.0.0", "tcp:*"] {
+            assert_eq!(text.parse::<Listener>().unwrap().local().port(), 5060);
+        }
+    }
+
+    #[test]
+    fn advertised_addresses_are_read_and_checked() {
+        for (text, host, port) in [
+            ("Sip.Example.com", "Sip.Example.com", None),
+            ("sip.example.com:5070", "sip.example.com", Some(5070)),
+            ("203.0.113.5:5060", "203.0.113.5", Some(5060)),
+            ("2001:db8::5", "[2001:db8::5]", None),
+            ("[2001:db8::5]:5060", "[2001:db8::5]", Some(5060)),
+            ("[2001:db8::5]", "[2001:db8::5]", None),
+        ] {
+            let advertised: Advertised = text.parse().unwrap();
+            assert_eq!(advertised.host().to_string(), host);
+            assert_eq!(advertised.port(), port);
+        }
+        for text in [
+            "",
+            ":5060",
+            "a b",
+            "a\r\nVia: x",
+            "h:70000",
+            "h:",
+            "-a",
+            "[::1",
+        ] {
+            assert!(text.parse::<Advertised>().is_err(), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! The layer as its user sees it.

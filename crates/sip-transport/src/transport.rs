@@ -1,0 +1,562 @@
+//! The layer: listeners, connections and what travels between them and the user.
+
+use crate::{
+    address::{Addresses, SentBy},
+    config::TransportConfig,
+    connections::{Connections, Peer, Write},
+    event::{CloseReason, Event, FlowError, SendError, Target},
+    listener::{Listener, ListenerId},
+    rate::Rate,
+    stats::Stats,
+    via::{self, ResponseRoute, return_flow},
+};
+use ahash::RandomState;
+use bytes::Bytes;
+use sip_io::{
+    BindToken, FailReason, Flow, Protocol, Receive, Rng, StateMachine, StreamId, Transmit,
+};
+use sip_message::{
+    Frame, Host, Limits, Message, ParseError, Request, Response, headers::Via, reject,
+};
+use std::{
+    collections::VecDeque,
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    time::Instant,
+};
+
+/// The transport layer of RFC 3261 §18.
+///
+/// It binds listeners, opens and accepts connections, finds messages in what comes, answers what is no proper message,
+/// and says where a response goes and what we write about ourselves. As a [`StateMachine`] it has neither socket nor
+/// clock.
+///
+/// ```
+/// # use sip_io::{BindToken, Flow, Receive, Rng, StateMachine, Transmit};
+/// # use sip_transport::{Event, Listener, Transport, TransportConfig};
+/// # use std::time::Instant;
+/// # let now = Instant::now();
+/// let mut transport = Transport::new(TransportConfig::default(), Rng::new([7; 32]), now);
+/// let listener = transport.listen(now, "udp:192.0.2.1:5060".parse()?);
+/// let Some(Transmit::Bind { token, local, .. }) = transport.poll_transmit() else { panic!() };
+/// transport.handle_receive(now, Receive::Bound { token, result: Ok(local) });
+/// assert!(matches!(transport.poll_event(), Some(Event::Listening { .. })));
+/// # Ok::<(), sip_transport::ListenerError>(())
+/// ```
+pub struct Transport {
+    config: TransportConfig,
+    limits: Limits,
+    addresses: Addresses,
+    next_listener: u32,
+    connections: Connections,
+    answers: Rate,
+    log_lines: Rate,
+    transmits: VecDeque<Transmit>,
+    events: VecDeque<Event>,
+    stats: Stats,
+}
+
+impl Transport {
+    /// A transport without listeners.
+    pub fn new(config: TransportConfig, mut rng: Rng, now: Instant) -> Self {
+        let hasher = RandomState::with_seeds(
+            rng.next_u64(),
+            rng.next_u64(),
+            rng.next_u64(),
+            rng.next_u64(),
+        );
+        Self {
+            limits: Limits::default().message_size(config.message_size),
+            addresses: Addresses::default(),
+            next_listener: 0,
+            connections: Connections::new(hasher, now),
+            answers: Rate::new(config.answers, now),
+            log_lines: Rate::new(config.log_lines, now),
+            transmits: VecDeque::new(),
+            events: VecDeque::new(),
+            stats: Stats::default(),
+            config,
+        }
+    }
+
+    /// Binds a listener; [`Event::Listening`] or [`Event::ListenFailed`] tells how it went.
+    pub fn listen(&mut self, _now: Instant, listener: Listener) -> ListenerId {
+        let id = ListenerId(self.next_listener);
+        self.next_listener += 1;
+        self.transmits.push_back(Transmit::Bind {
+            token: token(id),
+            protocol: listener.protocol(),
+            local: listener.local(),
+        });
+        self.addresses.add(id, listener);
+        id
+    }
+
+    /// Closes a listener. Connections that it accepted stay.
+    pub fn unlisten(&mut self, id: ListenerId) {
+        if self.addresses.remove(id) {
+            self.transmits
+                .push_back(Transmit::Release { token: token(id) });
+        }
+    }
+
+    /// Finds or makes a flow to a target.
+    ///
+    /// For datagrams that is a matter of choosing the listener and local address that face the target. For streams it
+    /// is a connection that we opened there before, or a new one that is being opened: what is sent meanwhile waits,
+    /// and [`Event::Closed`] tells when it fails. A connection that the peer opened is never chosen by its address.
+    pub fn flow_to(&mut self, now: Instant, target: &Target) -> Result<Flow, FlowError> {
+        let Target {
+            protocol, address, ..
+        } = *target;
+        match protocol {
+            Protocol::Udp => match self.addresses.facing(protocol, address.ip()) {
+                Some((_, local)) => Ok(Flow::udp(local, address)),
+                None => Err(FlowError::NoListener {
+                    protocol,
+                    address: address.ip(),
+                }),
+            },
+            Protocol::Tcp => self.connect(now, target),
+            _ => Err(FlowError::Unsupported(protocol)),
+        }
+    }
+
+    fn connect(&mut self, now: Instant, target: &Target) -> Result<Flow, FlowError> {
+        let peer = Peer {
+            protocol: target.protocol,
+            address: target.address,
+            // Without TLS no peer can prove a name, so one connection serves all of them.
+            name: target
+                .name
+                .clone()
+                .filter(|_| target.protocol.is_secure())
+                .map(|name| name.to_ascii_lowercase()),
+        };
+        if let Some(flow) = self.connections.find(&peer) {
+            return Ok(flow);
+        }
+        if self.connections.len() >= self.config.connections {
+            let limit = self.config.connections;
+            return Err(FlowError::TooManyConnections { limit });
+        }
+        let facing = self.addresses.facing(peer.protocol, peer.address.ip());
+        let local = unspecified(peer.address);
+        let listener = facing.map(|(id, _)| id);
+        let flow = self
+            .connections
+            .open(now, peer, local, listener, &self.config);
+        self.transmits.push_back(Transmit::Open { flow });
+        Ok(flow)
+    }
+
+    /// Sends a message.
+    pub fn send(&mut self, now: Instant, flow: &Flow, message: Bytes) -> Result<(), SendError> {
+        let length = message.len();
+        let Some(id) = flow.stream_id() else {
+            if length > LONGEST_DATAGRAM {
+                let limit = LONGEST_DATAGRAM;
+                return Err(SendError::TooLong { length, limit });
+            }
+            if self.listener_of(flow).is_none() {
+                return Err(SendError::Gone);
+            }
+            self.send_datagram(*flow, message);
+            return Ok(());
+        };
+        match self.connections.write(now, id, message, &self.config) {
+            Write::Now(flow, message) => self.send_bytes(flow, message),
+            Write::Queued => {}
+            Write::Full => {
+                self.stats.queue_full += 1;
+                let limit = self.config.write_queue;
+                return Err(SendError::QueueFull { limit });
+            }
+            Write::Gone => return Err(SendError::Gone),
+        }
+        Ok(())
+    }
+
+    /// Closes a connection, after what was written to it. [`Event::Closed`] does not follow.
+    pub fn close(&mut self, flow: &Flow) {
+        if let Some(gone) = flow.stream_id().and_then(|id| self.connections.remove(id)) {
+            self.transmits
+                .push_back(Transmit::Close { flow: gone.flow });
+        }
+    }
+
+    /// Closes every listener and every connection.
+    pub fn shutdown(&mut self) {
+        for id in self.addresses.ids().collect::<Vec<_>>() {
+            self.unlisten(id);
+        }
+        for id in self.connections.ids().collect::<Vec<_>>() {
+            if let Some(gone) = self.connections.remove(id) {
+                self.transmits
+                    .push_back(Transmit::Close { flow: gone.flow });
+            }
+        }
+    }
+
+    /// Whether something can be sent on the flow: its socket is bound, its connection open or being opened.
+    pub fn is_open(&self, flow: &Flow) -> bool {
+        match flow.stream_id() {
+            Some(id) => self.connections.get(id).is_some(),
+            None => self.listener_of(flow).is_some(),
+        }
+    }
+
+    /// Every listener, with the address it is bound to once it is.
+    pub fn listeners(&self) -> impl Iterator<Item = (ListenerId, &Listener, Option<SocketAddr>)> {
+        self.addresses.iter()
+    }
+
+    /// The listener that a flow belongs to: whose socket it uses, that accepted it, or that speaks for us on it.
+    pub fn listener_of(&self, flow: &Flow) -> Option<ListenerId> {
+        match flow.stream_id() {
+            Some(id) => self.connections.get(id)?.listener,
+            None => self.addresses.listener_at(flow.protocol(), flow.local()),
+        }
+    }
+
+    /// What we write about ourselves in messages on this flow: the listener's advertised address, else its bound one.
+    ///
+    /// On a connection that we opened it is a listener's, too, where there is one of that protocol and family: nobody
+    /// can connect to the port that the system gave us.
+    pub fn sent_by(&self, flow: &Flow) -> SentBy {
+        let connection = flow.stream_id().and_then(|id| self.connections.get(id));
+        let flow = connection.map_or(*flow, |connection| connection.flow);
+        let local = if flow.local().ip().is_unspecified() {
+            self.addresses
+                .interface_facing(flow.remote().ip())
+                .unwrap_or_else(|| flow.local().ip())
+        } else {
+            flow.local().ip()
+        };
+        let listener = self.listener_of(&flow);
+        listener
+            .and_then(|id| self.addresses.sent_by(id, local))
+            .unwrap_or_else(|| SentBy {
+                host: Host::from(local),
+                port: Some(flow.local().port()).filter(|port| *port != 0),
+                protocol: flow.protocol(),
+            })
+    }
+
+    /// The Via that we put on top of a request on this flow (RFC 3261 §18.1.1, RFC 3581 §3).
+    pub fn via(&self, flow: &Flow, branch: &str) -> Via {
+        let SentBy {
+            host,
+            port,
+            protocol,
+        } = self.sent_by(flow);
+        let via = Via::new(protocol.as_str(), host, port);
+        // RFC 3581 §3: a server answers to where the request came from, which a NAT may have changed.
+        let via = if protocol.is_stream() {
+            via
+        } else {
+            via.with_rport()
+        };
+        via.with_branch(branch)
+    }
+
+    /// Whether a host and a port name one of our listeners, by its bound or by its advertised address.
+    ///
+    /// Without a port the protocol's usual one is meant. An address of ours with somebody else's port is not ours.
+    pub fn is_local(&self, host: &Host, port: Option<u16>, protocol: Option<Protocol>) -> bool {
+        self.addresses.is_local(host, port, protocol)
+    }
+
+    /// Where the response to a request goes that came on `source` with this top Via (RFC 3261 §18.2.2, RFC 3581 §4).
+    pub fn route_response(&self, source: &Flow, top_via: &Via) -> ResponseRoute {
+        if source.is_stream() && !self.is_open(source) {
+            return via::reconnect(source, top_via);
+        }
+        match top_via.maddr() {
+            Some(Host::Name(_)) if !source.is_stream() => via::resolve(source, top_via),
+            _ => ResponseRoute::Flow(return_flow(source, top_via)),
+        }
+    }
+
+    /// Where it goes when the way of [`route_response`](Self::route_response) has failed (RFC 3263 §5).
+    pub fn reroute_response(&self, source: &Flow, top_via: &Via) -> ResponseRoute {
+        via::resolve(source, top_via)
+    }
+
+    /// What was counted so far.
+    pub fn stats(&self) -> Stats {
+        Stats {
+            connections: self.connections.len() as u64,
+            ..self.stats
+        }
+    }
+}
+
+/// What comes in.
+impl Transport {
+    fn receive_datagram(&mut self, now: Instant, flow: Flow, contents: Bytes) {
+        self.stats.datagrams_in += 1;
+        match contents.first() {
+            // RFC 5626 §4.4.2: STUN and SIP share a port, and the first two bits tell them apart.
+            Some(0..=3) => self.stats.stun += 1,
+            _ if contents.iter().all(|byte| b"\r\n\0 ".contains(byte)) => {
+                self.stats.keep_alives += 1;
+            }
+            _ if contents.len() > self.config.message_size => self.stats.too_long += 1,
+            _ => self.receive_message(now, flow, contents),
+        }
+    }
+
+    fn receive_bytes(&mut self, now: Instant, id: StreamId, contents: Bytes) {
+        let Some(connection) = self.connections.reading(now, id) else {
+            return;
+        };
+        self.stats.stream_bytes_in += contents.len() as u64;
+        let flow = connection.flow;
+        connection.stream.push(&contents);
+        // Answering a message may end the connection, so it is looked up for each.
+        while let Some(connection) = self.connections.reading(now, id) {
+            match connection.stream.next(now) {
+                Ok(Some(Frame::Message(message))) => self.receive_message(now, flow, message),
+                Ok(Some(Frame::Ping)) => {
+                    // RFC 5626 §4.4.1: a double CRLF is answered with a single one.
+                    self.stats.keep_alives += 1;
+                    self.send_bytes(flow, Bytes::from_static(b"\r\n"));
+                }
+                Ok(Some(Frame::Pong)) => {}
+                Ok(None) => {
+                    self.connections.rearm(id, &self.config);
+                    return;
+                }
+                Err(error) => {
+                    self.receive_malformed(now, flow, error.head(), error.error());
+                    self.stats.closed_unframable += 1;
+                    self.end(id, CloseReason::Unframable);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn receive_message(&mut self, now: Instant, flow: Flow, contents: Bytes) {
+        let parsed = Message::parse_with(contents.clone(), &self.limits)
+            .and_then(|message| message.check().map(|()| message));
+        match parsed {
+            Ok(Message::Request(request)) => self.receive_request(flow, request),
+            Ok(Message::Response(response)) => self.receive_response(now, flow, response),
+            Err(error) => self.receive_malformed(now, flow, &contents, &error),
+        }
+    }
+
+    fn receive_request(&mut self, flow: Flow, mut request: Request) {
+        via::stamp(request.headers_mut(), &flow);
+        self.stats.requests += 1;
+        self.events.push_back(Event::Request { flow, request });
+    }
+
+    fn receive_response(&mut self, now: Instant, flow: Flow, response: Response) {
+        if response.via().is_ok_and(|via| self.is_ours(&flow, &via)) {
+            self.stats.responses += 1;
+            self.events.push_back(Event::Response { flow, response });
+        } else {
+            // RFC 3261 §18.1.2: who did not send the request has no use for the response.
+            self.stats.foreign_responses += 1;
+            if self.log_lines.take(now) {
+                tracing::debug!(?flow, "dropped a response to somebody else's request");
+            }
+        }
+    }
+
+    /// Whether the top Via of a response that came on `flow` is one that we wrote.
+    fn is_ours(&self, flow: &Flow, via: &Via) -> bool {
+        let (host, port) = (via.host(), via.port());
+        if self.is_local(&host, port, Some(flow.protocol())) {
+            return true;
+        }
+        // On a connection that we opened without listening, sent-by has no port that anyone could know.
+        let opened = flow.stream_id().is_some_and(|id| !id.is_accepted());
+        opened
+            && self.listener_of(flow).is_none()
+            && (host.as_ip() == Some(flow.local().ip()) || self.addresses.names_us(&host))
+    }
+
+    fn receive_malformed(&mut self, now: Instant, flow: Flow, contents: &[u8], error: &ParseError) {
+        self.stats.malformed += 1;
+        if self.log_lines.take(now) {
+            tracing::debug!(?flow, %error, "malformed message");
+        }
+        let Some(mut response) = reject(contents, error) else {
+            return;
+        };
+        if !self.answers.take(now) {
+            self.stats.malformed_unanswered += 1;
+            return;
+        }
+        let Ok(via) = response.via() else {
+            return;
+        };
+        let back = return_flow(&flow, &via);
+        via::stamp(response.headers_mut(), &flow);
+        if self.send(now, &back, response.to_bytes()).is_ok() {
+            self.stats.malformed_answered += 1;
+        }
+    }
+
+    fn receive_opened(&mut self, now: Instant, flow: Flow, id: StreamId) {
+        if id.is_accepted() {
+            if self.connections.len() >= self.config.connections {
+                self.stats.connections_refused += 1;
+                self.transmits.push_back(Transmit::Close { flow });
+                return;
+            }
+            if self.connections.get(id).is_some() {
+                return;
+            }
+            self.stats.accepted += 1;
+            let listener = self.addresses.listener_at(flow.protocol(), flow.local());
+            self.connections
+                .accept(now, flow, id, listener, &self.config);
+            self.events.push_back(Event::Opened { flow });
+            return;
+        }
+        match self.connections.opened(now, id, flow.local(), &self.config) {
+            Some((flow, waiting)) => {
+                self.stats.opened += 1;
+                self.events.push_back(Event::Opened { flow });
+                for message in waiting {
+                    self.send_bytes(flow, message);
+                }
+            }
+            // It was given up before it was open.
+            None => self.transmits.push_back(Transmit::Close { flow }),
+        }
+    }
+
+    fn receive_closed(&mut self, id: StreamId, reason: CloseReason) {
+        if let Some(gone) = self.connections.remove(id) {
+            if let CloseReason::Refused(_) = reason {
+                self.stats.connections_failed += 1;
+            }
+            let flow = gone.flow;
+            self.events.push_back(Event::Closed { flow, reason });
+        }
+    }
+
+    fn receive_bound(&mut self, id: ListenerId, result: Result<SocketAddr, io::ErrorKind>) {
+        match result {
+            Ok(local) => {
+                if self.addresses.set_bound(id, local) {
+                    let listener = id;
+                    self.events.push_back(Event::Listening { listener, local });
+                }
+            }
+            Err(reason) => {
+                if self.addresses.remove(id) {
+                    let listener = id;
+                    self.events
+                        .push_back(Event::ListenFailed { listener, reason });
+                }
+            }
+        }
+    }
+
+    fn receive_failed(&mut self, flow: Flow, reason: FailReason) {
+        // A failed datagram concerns a peer, not the socket.
+        self.stats.undelivered += 1;
+        self.events.push_back(Event::Failed { flow, reason });
+    }
+
+    /// Ends a connection by our own decision.
+    fn end(&mut self, id: StreamId, reason: CloseReason) {
+        if let Some(gone) = self.connections.remove(id) {
+            let flow = gone.flow;
+            self.transmits.push_back(Transmit::Close { flow });
+            self.events.push_back(Event::Closed { flow, reason });
+        }
+    }
+
+    fn send_datagram(&mut self, flow: Flow, contents: Bytes) {
+        self.stats.datagrams_out += 1;
+        self.transmits
+            .push_back(Transmit::Datagram { flow, contents });
+    }
+
+    fn send_bytes(&mut self, flow: Flow, contents: Bytes) {
+        self.stats.stream_bytes_out += contents.len() as u64;
+        self.transmits
+            .push_back(Transmit::Stream { flow, contents });
+    }
+}
+
+impl StateMachine for Transport {
+    type Event = Event;
+
+    fn handle_receive(&mut self, now: Instant, receive: Receive) {
+        match receive {
+            Receive::Datagram { flow, contents } => self.receive_datagram(now, flow, contents),
+            Receive::Stream { flow, contents } => {
+                if let Some(id) = flow.stream_id() {
+                    self.receive_bytes(now, id, contents);
+                }
+            }
+            Receive::Opened { flow } => {
+                if let Some(id) = flow.stream_id() {
+                    self.receive_opened(now, flow, id);
+                }
+            }
+            Receive::Closed { flow, reason } => {
+                if let Some(id) = flow.stream_id() {
+                    self.receive_closed(id, reason.into());
+                }
+            }
+            Receive::Failed { flow, reason } => self.receive_failed(flow, reason),
+            Receive::Bound { token, result } => {
+                if let Ok(id) = u32::try_from(token.0) {
+                    self.receive_bound(ListenerId(id), result);
+                }
+            }
+            Receive::Network { addresses } => self.addresses.set_interfaces(addresses),
+            _ => {}
+        }
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        while let Some((flow, reason)) = self.connections.expire(now, &self.config) {
+            match reason {
+                CloseReason::Idle => self.stats.closed_idle += 1,
+                CloseReason::TooSlow => self.stats.closed_slow += 1,
+                _ => self.stats.connections_failed += 1,
+            }
+            self.transmits.push_back(Transmit::Close { flow });
+            self.events.push_back(Event::Closed { flow, reason });
+        }
+    }
+
+    fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.transmits.pop_front()
+    }
+
+    fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.connections.next_timeout()
+    }
+}
+
+fn token(id: ListenerId) -> BindToken {
+    BindToken(u64::from(id.0))
+}
+
+/// A local address of the right family that leaves the choice to the system.
+const fn unspecified(remote: SocketAddr) -> SocketAddr {
+    let any = match remote {
+        SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    };
+    SocketAddr::new(any, 0)
+}
+
+/// The most that a UDP datagram carries over IPv4; RFC 3261 §18.1.1 counts the headers below in.
+const LONGEST_DATAGRAM: usize = 65_507;
