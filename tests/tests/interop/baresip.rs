@@ -229,7 +229,7 @@ fn calls(baresips_transport: &str, our_transport: &str) {
     assert_eq!(report.len(), 1, "{report:?}");
 
     // we call baresip
-    let alice = format!("sip:alice@{proxy_address}");
+    let alice = format!("sip:alice@{proxy_address};transport={our_transport}");
     let mut dialing = softphone(
         "softphone-calling",
         &["--call", &alice, "--rec-file", &calling, "--duration", "4"],

@@ -123,7 +123,7 @@ fn calls(transport: &str) {
             "--listen",
             "udp:127.0.0.1:0",
             "--call",
-            &bob,
+            &format!("{bob};transport={transport}"),
             "--play-file",
             &high,
             "--rec-file",
