@@ -1,6 +1,7 @@
 //! Speed, measured: `cargo bench -p sipwright-benches`.
 //!
 //! - `parse`: reading, editing and writing messages of several kinds
+//! - `transaction`: transactions from their request to their last timer
 //!
 //! This library holds the messages that the benchmarks share.
 
