@@ -37,6 +37,8 @@ mod runtime;
 
 #[cfg(feature = "_os")]
 mod os;
+#[cfg(feature = "sim")]
+pub mod sim;
 #[cfg(feature = "tokio")]
 mod tokio;
 

@@ -395,6 +395,24 @@ async fn the_machine_hears_of_the_network_first(world: World) {
 
 macro_rules! on_every_runtime {
     ($($test:ident)*) => {
+        #[cfg(feature = "sim")]
+        mod on_sim {
+            use super::*;
+            $(
+                #[test]
+                fn $test() {
+                    let sim = sip_runtime::sim::Sim::new(1);
+                    let (alice, bob) = (sim.host("alice"), sim.host("bob"));
+                    sim.run(super::$test(World {
+                        alice_ip: alice.ipv4().into(),
+                        bob_ip: bob.ipv4().into(),
+                        alice: Arc::new(alice),
+                        bob: Arc::new(bob),
+                    }));
+                }
+            )*
+        }
+
         #[cfg(feature = "tokio")]
         mod on_tokio {
             use super::*;

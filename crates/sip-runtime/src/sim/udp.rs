@@ -1,0 +1,326 @@
+//! Simulated datagrams.
+
+use super::{
+    dns, ladder,
+    world::{Action, HostId, Shared, World},
+};
+use crate::runtime::{Batch, UdpSocket, canonical};
+use bytes::Bytes;
+use sip_io::FailReason;
+use std::{
+    collections::VecDeque,
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+/// A bound socket, as the network knows it.
+pub(super) struct Socket {
+    host: HostId,
+    local: SocketAddr,
+    inbox: VecDeque<(IpAddr, SocketAddr, Bytes)>,
+    /// From where and to whom a datagram could not be delivered
+    refused: VecDeque<(IpAddr, SocketAddr)>,
+    waker: Option<Waker>,
+}
+
+/// A datagram under way.
+pub(super) struct Datagram {
+    from: HostId,
+    to: HostId,
+    socket: u64,
+    source: SocketAddr,
+    destination: SocketAddr,
+    contents: Bytes,
+}
+
+impl Socket {
+    pub(super) fn host(&self) -> HostId {
+        self.host
+    }
+}
+
+impl World {
+    pub(super) fn bind_udp(&mut self, host: HostId, local: SocketAddr) -> io::Result<u64> {
+        let local = self.free_address(host, local, |world, address| {
+            world
+                .sockets
+                .values()
+                .any(|socket| socket.host == host && overlap(socket.local, address))
+        })?;
+        let id = self.id();
+        self.sockets.insert(
+            id,
+            Socket {
+                host,
+                local,
+                inbox: VecDeque::new(),
+                refused: VecDeque::new(),
+                waker: None,
+            },
+        );
+        Ok(id)
+    }
+
+    /// The address to be bound, with a port; an error if the host does not have it, or somebody else does.
+    pub(super) fn free_address(
+        &mut self,
+        host: HostId,
+        local: SocketAddr,
+        taken: impl Fn(&Self, SocketAddr) -> bool,
+    ) -> io::Result<SocketAddr> {
+        let local = canonical(local);
+        let state = self.hosts.get(&host).filter(|host| host.up);
+        let state = state.ok_or(io::ErrorKind::NetworkDown)?;
+        let ip = local.ip();
+        if !(ip.is_unspecified() || ip.is_loopback() || state.ipv4 == ip || state.ipv6 == ip) {
+            return Err(io::ErrorKind::AddrNotAvailable.into());
+        }
+        if local.port() != 0 {
+            return if taken(self, local) {
+                Err(io::ErrorKind::AddrInUse.into())
+            } else {
+                Ok(local)
+            };
+        }
+        for _ in 0..u16::MAX {
+            let local = SocketAddr::new(ip, self.next_port(host));
+            if !taken(self, local) {
+                return Ok(local);
+            }
+        }
+        Err(io::ErrorKind::AddrInUse.into())
+    }
+
+    /// The address that something to `remote` leaves from.
+    pub(super) fn source(&self, host: HostId, remote: IpAddr) -> Option<IpAddr> {
+        let host = self.hosts.get(&host)?;
+        Some(match remote {
+            IpAddr::V4(v4) if v4.is_loopback() => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V4(_) => host.ipv4.into(),
+            IpAddr::V6(v6) if v6.is_loopback() => Ipv6Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => host.ipv6.into(),
+        })
+    }
+
+    fn send(
+        &mut self,
+        id: u64,
+        source: Option<IpAddr>,
+        remote: SocketAddr,
+        contents: &[u8],
+    ) -> io::Result<()> {
+        let socket = self.sockets.get(&id).ok_or(io::ErrorKind::NetworkDown)?;
+        let (from, local) = (socket.host, socket.local);
+        let remote = canonical(remote);
+        if local.is_ipv4() && remote.is_ipv6() {
+            return Err(io::ErrorKind::NetworkUnreachable.into());
+        }
+        if contents.len() > LONGEST {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        let source = match local.ip() {
+            ip if !ip.is_unspecified() => ip,
+            _ => source
+                .or_else(|| self.source(from, remote.ip()))
+                .ok_or(io::ErrorKind::NetworkDown)?,
+        };
+        let to = self.host_at(from, remote.ip());
+        let way = self.way(from, to.unwrap_or(from));
+        let is_question = to.is_some_and(|to| self.is_name_server(to));
+        let chances = (
+            self.chance(way.loss),
+            self.chance(way.reorder),
+            self.chance(way.duplicate),
+        );
+        let (mut lost, overtaken, twice) = chances;
+        lost |= way.up == Some(false) || !to.is_some_and(|to| self.is_up(to));
+        if let Some(what) = ladder::summary(contents).filter(|_| !is_question) {
+            lost |= self.lost.remove(&self.sip_datagrams);
+            self.sip_datagrams += 1;
+            self.observe(from, remote.ip(), what, lost);
+        }
+        let Some(to) = to.filter(|_| !lost) else {
+            return Ok(());
+        };
+        let contents = Bytes::copy_from_slice(contents);
+        for late in [false, true] {
+            if late && !twice {
+                break;
+            }
+            let mut at = self.now + way.delay.unwrap_or_default();
+            if late || overtaken {
+                // One to three times as long as the others.
+                let usual = way.delay.unwrap_or_default().max(Duration::from_millis(1));
+                at += usual.mul_f64(1.0 + 2.0 * self.rng.fraction());
+            }
+            let datagram = Datagram {
+                from,
+                to,
+                socket: id,
+                source: SocketAddr::new(source, local.port()),
+                destination: remote,
+                contents: contents.clone(),
+            };
+            self.schedule(at, Action::Datagram(datagram));
+        }
+        Ok(())
+    }
+
+    /// A datagram arrives.
+    pub(super) fn deliver(&mut self, datagram: Datagram) {
+        let Datagram {
+            to, destination, ..
+        } = datagram;
+        if !self.is_up(to) {
+            return;
+        }
+        let back = self.now + self.way(to, datagram.from).delay.unwrap_or_default();
+        if self.is_name_server(to) && destination.port() == dns::PORT {
+            if let Some(answer) = self.answer(&datagram.contents) {
+                let answer = Datagram {
+                    from: to,
+                    to: datagram.from,
+                    socket: 0,
+                    source: destination,
+                    destination: datagram.source,
+                    contents: answer.into(),
+                };
+                let way = self.way(to, datagram.from);
+                if way.up != Some(false) && !self.chance(way.loss) {
+                    self.schedule(back, Action::Datagram(answer));
+                }
+            }
+            return;
+        }
+        let fits = |socket: &Socket, exactly: bool| {
+            socket.host == to
+                && socket.local.port() == destination.port()
+                && if exactly {
+                    socket.local.ip() == destination.ip()
+                } else {
+                    socket.local.ip().is_unspecified()
+                        && (socket.local.is_ipv6() || destination.is_ipv4())
+                }
+        };
+        let exact = self.sockets.iter().find(|(_, socket)| fits(socket, true));
+        let found = exact.or_else(|| self.sockets.iter().find(|(_, socket)| fits(socket, false)));
+        let Some(id) = found.map(|(id, _)| *id) else {
+            if self.way(to, datagram.from).up != Some(false) {
+                self.schedule(back, Action::Unreachable(datagram));
+            }
+            return;
+        };
+        let waker = self.sockets.get_mut(&id).and_then(|socket| {
+            if socket.inbox.len() < INBOX {
+                let Datagram {
+                    source, contents, ..
+                } = datagram;
+                socket.inbox.push_back((destination.ip(), source, contents));
+            }
+            socket.waker.take()
+        });
+        self.wake(waker);
+    }
+
+    /// The news arrives that a datagram found no socket.
+    pub(super) fn refuse(&mut self, datagram: Datagram) {
+        let waker = self.sockets.get_mut(&datagram.socket).and_then(|socket| {
+            if socket.refused.len() < INBOX {
+                socket
+                    .refused
+                    .push_back((datagram.source.ip(), datagram.destination));
+            }
+            socket.waker.take()
+        });
+        self.wake(waker);
+    }
+}
+
+/// Whether nobody could tell which of two sockets is meant.
+pub(super) fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let covers = |wide: SocketAddr, narrow: SocketAddr| {
+        wide.ip().is_unspecified() && (wide.is_ipv6() || narrow.is_ipv4())
+    };
+    one.port() == other.port()
+        && (one.ip() == other.ip() || covers(one, other) || covers(other, one))
+}
+
+/// A bound socket, as its owner knows it.
+pub(super) struct SimUdp {
+    shared: Arc<Shared>,
+    id: u64,
+    local: SocketAddr,
+}
+
+impl SimUdp {
+    pub(super) fn bind(shared: &Arc<Shared>, host: HostId, local: SocketAddr) -> io::Result<Self> {
+        let (id, local) = shared.with(|world| {
+            let id = world.bind_udp(host, local)?;
+            let local = world.sockets.get(&id).map_or(local, |socket| socket.local);
+            io::Result::Ok((id, local))
+        })?;
+        Ok(Self {
+            shared: Arc::clone(shared),
+            id,
+            local,
+        })
+    }
+}
+
+impl UdpSocket for SimUdp {
+    fn poll_recv(&mut self, cx: &mut Context<'_>, batch: &mut Batch) -> Poll<io::Result<()>> {
+        self.shared.with(|world| {
+            let Some(socket) = world.sockets.get_mut(&self.id) else {
+                return Poll::Pending;
+            };
+            if socket.inbox.is_empty() && socket.refused.is_empty() {
+                socket.waker = Some(cx.waker().clone());
+                return Poll::Pending;
+            }
+            for (source, remote) in socket.refused.drain(..) {
+                batch.fail(Some(source), remote, FailReason::Unreachable);
+            }
+            for _ in 0..Batch::SIZE {
+                let Some((local, remote, contents)) = socket.inbox.pop_front() else {
+                    break;
+                };
+                batch.push(Some(local), remote, contents);
+            }
+            Poll::Ready(Ok(()))
+        })
+    }
+
+    fn try_send(
+        &mut self,
+        source: Option<IpAddr>,
+        remote: SocketAddr,
+        contents: &[u8],
+    ) -> io::Result<()> {
+        self.shared
+            .with(|world| world.send(self.id, source, remote, contents))
+    }
+
+    fn poll_writable(&mut self, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        Ok(self.local)
+    }
+}
+
+impl Drop for SimUdp {
+    fn drop(&mut self) {
+        let socket = self.shared.with(|world| world.sockets.remove(&self.id));
+        drop(socket);
+    }
+}
+
+/// How many datagrams wait in a socket; more are lost, as with any system.
+const INBOX: usize = 4_096;
+
+/// The longest payload of a datagram over IPv4.
+const LONGEST: usize = 65_507;
