@@ -1,1 +1,85 @@
 //! The switchboard that SIP cores stand on: transport, transactions and resolver as one machine.
+//!
+//! RFC 3261 calls what sits above the transaction layer a *core*: a user agent, a proxy, a registrar, an application's
+//! own. Here a [`Core`] is a value that takes [`Event`]s and gives commands to the [`Endpoint`] through a [`Context`].
+//! A pair of cores is a core, so one socket serves registrar, proxy and user agent together, and a [`Stack`] of one
+//! endpoint and one core is the [`StateMachine`](sip_io::StateMachine) that a driver, a test or a plain loop runs.
+//!
+//! # What the endpoint owns
+//!
+//! - **Requests** that live longer than one transaction: a [`Draft`] becomes a [`RequestId`] at once; finding the
+//!   servers, opening a connection and each attempt (a new transaction with a new branch) happen behind it.
+//! - **Responses** that need a connection or a name because their connection is gone (RFC 3261 §18.2.2).
+//! - **ACKs to a 2xx**, resolved once and repeated byte for byte.
+//! - What nobody takes: 481, 405 or 501 by [`Stack`], never anything to an ACK or a response.
+//!
+//! # Example
+//!
+//! ```
+//! use sip_endpoint::{Context, Core, EndpointConfig, Event, Stack};
+//! use sip_io::{Flow, Receive, StateMachine, Transmit, WallClock};
+//! use sip_message::{Method, StatusCode};
+//! use sip_transport::Listener;
+//! use std::time::{Instant, SystemTime};
+//!
+//! #[derive(Default)]
+//! struct Pinger;
+//!
+//! impl Core for Pinger {
+//!     type Event = ();
+//!     fn handle_event(&mut self, cx: &mut Context<'_>, event: Event) -> Option<Event> {
+//!         match event {
+//!             Event::Request { id, request, .. } if *request.method() == Method::OPTIONS => {
+//!                 let tag = cx.tag_for(id);
+//!                 cx.respond(id, request.response(StatusCode::OK).to_tag(tag).build()).ok();
+//!                 None
+//!             }
+//!             other => Some(other),
+//!         }
+//!     }
+//! }
+//!
+//! let now = Instant::now();
+//! let clock = WallClock { at: now, is: SystemTime::UNIX_EPOCH };
+//! let mut stack = Stack::new(EndpointConfig::new([7; 32], clock), Pinger);
+//! let local = "192.0.2.1:5060".parse()?;
+//! stack.command(now, |_, cx| cx.listen(Listener::udp(local)));
+//! // A driver would bind the socket now; a test says that it is bound.
+//! let Some(Transmit::Bind { token, .. }) = stack.poll_transmit() else { panic!("asked for a socket") };
+//! stack.handle_receive(now, Receive::Bound { token, result: Ok(local) });
+//! let flow = Flow::udp(local, "192.0.2.2:5060".parse()?);
+//! let contents = "OPTIONS sip:192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.2;branch=z9hG4bK1\r\n\
+//!     From: <sip:a@192.0.2.2>;tag=1\r\nTo: <sip:192.0.2.1>\r\nCall-ID: 1\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 70\r\n\r\n";
+//! stack.handle_receive(now, Receive::Datagram { flow, contents: contents.into() });
+//! let Some(Transmit::Datagram { contents, .. }) = stack.poll_transmit() else { panic!("answered") };
+//! assert!(contents.starts_with(b"SIP/2.0 200 OK\r\n"));
+//! # Ok::<(), std::net::AddrParseError>(())
+//! ```
+
+mod acknowledge;
+mod config;
+mod core;
+mod draft;
+mod endpoint;
+mod event;
+mod identity;
+mod inbound;
+mod names;
+mod observation;
+mod outbound;
+mod respond;
+mod stack;
+mod table;
+
+pub use crate::core::{Context, Core, Either};
+pub use acknowledge::AckId;
+pub use config::EndpointConfig;
+pub use draft::{ContactTemplate, Draft, RecordRouteTemplate};
+pub use endpoint::{Endpoint, EndpointStats};
+pub use event::{Attempt, AttemptFailure, Event, Failure};
+pub use observation::{Direction, Observation};
+pub use outbound::RequestId;
+pub use sip_resolver::{Answer, LookupError, Question, QuestionId};
+pub use sip_transaction::{RespondError, ServerTransactionId, Timers};
+pub use sip_transport::{Listener, ListenerId, Target, TransportConfig};
+pub use stack::{Stack, StackEvent};

@@ -1,0 +1,105 @@
+//! What an endpoint is made from.
+
+use sip_io::WallClock;
+use sip_resolver::Zone;
+use sip_transaction::Timers;
+use sip_transport::TransportConfig;
+use std::net::SocketAddr;
+
+/// The configuration of an [`Endpoint`](crate::Endpoint): a seed and a clock are required, the rest has defaults.
+#[derive(Clone, Debug)]
+pub struct EndpointConfig {
+    pub(crate) seed: [u8; 32],
+    pub(crate) clock: WallClock,
+    pub(crate) timers: Timers,
+    pub(crate) transport: TransportConfig,
+    pub(crate) zone: Zone,
+    pub(crate) nameservers: Vec<SocketAddr>,
+    pub(crate) product: Option<String>,
+    pub(crate) transactions: usize,
+    pub(crate) requests: usize,
+    pub(crate) overload_answers: u32,
+    pub(crate) observe: usize,
+}
+
+impl EndpointConfig {
+    /// The defaults, with the seed of every tag, branch and nonce, and the pair that tells dates.
+    ///
+    /// A program takes the seed from the system, once; a test fixes it.
+    pub fn new(seed: [u8; 32], clock: WallClock) -> Self {
+        Self {
+            seed,
+            clock,
+            timers: Timers::default(),
+            transport: TransportConfig::default(),
+            zone: Zone::default(),
+            nameservers: Vec::new(),
+            product: None,
+            transactions: 65_536,
+            requests: 65_536,
+            overload_answers: 100,
+            observe: 0,
+        }
+    }
+
+    /// The timers of every transaction that does not bring its own. Defaults to RFC 3261's values.
+    pub fn timers(mut self, timers: Timers) -> Self {
+        self.timers = timers;
+        self
+    }
+
+    /// The limits and times of the transport layer.
+    pub fn transport(mut self, transport: TransportConfig) -> Self {
+        self.transport = transport;
+        self
+    }
+
+    /// Names that are known without asking. Defaults to none.
+    pub fn zone(mut self, zone: Zone) -> Self {
+        self.zone = zone;
+        self
+    }
+
+    /// The servers that our own DNS client asks. Defaults to none: then each question comes out as
+    /// [`StackEvent::LookupNeeded`](crate::StackEvent::LookupNeeded).
+    pub fn nameservers(mut self, nameservers: impl IntoIterator<Item = SocketAddr>) -> Self {
+        self.nameservers = nameservers.into_iter().collect();
+        self
+    }
+
+    /// The text of the User-Agent header field of requests that have none. Defaults to none, because a version number
+    /// helps an attacker more than a peer (RFC 3261 §20.41).
+    pub fn product(mut self, product: impl Into<String>) -> Self {
+        self.product = Some(product.into());
+        self
+    }
+
+    /// How many transactions of each side may exist. Defaults to 65,536; above it new requests from peers get a
+    /// stateless 503 (see [`overload_answers`](Self::overload_answers)), our own fail with
+    /// [`Failure::Full`](crate::Failure::Full).
+    pub fn transactions(mut self, limit: usize) -> Self {
+        self.transactions = limit;
+        self
+    }
+
+    /// How many requests of our own may be under way, those that wait for a name or a connection included. Defaults to
+    /// 65,536; above it a request fails with [`Failure::Full`](crate::Failure::Full).
+    pub fn requests(mut self, limit: usize) -> Self {
+        self.requests = limit;
+        self
+    }
+
+    /// How many 503s a second are sent when the transaction table is full; above that requests are dropped. Defaults
+    /// to 100. No Retry-After goes with it: that would stop an upstream proxy altogether (RFC 3261 §21.5.4).
+    pub fn overload_answers(mut self, a_second: u32) -> Self {
+        self.overload_answers = a_second;
+        self
+    }
+
+    /// How many messages the observation keeps until they are fetched. Defaults to 0: off, and free. When it is full
+    /// the oldest are lost and counted.
+    pub fn observe(mut self, messages: usize) -> Self {
+        self.observe = messages;
+        self
+    }
+}

@@ -1,0 +1,122 @@
+//! A request before it has found its way.
+
+use sip_io::Flow;
+use sip_message::Request;
+use sip_transaction::Timers;
+use sip_transport::Target;
+use std::time::Duration;
+
+/// A request that is complete but for what only its way can tell: Via, and where asked Contact and Record-Route.
+///
+/// The next hop is that of RFC 3261 §8.1.2: the topmost Route, else the Request-URI, located by RFC 3263; a flow or a
+/// list of targets overrides it.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    pub(crate) request: Request,
+    pub(crate) next: NextHop,
+    pub(crate) contact: Option<ContactTemplate>,
+    pub(crate) record_route: Option<RecordRouteTemplate>,
+    pub(crate) timers: Option<Timers>,
+    pub(crate) deadline: Option<Duration>,
+    pub(crate) branch_suffix: Option<String>,
+}
+
+impl Draft {
+    /// A request that goes where its topmost Route or its Request-URI says.
+    pub fn new(request: Request) -> Self {
+        Self {
+            request,
+            next: NextHop::Uri,
+            contact: None,
+            record_route: None,
+            timers: None,
+            deadline: None,
+            branch_suffix: None,
+        }
+    }
+
+    /// Sends on `flow` while it is open, else where the URI says: the flow of a dialog or a binding.
+    pub fn to_flow(mut self, flow: Flow) -> Self {
+        self.next = NextHop::Flow { flow, or_uri: true };
+        self
+    }
+
+    /// Sends on `flow` or, when it is closed, fails with [`Failure::Unreachable`](crate::Failure::Unreachable): for a
+    /// Contact that cannot be reached in any other way.
+    pub fn only_flow(mut self, flow: Flow) -> Self {
+        self.next = NextHop::Flow {
+            flow,
+            or_uri: false,
+        };
+        self
+    }
+
+    /// Sends to the first of `targets` that can be reached, without asking the resolver.
+    pub fn to_targets(mut self, targets: impl IntoIterator<Item = Target>) -> Self {
+        self.next = NextHop::Targets(targets.into_iter().collect());
+        self
+    }
+
+    /// Writes a Contact that names the address under which we are reached on the way that is taken.
+    pub fn contact(mut self, contact: ContactTemplate) -> Self {
+        self.contact = Some(contact);
+        self
+    }
+
+    /// Inserts Record-Route for a proxy: one, or two when listener, transport or address family change (RFC 5658).
+    pub fn record_route(mut self, record_route: RecordRouteTemplate) -> Self {
+        self.record_route = Some(record_route);
+        self
+    }
+
+    /// Timers of this request's transactions alone.
+    pub fn timers(mut self, timers: Timers) -> Self {
+        self.timers = Some(timers);
+        self
+    }
+
+    /// The longest that all attempts together may take until a final response. Afterwards the request fails with
+    /// [`Failure::TimedOut`](crate::Failure::TimedOut); an INVITE that was sent is cancelled first. Defaults to none:
+    /// each attempt ends by its own timers.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
+    /// A text that ends every branch of this request, such as the loop detection hash of RFC 5393 §4.2.
+    pub fn branch_suffix(mut self, suffix: impl Into<String>) -> Self {
+        self.branch_suffix = Some(suffix.into());
+        self
+    }
+
+    /// The request as it was given.
+    pub fn request(&self) -> &Request {
+        &self.request
+    }
+}
+
+/// How a Contact of ours is made: everything but the address.
+#[derive(Clone, Debug, Default)]
+pub struct ContactTemplate {
+    /// The user part, unescaped
+    pub user: Option<String>,
+    /// Header field parameters, such as `expires`: name and value
+    pub params: Vec<(String, Option<String>)>,
+}
+
+/// How a Record-Route of ours is made: everything but the addresses.
+#[derive(Clone, Debug)]
+pub struct RecordRouteTemplate {
+    /// The flow that the request came in on
+    pub inbound: Flow,
+    /// The user part: a flow token (RFC 5626 §5.3)
+    pub user: Option<String>,
+}
+
+/// Where a request goes next.
+#[derive(Clone, Debug)]
+pub(crate) enum NextHop {
+    Uri,
+    Flow { flow: Flow, or_uri: bool },
+    Targets(Vec<Target>),
+}

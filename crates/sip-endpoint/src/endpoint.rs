@@ -1,0 +1,308 @@
+//! The switchboard: one screen for each direction.
+
+use crate::{
+    EndpointConfig, Event, Observation,
+    acknowledge::{AckId, Acknowledgement},
+    event::Failure,
+    names::Names,
+    observation::{Direction, Observer},
+    outbound::{Outbound, RequestId},
+    respond::Undelivered,
+    stack::Notice,
+    table::Table,
+};
+use ahash::RandomState;
+use sip_io::{Flow, Receive, Rng, StateMachine, TimerQueue, Transmit, WallClock};
+use sip_resolver::{Answer, LookupError, LookupId, QuestionId};
+use sip_transaction::{
+    ClientTransactionId, Limits, ServerTransactionId, Timers, TransactionConfig, TransactionLayer,
+};
+use sip_transport::{Listener, ListenerId, Transport};
+use std::{
+    collections::{HashMap, VecDeque},
+    fmt,
+    time::Instant,
+};
+
+/// Transport, transactions and resolver as one switchboard for a core.
+///
+/// It is driven by the [`Stack`](crate::Stack) that owns it; cores give it commands through a
+/// [`Context`](crate::Context).
+pub struct Endpoint {
+    pub(crate) clock: WallClock,
+    pub(crate) rng: Rng,
+    pub(crate) tag_seed: [u8; 32],
+    pub(crate) default_timers: Timers,
+    pub(crate) product: Option<String>,
+    pub(crate) request_limit: usize,
+    pub(crate) overload: Overload,
+    pub(crate) transport: Transport,
+    pub(crate) transactions: TransactionLayer,
+    pub(crate) names: Names,
+    pub(crate) requests: Table<Outbound>,
+    pub(crate) attempts: HashMap<ClientTransactionId, RequestId, RandomState>,
+    pub(crate) acks: Table<Acknowledgement>,
+    pub(crate) undelivered: HashMap<ServerTransactionId, Undelivered, RandomState>,
+    pub(crate) lookups: HashMap<LookupId, Waiter, RandomState>,
+    pub(crate) connecting: HashMap<Flow, Vec<Waiter>, RandomState>,
+    pub(crate) timers: TimerQueue<Due>,
+    pub(crate) events: VecDeque<Event>,
+    pub(crate) notices: VecDeque<Notice>,
+    pub(crate) observer: Observer,
+}
+
+/// Who waits for a name or a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waiter {
+    Request(RequestId),
+    Ack(AckId),
+    Response(ServerTransactionId),
+}
+
+/// What an endpoint's own timers are for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Due {
+    Deadline(RequestId),
+    AckForgotten(AckId),
+}
+
+/// How many more 503s may be sent in this second.
+#[derive(Debug)]
+pub(crate) struct Overload {
+    pub(crate) a_second: u32,
+    pub(crate) since: Instant,
+    pub(crate) sent: u32,
+    pub(crate) refused: u64,
+}
+
+/// A snapshot of what an endpoint holds and has counted.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct EndpointStats {
+    /// The transport layer's counters
+    pub transport: sip_transport::Stats,
+    /// Client transactions that exist
+    pub client_transactions: usize,
+    /// Server transactions that exist
+    pub server_transactions: usize,
+    /// Requests of ours that are not over
+    pub requests: usize,
+    /// ACKs to a 2xx that are kept for repetition
+    pub acknowledgements: usize,
+    /// Requests refused because the transaction table was full
+    pub refused: u64,
+    /// Observed messages lost because nobody fetched them
+    pub observations_lost: u64,
+}
+
+impl Endpoint {
+    /// An endpoint without listeners.
+    pub fn new(config: EndpointConfig) -> Self {
+        let EndpointConfig {
+            seed,
+            clock,
+            timers,
+            transport,
+            zone,
+            nameservers,
+            product,
+            ..
+        } = config;
+        let EndpointConfig {
+            transactions,
+            requests,
+            ..
+        } = config;
+        let now = clock.at;
+        let mut rng = Rng::new(seed);
+        let hasher = RandomState::with_seeds(
+            rng.next_u64(),
+            rng.next_u64(),
+            rng.next_u64(),
+            rng.next_u64(),
+        );
+        let limits = Limits::default()
+            .transactions(transactions)
+            .reserve(transactions / 16);
+        let layer = TransactionConfig::default().timers(timers).limits(limits);
+        Self {
+            clock,
+            tag_seed: rng.seed(),
+            default_timers: timers,
+            product,
+            request_limit: requests,
+            overload: Overload {
+                a_second: config.overload_answers,
+                since: now,
+                sent: 0,
+                refused: 0,
+            },
+            transport: Transport::new(transport, Rng::new(rng.seed()), now),
+            transactions: TransactionLayer::new(layer, Rng::new(rng.seed()), now),
+            names: Names::new(zone, nameservers, &mut rng, now),
+            requests: Table::new(),
+            attempts: HashMap::with_hasher(hasher.clone()),
+            acks: Table::new(),
+            undelivered: HashMap::with_hasher(hasher.clone()),
+            lookups: HashMap::with_hasher(hasher.clone()),
+            connecting: HashMap::with_hasher(hasher),
+            timers: TimerQueue::new(now),
+            events: VecDeque::new(),
+            notices: VecDeque::new(),
+            observer: Observer::new(config.observe),
+            rng,
+        }
+    }
+
+    /// Opens a listener; the outcome comes as [`StackEvent::Listening`](crate::StackEvent::Listening) or
+    /// [`StackEvent::ListenFailed`](crate::StackEvent::ListenFailed).
+    pub fn listen(&mut self, now: Instant, listener: Listener) -> ListenerId {
+        self.transport.listen(now, listener)
+    }
+
+    /// Gives the answer to a question that came as [`StackEvent::LookupNeeded`](crate::StackEvent::LookupNeeded). An
+    /// answer that comes too late is ignored.
+    pub fn provide_answer(
+        &mut self,
+        now: Instant,
+        id: QuestionId,
+        answer: Result<Answer, LookupError>,
+    ) {
+        self.names.provide_answer(now, id, answer);
+    }
+
+    /// The next observed message; see [`EndpointConfig::observe`].
+    pub fn poll_observation(&mut self) -> Option<Observation> {
+        self.observer.pop()
+    }
+
+    /// Which instant is which time.
+    pub fn clock(&self) -> WallClock {
+        self.clock
+    }
+
+    /// The generator of everything that must not be guessed.
+    pub fn rng(&mut self) -> &mut Rng {
+        &mut self.rng
+    }
+
+    /// The transaction timers used when a request brings none of its own.
+    pub fn timers(&self) -> &Timers {
+        &self.default_timers
+    }
+
+    /// Whether the request of `id` came over another way before: the same From tag, Call-ID and CSeq without a To tag,
+    /// in another transaction (RFC 3261 §8.2.2.2).
+    pub fn is_merged(&self, id: ServerTransactionId) -> bool {
+        self.transactions.is_merged(id)
+    }
+
+    /// Whether no request of ours is without an outcome, no response is on its way and no name is asked for.
+    pub fn is_idle(&self) -> bool {
+        self.lookups.is_empty()
+            && self.connecting.is_empty()
+            && self.undelivered.is_empty()
+            && self.requests.values().all(Outbound::is_answered)
+    }
+
+    /// What is held and was counted.
+    pub fn stats(&self) -> EndpointStats {
+        EndpointStats {
+            transport: self.transport.stats(),
+            client_transactions: self.transactions.len_client(),
+            server_transactions: self.transactions.len_server(),
+            requests: self.requests.len(),
+            acknowledgements: self.acks.len(),
+            refused: self.overload.refused,
+            observations_lost: self.observer.lost(),
+        }
+    }
+
+    pub(crate) fn handle_receive(&mut self, now: Instant, receive: Receive) {
+        if let Some(receive) = self.names.handle_receive(now, receive) {
+            self.transport.handle_receive(now, receive);
+        }
+    }
+
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        self.transport.handle_timeout(now);
+        self.transactions.handle_timeout(now);
+        self.names.handle_timeout(now);
+        while let Some(due) = self.timers.pop(now) {
+            match due {
+                Due::Deadline(id) => self.deadline_passed(now, id),
+                Due::AckForgotten(id) => self.forget_ack(id),
+            }
+        }
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        let layers = [
+            self.transport.poll_timeout(),
+            self.transactions.poll_timeout(),
+            self.names.poll_timeout(),
+            self.timers.next(),
+        ];
+        layers.into_iter().flatten().min()
+    }
+
+    pub(crate) fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.names
+            .poll_transmit()
+            .or_else(|| self.transport.poll_transmit())
+    }
+
+    /// Lets the layers hand to each other until none has anything for another; afterwards `events` holds what is for
+    /// the core, and only `poll_transmit` is left to ask.
+    pub(crate) fn settle(&mut self, now: Instant) {
+        loop {
+            let mut quiet = true;
+            while let Some(event) = self.transport.poll_event() {
+                quiet = false;
+                self.handle_transport_event(now, event);
+            }
+            while let Some(event) = self.transactions.poll_event() {
+                quiet = false;
+                self.handle_transaction_event(now, event);
+            }
+            while let Some(send) = self.transactions.poll_transmit() {
+                quiet = false;
+                self.handle_transaction_send(now, send);
+            }
+            while let Some(event) = self.names.poll_event(now) {
+                quiet = false;
+                self.handle_name_event(now, event);
+            }
+            if quiet {
+                return;
+            }
+        }
+    }
+
+    pub(crate) fn fail_request(&mut self, id: RequestId, reason: Failure) {
+        if let Some(request) = self.forget_request(id) {
+            drop(request);
+            self.events.push_back(Event::RequestFailed { id, reason });
+        }
+    }
+
+    pub(crate) fn observe(
+        &mut self,
+        now: Instant,
+        direction: Direction,
+        flow: &Flow,
+        contents: &bytes::Bytes,
+    ) {
+        if self.observer.is_on() {
+            self.observer.note(now, direction, *flow, contents.clone());
+        }
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint")
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
+    }
+}

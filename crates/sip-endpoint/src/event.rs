@@ -1,0 +1,144 @@
+//! What an endpoint tells its core.
+
+use crate::RequestId;
+use sip_io::Flow;
+use sip_message::{Request, Response, StatusCode};
+use sip_transaction::ServerTransactionId;
+use sip_transport::Target;
+
+/// What happened below a core. Ids belong to the core that made them or took the event that brought them; every other
+/// core hands the event on.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// A new request, checked for what RFC 3261 §8.1.1 makes mandatory. Never an ACK; a CANCEL only when there is no
+    /// INVITE transaction that it could mean.
+    Request {
+        /// Its server transaction, to be answered
+        id: ServerTransactionId,
+        /// What it came on
+        flow: Flow,
+        /// The request, `received` and `rport` filled in
+        request: Request,
+    },
+    /// An ACK to a 2xx, or one that belongs to nothing. It is never answered.
+    Ack {
+        /// What it came on
+        flow: Flow,
+        /// The ACK
+        request: Request,
+        /// The INVITE's transaction, when the branch tells (a peer of RFC 2543)
+        invite: Option<ServerTransactionId>,
+    },
+    /// The INVITE `id` is cancelled. The CANCEL was answered with 200 already; the core answers the INVITE with 487,
+    /// unless it has answered it.
+    Cancelled {
+        /// The INVITE's transaction
+        id: ServerTransactionId,
+        /// The CANCEL, whose Reason may be of interest
+        request: Request,
+    },
+    /// A response to a request of ours: provisional, final, and each 2xx of an INVITE that forked.
+    Response {
+        /// The request
+        id: RequestId,
+        /// The response
+        response: Response,
+        /// What it came on
+        flow: Flow,
+    },
+    /// A request of ours got no final response and will get none.
+    RequestFailed {
+        /// The request
+        id: RequestId,
+        /// Why
+        reason: Failure,
+    },
+    /// Nothing more will come for a request that had a final response; the id is stale now.
+    RequestEnded {
+        /// The request
+        id: RequestId,
+    },
+    /// No ACK came for a final response other than 2xx, within 64×T1 (Timer H).
+    Unacknowledged {
+        /// The INVITE's transaction
+        id: ServerTransactionId,
+    },
+    /// A response could be sent neither on the request's connection nor on a new one (RFC 3261 §18.2.2). The
+    /// transaction stays (RFC 6026 §7.1).
+    ResponseUndelivered {
+        /// The transaction
+        id: ServerTransactionId,
+    },
+    /// A server transaction is over; the id is stale now.
+    ServerEnded {
+        /// The transaction
+        id: ServerTransactionId,
+    },
+    /// A stream has ended.
+    FlowClosed {
+        /// Which
+        flow: Flow,
+    },
+}
+
+/// Why a request got no final response.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Failure {
+    /// Nobody answered in time: to a core this is a 408 (RFC 3261 §8.1.3.1)
+    TimedOut {
+        /// What was tried
+        tried: Vec<Attempt>,
+    },
+    /// The name leads to no server: to a core this is a 503
+    NoTarget {
+        /// What the resolver said
+        cause: String,
+    },
+    /// No server could be reached: to a core this is a 503 (RFC 3261 §8.1.3.1)
+    Unreachable {
+        /// What was tried
+        tried: Vec<Attempt>,
+    },
+    /// It was cancelled before anything was sent
+    Cancelled,
+    /// A limit of ours stands in the way
+    Full,
+}
+
+impl Failure {
+    /// The status code that RFC 3261 §8.1.3.1 tells a core to take the failure for.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::TimedOut { .. } => StatusCode::REQUEST_TIMEOUT,
+            Self::Cancelled => StatusCode::REQUEST_TERMINATED,
+            Self::NoTarget { .. } | Self::Unreachable { .. } | Self::Full => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+        }
+    }
+}
+
+/// One target that was tried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// Where
+    pub target: Target,
+    /// Why it failed
+    pub failure: AttemptFailure,
+}
+
+/// Why an attempt failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AttemptFailure {
+    /// No response in time
+    TimedOut,
+    /// Refused, unreachable or broken
+    Unreachable,
+    /// No listener of ours can reach that kind of target
+    NoListener,
+    /// It said 503
+    Unavailable,
+}

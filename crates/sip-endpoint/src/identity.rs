@@ -1,0 +1,133 @@
+//! What we write about ourselves: tags, Call-IDs, branches, Via, Contact and Record-Route.
+
+use crate::{ContactTemplate, Endpoint, RecordRouteTemplate};
+use sip_io::{Flow, Protocol, Rng};
+use sip_message::{
+    Request, Scheme, Tag, Uri,
+    headers::{CallId, Contact, MaxForwards, RecordRoute, UserAgent},
+};
+use sip_transaction::ServerTransactionId;
+use sip_transport::{Listener, ListenerId, SentBy};
+use std::net::SocketAddr;
+
+impl Endpoint {
+    /// A new tag, globally unique and not to be guessed (RFC 3261 §19.3).
+    pub fn new_tag(&mut self) -> Tag {
+        Tag::new(&self.rng.token(16)).expect("letters and digits are a token")
+    }
+
+    /// The tag of every response of ours in the server transaction `id`: the same for a 180, a 487, and the 200 to a
+    /// CANCEL of it (RFC 3261 §9.2).
+    pub fn tag_for(&self, id: ServerTransactionId) -> Tag {
+        let mut seed = self.tag_seed;
+        for (byte, number) in seed.iter_mut().zip(id.as_u64().to_be_bytes()) {
+            *byte ^= number;
+        }
+        Tag::new(&Rng::new(seed).token(16)).expect("letters and digits are a token")
+    }
+
+    /// A new Call-ID, globally unique and not to be guessed, that says nothing about the host (RFC 3261 §8.1.1.4).
+    pub fn new_call_id(&mut self) -> CallId {
+        CallId::new(self.rng.token(24)).expect("letters and digits are a word")
+    }
+
+    /// The URI under which we are reached on `flow`: the listener's advertised address, else its own.
+    pub fn contact_uri(&self, flow: &Flow, user: Option<&str>) -> Uri {
+        let SentBy {
+            host,
+            port,
+            protocol,
+        } = self.transport.sent_by(flow);
+        let uri = Uri::new(Scheme::Sip, user, &host, port);
+        match protocol {
+            Protocol::Udp => uri,
+            Protocol::Ws | Protocol::Wss => uri.with_param("transport", "ws"),
+            Protocol::Tls => uri.with_param("transport", "tls"),
+            _ => uri.with_param("transport", "tcp"),
+        }
+    }
+
+    /// What a Via of ours says on `flow`.
+    pub fn sent_by(&self, flow: &Flow) -> SentBy {
+        self.transport.sent_by(flow)
+    }
+
+    /// Whether host and port of `uri` name one of our listeners, as bound or as advertised.
+    pub fn is_local_uri(&self, uri: &Uri) -> bool {
+        let protocol = uri
+            .transport()
+            .and_then(|token| Protocol::from_token(&token));
+        let secure = uri.is_sips() && protocol.is_none();
+        let protocol = if secure {
+            Some(Protocol::Tls)
+        } else {
+            protocol
+        };
+        let host = uri.maddr().unwrap_or_else(|| uri.host());
+        self.transport.is_local(&host, uri.port(), protocol)
+    }
+
+    /// Whether bytes can be sent on `flow`: its socket is bound, or its stream opening or open.
+    pub fn is_flow_open(&self, flow: &Flow) -> bool {
+        self.transport.is_open(flow)
+    }
+
+    /// Our listeners, and the address each is bound to once it is.
+    pub fn listeners(&self) -> impl Iterator<Item = (ListenerId, &Listener, Option<SocketAddr>)> {
+        self.transport.listeners()
+    }
+
+    /// Completes a request for one attempt on `flow`.
+    pub(crate) fn complete(
+        &mut self,
+        request: &mut Request,
+        flow: &Flow,
+        contact: Option<&ContactTemplate>,
+        record_route: Option<&RecordRouteTemplate>,
+        branch_suffix: Option<&str>,
+    ) {
+        if let Some(template) = contact {
+            let mut contact = Contact::new(self.contact_uri(flow, template.user.as_deref()));
+            for (name, value) in &template.params {
+                contact.set_param(name, value.as_deref());
+            }
+            request.headers_mut().set(contact);
+        }
+        if let Some(template) = record_route {
+            self.record_route(request, flow, template);
+        }
+        if !request.headers().contains::<MaxForwards>() {
+            request.headers_mut().set(MaxForwards(70));
+        }
+        if let Some(product) = &self.product
+            && !request.headers().contains::<UserAgent>()
+            && let Ok(product) = UserAgent::new(product)
+        {
+            request.headers_mut().set(product);
+        }
+        let mut branch = String::from("z9hG4bK");
+        branch.push_str(&self.rng.token(16));
+        if let Some(suffix) = branch_suffix {
+            branch.push('.');
+            branch.push_str(suffix);
+        }
+        request
+            .headers_mut()
+            .push_front(self.transport.via(flow, &branch));
+    }
+
+    /// RFC 3261 §16.6 step 4; two values when the two sides see us differently (RFC 5658 §5).
+    fn record_route(&self, request: &mut Request, outbound: &Flow, template: &RecordRouteTemplate) {
+        let towards = |flow: &Flow| {
+            self.contact_uri(flow, template.user.as_deref())
+                .with_param("lr", None)
+        };
+        let (inner, outer) = (towards(&template.inbound), towards(outbound));
+        let differ =
+            inner != outer || template.inbound.local().is_ipv4() != outbound.local().is_ipv4();
+        request.headers_mut().push_front(RecordRoute::new(inner));
+        if differ {
+            request.headers_mut().push_front(RecordRoute::new(outer));
+        }
+    }
+}

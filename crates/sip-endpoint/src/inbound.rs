@@ -1,0 +1,205 @@
+//! What comes in, on its way up.
+
+use crate::{
+    Endpoint, Event, endpoint::Waiter, event::AttemptFailure, names::NameEvent,
+    observation::Direction, stack::Notice,
+};
+use sip_io::Flow;
+use sip_message::{Request, Response, StatusCode};
+use sip_transaction::{Event as TransactionEvent, ServerTransactionId};
+use sip_transport::{Event as TransportEvent, ResponseRoute, Target};
+use std::time::{Duration, Instant};
+
+impl Endpoint {
+    pub(crate) fn handle_transport_event(&mut self, now: Instant, event: TransportEvent) {
+        match event {
+            TransportEvent::Request { flow, request } => {
+                if self.observer.is_on() {
+                    self.observe(now, Direction::Received, &flow, &request.to_bytes());
+                }
+                self.transactions.receive_request(now, flow, request);
+            }
+            TransportEvent::Response { flow, response } => {
+                if self.observer.is_on() {
+                    self.observe(now, Direction::Received, &flow, &response.to_bytes());
+                }
+                self.transactions.receive_response(now, flow, response);
+            }
+            TransportEvent::Opened { flow } => self.flow_opened(now, flow),
+            TransportEvent::Closed { flow, .. } => self.flow_closed(now, flow),
+            TransportEvent::Failed { flow, .. } => self.transactions.flow_failed(now, &flow),
+            TransportEvent::Listening { listener, local } => {
+                self.notices
+                    .push_back(Notice::Listening { listener, local });
+            }
+            TransportEvent::ListenFailed { listener, reason } => {
+                self.notices
+                    .push_back(Notice::ListenFailed { listener, reason });
+            }
+            _ => {}
+        }
+    }
+
+    pub(crate) fn handle_transaction_event(&mut self, now: Instant, event: TransactionEvent) {
+        match event {
+            TransactionEvent::Request { id, flow, request } => {
+                self.events.push_back(Event::Request { id, flow, request });
+            }
+            TransactionEvent::Ack {
+                flow,
+                request,
+                invite,
+            } => {
+                self.events.push_back(Event::Ack {
+                    flow,
+                    request,
+                    invite,
+                });
+            }
+            TransactionEvent::Cancel {
+                id,
+                invite: Some(invite),
+                request,
+                ..
+            } => {
+                self.answer_cancel(now, id, invite, request);
+            }
+            TransactionEvent::Cancel {
+                id,
+                invite: None,
+                flow,
+                request,
+            } => {
+                self.events.push_back(Event::Request { id, flow, request });
+            }
+            TransactionEvent::Response { id, response, flow } => {
+                self.response_received(now, id, response, flow)
+            }
+            TransactionEvent::TimedOut { id } => {
+                self.transaction_failed(now, id, AttemptFailure::TimedOut)
+            }
+            TransactionEvent::Failed { id } => {
+                self.transaction_failed(now, id, AttemptFailure::Unreachable)
+            }
+            TransactionEvent::Unacknowledged { id } => {
+                self.events.push_back(Event::Unacknowledged { id })
+            }
+            // RFC 6026 §7.3: a stray response is dropped; only a stateless proxy would forward it.
+            TransactionEvent::Stray { .. } => {}
+            TransactionEvent::Ended { id } => self.transaction_ended(id),
+            TransactionEvent::ServerEnded { id } => {
+                self.forget_response(id);
+                self.events.push_back(Event::ServerEnded { id });
+            }
+            TransactionEvent::Overloaded { flow, request } => self.refuse(now, flow, &request),
+            _ => {}
+        }
+    }
+
+    pub(crate) fn handle_name_event(&mut self, now: Instant, event: NameEvent) {
+        let (id, targets) = match event {
+            NameEvent::Question { id, question } => {
+                self.notices
+                    .push_back(Notice::LookupNeeded { id, question });
+                return;
+            }
+            NameEvent::Resolved { id, targets } => {
+                let target = |found: sip_resolver::Target| Target {
+                    protocol: found.protocol,
+                    address: found.address,
+                    name: Some(found.name),
+                };
+                (id, Ok(targets.into_iter().map(target).collect()))
+            }
+            NameEvent::Failed { id, error } => (id, Err(error.to_string())),
+            _ => return,
+        };
+        match self.lookups.remove(&id) {
+            Some(Waiter::Request(id)) => self.request_located(now, id, targets),
+            Some(Waiter::Ack(id)) => self.ack_located(now, id, targets),
+            Some(Waiter::Response(id)) => self.response_located(now, id, targets),
+            None => {}
+        }
+    }
+
+    /// RFC 3261 §9.2: a CANCEL that matches is answered with 200 whatever became of the INVITE, with the same To tag.
+    fn answer_cancel(
+        &mut self,
+        now: Instant,
+        id: ServerTransactionId,
+        invite: ServerTransactionId,
+        request: Request,
+    ) {
+        let response = request
+            .response(StatusCode::OK)
+            .to_tag(self.tag_for(invite))
+            .build();
+        if let Err(error) = self.respond(now, id, response) {
+            tracing::debug!(%error, "a CANCEL was not answered");
+        }
+        self.events.push_back(Event::Cancelled {
+            id: invite,
+            request,
+        });
+    }
+
+    /// The table is full: a stateless 503 while this second's share lasts, silence afterwards.
+    fn refuse(&mut self, now: Instant, flow: Flow, request: &Request) {
+        let overload = &mut self.overload;
+        overload.refused += 1;
+        if now.saturating_duration_since(overload.since) >= Duration::from_secs(1) {
+            overload.since = now;
+            overload.sent = 0;
+        }
+        if overload.sent >= overload.a_second {
+            return;
+        }
+        overload.sent += 1;
+        let response = request
+            .response(StatusCode::SERVICE_UNAVAILABLE)
+            .to_tag(self.new_tag())
+            .build();
+        self.send_statelessly(now, flow, &response);
+    }
+
+    fn send_statelessly(&mut self, now: Instant, source: Flow, response: &Response) {
+        let Ok(via) = response.via() else { return };
+        if let ResponseRoute::Flow(flow) = self.transport.route_response(&source, &via) {
+            let contents = response.to_bytes();
+            if self.transport.send(now, &flow, contents.clone()).is_ok() {
+                self.observe(now, Direction::Sent, &flow, &contents);
+            }
+        }
+    }
+
+    fn flow_opened(&mut self, now: Instant, flow: Flow) {
+        for waiter in self.connecting.remove(&flow).unwrap_or_default() {
+            match waiter {
+                Waiter::Request(id) => self.request_connected(now, id, flow),
+                Waiter::Ack(id) => self.ack_connected(now, id, flow),
+                Waiter::Response(id) => self.response_connected(now, id, flow),
+            }
+        }
+    }
+
+    fn flow_closed(&mut self, now: Instant, flow: Flow) {
+        self.transactions.flow_failed(now, &flow);
+        for waiter in self.connecting.remove(&flow).unwrap_or_default() {
+            match waiter {
+                Waiter::Request(id) => self.request_not_connected(now, id),
+                Waiter::Ack(id) => self.ack_not_connected(now, id),
+                Waiter::Response(id) => self.response_not_connected(now, id),
+            }
+        }
+        self.events.push_back(Event::FlowClosed { flow });
+    }
+
+    pub(crate) fn stop_waiting(&mut self, flow: &Flow, waiter: Waiter) {
+        if let Some(waiters) = self.connecting.get_mut(flow) {
+            waiters.retain(|waiting| *waiting != waiter);
+            if waiters.is_empty() {
+                self.connecting.remove(flow);
+            }
+        }
+    }
+}

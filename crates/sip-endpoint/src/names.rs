@@ -1,0 +1,214 @@
+//! Names of servers: the resolver, and our own DNS client when it is to answer the resolver's questions.
+
+use bytes::Bytes;
+use sip_io::{BindToken, Flow, Protocol, Receive, Rng, Transmit};
+use sip_resolver::{
+    Answer, DnsClient, DnsConfig, LookupError, LookupId, Query, Question, QuestionId, Resolver,
+    ResolverConfig, Zone,
+};
+use std::{
+    collections::VecDeque,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    time::Instant,
+};
+
+/// The resolver and who answers it.
+#[derive(Debug)]
+pub(crate) struct Names {
+    resolver: Resolver,
+    client: Option<Client>,
+}
+
+/// The DNS client and its sockets, one per address family, bound when the first question needs it.
+#[derive(Debug)]
+struct Client {
+    dns: DnsClient,
+    sockets: [Socket; 2],
+    out: VecDeque<Transmit>,
+    /// What waits for a socket
+    waiting: VecDeque<(SocketAddr, Bytes)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Socket {
+    Unbound,
+    Binding,
+    Bound(SocketAddr),
+}
+
+pub(crate) type NameEvent = sip_resolver::Event;
+
+impl Names {
+    pub(crate) fn new(
+        zone: Zone,
+        nameservers: Vec<SocketAddr>,
+        rng: &mut Rng,
+        now: Instant,
+    ) -> Self {
+        let resolver = Resolver::new(
+            ResolverConfig::default().zone(zone),
+            Rng::new(rng.seed()),
+            now,
+        );
+        let client = (!nameservers.is_empty()).then(|| Client {
+            dns: DnsClient::new(DnsConfig::new(nameservers), Rng::new(rng.seed()), now),
+            sockets: [Socket::Unbound; 2],
+            out: VecDeque::new(),
+            waiting: VecDeque::new(),
+        });
+        Self { resolver, client }
+    }
+
+    pub(crate) fn start(&mut self, now: Instant, query: Query) -> LookupId {
+        self.resolver.start(now, query)
+    }
+
+    pub(crate) fn cancel(&mut self, id: LookupId) {
+        self.resolver.cancel(id);
+    }
+
+    pub(crate) fn provide_answer(
+        &mut self,
+        now: Instant,
+        id: QuestionId,
+        answer: Result<Answer, LookupError>,
+    ) {
+        self.resolver.provide_answer(now, id, answer);
+    }
+
+    /// Takes what is for the DNS client, hands the rest on.
+    pub(crate) fn handle_receive(&mut self, now: Instant, receive: Receive) -> Option<Receive> {
+        let Some(client) = &mut self.client else {
+            return Some(receive);
+        };
+        client.handle_receive(now, receive)
+    }
+
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        self.resolver.handle_timeout(now);
+        if let Some(client) = &mut self.client {
+            client.dns.handle_timeout(now);
+        }
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        let client = self
+            .client
+            .as_ref()
+            .and_then(|client| client.dns.poll_timeout());
+        [self.resolver.poll_timeout(), client]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    pub(crate) fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.client.as_mut()?.out.pop_front()
+    }
+
+    /// The next event for the endpoint; with a DNS client questions are asked and answered inside.
+    pub(crate) fn poll_event(&mut self, now: Instant) -> Option<NameEvent> {
+        loop {
+            match (self.resolver.poll_event(), &mut self.client) {
+                (Some(NameEvent::Question { id, question }), Some(client)) => {
+                    client.ask(now, id, &question)
+                }
+                (None, Some(client)) => {
+                    client.pump();
+                    let (id, answer) = client.dns.poll_event()?;
+                    self.resolver.provide_answer(now, id, answer);
+                }
+                (event, _) => return event,
+            }
+        }
+    }
+}
+
+impl Client {
+    fn ask(&mut self, now: Instant, id: QuestionId, question: &Question) {
+        self.dns.ask(now, id, question);
+        self.pump();
+    }
+
+    fn handle_receive(&mut self, now: Instant, receive: Receive) -> Option<Receive> {
+        match receive {
+            Receive::Bound { token, result } if TOKENS.contains(&token) => {
+                let family = usize::from(token == TOKENS[1]);
+                self.sockets[family] = match result {
+                    Ok(local) => Socket::Bound(local),
+                    // The client retransmits, and the next try binds anew.
+                    Err(_) => Socket::Unbound,
+                };
+                let waiting: Vec<_> = self.waiting.drain(..).collect();
+                for (server, contents) in waiting {
+                    self.send(server, contents);
+                }
+                None
+            }
+            Receive::Datagram { flow, contents } if self.is_ours(&flow) => {
+                self.dns.handle_datagram(now, flow.remote(), &contents);
+                self.pump();
+                None
+            }
+            Receive::Failed { flow, .. } if self.is_ours(&flow) => None,
+            other => Some(other),
+        }
+    }
+
+    /// Moves what the client wants to send into the sockets' queue. After a retransmission timer too: the endpoint
+    /// asks for events after every input.
+    fn pump(&mut self) {
+        while let Some((server, contents)) = self.dns.poll_transmit() {
+            self.send(server, contents);
+        }
+    }
+
+    fn send(&mut self, server: SocketAddr, contents: Bytes) {
+        let family = usize::from(server.is_ipv6());
+        match self.sockets[family] {
+            Socket::Bound(local) => {
+                self.out.push_back(Transmit::Datagram {
+                    flow: Flow::udp(local, server),
+                    contents,
+                });
+            }
+            Socket::Binding => self.wait(server, contents),
+            Socket::Unbound => {
+                self.sockets[family] = Socket::Binding;
+                let local = match server {
+                    SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+                    SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
+                };
+                self.out.push_back(Transmit::Bind {
+                    token: TOKENS[family],
+                    protocol: Protocol::Udp,
+                    local,
+                });
+                self.wait(server, contents);
+            }
+        }
+    }
+
+    fn wait(&mut self, server: SocketAddr, contents: Bytes) {
+        // What does not fit is lost like a datagram and sent again like one.
+        if self.waiting.len() < WAITING {
+            self.waiting.push_back((server, contents));
+        }
+    }
+
+    fn is_ours(&self, flow: &Flow) -> bool {
+        !flow.is_stream()
+            && self.sockets.iter().any(|socket| match socket {
+                Socket::Bound(local) => {
+                    local.port() == flow.local().port() && local.is_ipv4() == flow.local().is_ipv4()
+                }
+                Socket::Unbound | Socket::Binding => false,
+            })
+    }
+}
+
+/// Outside the numbers of sip-transport, which count from zero.
+const TOKENS: [BindToken; 2] = [BindToken(1 << 63), BindToken((1 << 63) + 1)];
+
+/// Questions kept while the socket is being bound.
+const WAITING: usize = 64;

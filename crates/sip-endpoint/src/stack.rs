@@ -1,0 +1,225 @@
+//! One endpoint and one core as a machine.
+
+use crate::{
+    Answer, Context, Core, Endpoint, EndpointConfig, Event, LookupError, Observation, Question,
+    QuestionId,
+};
+use sip_io::{Receive, StateMachine, Transmit};
+use sip_message::{
+    HeaderField, HeaderValue, Method, Request, StatusCode,
+    headers::{Allow, To},
+};
+use sip_transaction::ServerTransactionId;
+use sip_transport::ListenerId;
+use std::{collections::VecDeque, io, net::SocketAddr, time::Instant};
+
+/// One [`Endpoint`] and one [`Core`]: the machine that a driver runs.
+///
+/// What the core does not take is answered here: a request inside a dialog that nobody knows gets 481, a CANCEL that
+/// matches nothing 481 (RFC 3261 §9.2), a method that exists 405, any other 501. An ACK is dropped.
+#[derive(Debug)]
+pub struct Stack<C: Core> {
+    endpoint: Endpoint,
+    core: C,
+    events: VecDeque<StackEvent<C::Event>>,
+}
+
+/// What a [`Stack`] tells its owner.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum StackEvent<E> {
+    /// The core says something
+    Core(E),
+    /// A listener is open
+    Listening {
+        /// Which
+        listener: ListenerId,
+        /// Its address, with the port that the system chose
+        local: SocketAddr,
+    },
+    /// A listener could not be opened
+    ListenFailed {
+        /// Which
+        listener: ListenerId,
+        /// Why
+        reason: io::ErrorKind,
+    },
+    /// A name is to be looked up and no nameserver is configured: answer with [`Stack::provide_answer`]
+    LookupNeeded {
+        /// The question's number
+        id: QuestionId,
+        /// What to ask
+        question: Question,
+    },
+}
+
+/// What the endpoint tells the owner past the core.
+#[derive(Clone, Debug)]
+pub(crate) enum Notice {
+    Listening {
+        listener: ListenerId,
+        local: SocketAddr,
+    },
+    ListenFailed {
+        listener: ListenerId,
+        reason: io::ErrorKind,
+    },
+    LookupNeeded {
+        id: QuestionId,
+        question: Question,
+    },
+}
+
+impl<C: Core> Stack<C> {
+    /// A stack without listeners.
+    pub fn new(config: EndpointConfig, core: C) -> Self {
+        Self {
+            endpoint: Endpoint::new(config),
+            core,
+            events: VecDeque::new(),
+        }
+    }
+
+    /// Gives commands to the core or the endpoint.
+    pub fn command<R>(
+        &mut self,
+        now: Instant,
+        command: impl FnOnce(&mut C, &mut Context<'_>) -> R,
+    ) -> R {
+        let result = command(
+            &mut self.core,
+            &mut Context {
+                now,
+                endpoint: &mut self.endpoint,
+            },
+        );
+        self.settle(now);
+        result
+    }
+
+    /// Gives the answer to [`StackEvent::LookupNeeded`].
+    pub fn provide_answer(
+        &mut self,
+        now: Instant,
+        id: QuestionId,
+        answer: Result<Answer, LookupError>,
+    ) {
+        self.endpoint.provide_answer(now, id, answer);
+        self.settle(now);
+    }
+
+    /// Refuses new work from now on and ends what is held; [`is_idle`](Self::is_idle) says when that is done.
+    pub fn shutdown(&mut self, now: Instant) {
+        self.core.shutdown(&mut Context {
+            now,
+            endpoint: &mut self.endpoint,
+        });
+        self.settle(now);
+    }
+
+    /// The next observed message; see [`EndpointConfig::observe`].
+    pub fn poll_observation(&mut self) -> Option<Observation> {
+        self.endpoint.poll_observation()
+    }
+
+    /// The core.
+    pub fn core(&self) -> &C {
+        &self.core
+    }
+
+    /// The endpoint.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// Whether nothing is owed: every request has an outcome, every call and registration has ended.
+    pub fn is_idle(&self) -> bool {
+        self.core.is_idle() && self.endpoint.is_idle()
+    }
+
+    /// Lets endpoint and core hand to each other until neither has anything for the other.
+    fn settle(&mut self, now: Instant) {
+        loop {
+            self.endpoint.settle(now);
+            let Some(event) = self.endpoint.events.pop_front() else {
+                break;
+            };
+            let cx = &mut Context {
+                now,
+                endpoint: &mut self.endpoint,
+            };
+            if let Some(Event::Request { id, request, .. }) = self.core.handle_event(cx, event) {
+                self.refuse(now, id, &request);
+            }
+        }
+        while let Some(notice) = self.endpoint.notices.pop_front() {
+            self.events.push_back(match notice {
+                Notice::Listening { listener, local } => StackEvent::Listening { listener, local },
+                Notice::ListenFailed { listener, reason } => {
+                    StackEvent::ListenFailed { listener, reason }
+                }
+                Notice::LookupNeeded { id, question } => StackEvent::LookupNeeded { id, question },
+            });
+        }
+        while let Some(event) = self.core.poll_event() {
+            self.events.push_back(StackEvent::Core(event));
+        }
+    }
+
+    /// The answer to a request that no core took.
+    fn refuse(&mut self, now: Instant, id: ServerTransactionId, request: &Request) {
+        let method = request.method();
+        let in_dialog = matches!(request.headers().get::<To>(), Some(Ok(to)) if to.tag().is_some());
+        let tag = self.endpoint.tag_for(id);
+        let response = if *method == Method::CANCEL || in_dialog {
+            request
+                .response(StatusCode::CALL_DOES_NOT_EXIST)
+                .to_tag(tag)
+        } else if method.is_known() {
+            // RFC 3261 §20.5: an Allow without a method says that none is served.
+            request
+                .response(StatusCode::METHOD_NOT_ALLOWED)
+                .to_tag(tag)
+                .raw_header(Allow::NAME, HeaderValue::from_static(""))
+        } else {
+            request.response(StatusCode::NOT_IMPLEMENTED).to_tag(tag)
+        };
+        if let Err(error) = self.endpoint.respond(now, id, response.build()) {
+            tracing::debug!(%error, "a request that nobody took was not answered");
+        }
+        self.endpoint.settle(now);
+    }
+}
+
+impl<C: Core> StateMachine for Stack<C> {
+    type Event = StackEvent<C::Event>;
+
+    fn handle_receive(&mut self, now: Instant, receive: Receive) {
+        self.endpoint.handle_receive(now, receive);
+        self.settle(now);
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.endpoint.handle_timeout(now);
+        self.core.handle_timeout(&mut Context {
+            now,
+            endpoint: &mut self.endpoint,
+        });
+        self.settle(now);
+    }
+
+    fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.endpoint.poll_transmit()
+    }
+
+    fn poll_event(&mut self) -> Option<Self::Event> {
+        self.events.pop_front()
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        [self.endpoint.poll_timeout(), self.core.poll_timeout()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+}
