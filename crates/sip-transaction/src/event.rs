@@ -13,6 +13,13 @@ pub struct ClientTransactionId(pub(crate) Id);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ServerTransactionId(pub(crate) Id);
 
+impl ServerTransactionId {
+    /// A number that no other server transaction of the layer has, for what is derived from it.
+    pub const fn as_u64(self) -> u64 {
+        self.0.as_u64()
+    }
+}
+
 /// What a [`TransactionLayer`](crate::TransactionLayer) tells the transaction user.
 #[derive(Clone, Debug)]
 #[non_exhaustive]

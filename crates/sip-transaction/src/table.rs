@@ -26,6 +26,10 @@ pub(crate) struct Id {
 }
 
 impl Id {
+    pub(crate) const fn as_u64(self) -> u64 {
+        (self.serial as u64) << 32 | self.index as u64
+    }
+
     /// Before every other one
     pub(crate) const FIRST: Self = Self {
         index: 0,

@@ -205,10 +205,11 @@ impl Addresses {
     }
 
     fn is_at(&self, bound: IpAddr, ip: IpAddr) -> bool {
-        bound == ip
-            || bound.is_unspecified()
-                && serves(bound, ip)
-                && (ip.is_loopback() || self.interfaces.contains(&ip))
+        if bound.is_unspecified() {
+            serves(bound, ip) && (ip.is_loopback() || self.interfaces.contains(&ip))
+        } else {
+            bound == ip
+        }
     }
 }
 

@@ -51,6 +51,12 @@ enum State {
     Open,
 }
 
+impl Connection {
+    pub(crate) const fn is_opening(&self) -> bool {
+        matches!(self.state, State::Opening { .. })
+    }
+}
+
 impl Connections {
     pub(crate) fn new(hasher: RandomState, now: Instant) -> Self {
         Self {

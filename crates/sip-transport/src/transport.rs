@@ -3,7 +3,7 @@
 use crate::{
     address::{Addresses, SentBy},
     config::TransportConfig,
-    connections::{Connections, Peer, Write},
+    connections::{Connection, Connections, Peer, Write},
     event::{CloseReason, Event, FlowError, SendError, Target},
     listener::{Listener, ListenerId},
     rate::Rate,
@@ -158,7 +158,7 @@ impl Transport {
                 let limit = LONGEST_DATAGRAM;
                 return Err(SendError::TooLong { length, limit });
             }
-            if self.listener_of(flow).is_none() {
+            if !self.is_open(flow) {
                 return Err(SendError::Gone);
             }
             self.send_datagram(*flow, message);
@@ -202,8 +202,15 @@ impl Transport {
     pub fn is_open(&self, flow: &Flow) -> bool {
         match flow.stream_id() {
             Some(id) => self.connections.get(id).is_some(),
-            None => self.listener_of(flow).is_some(),
+            // Without any listener the sockets are those of whoever drives the machine.
+            None => self.listener_of(flow).is_some() || self.addresses.ids().next().is_none(),
         }
+    }
+
+    /// Whether the flow is a connection of ours that is being opened; what is sent on it waits.
+    pub fn is_connecting(&self, flow: &Flow) -> bool {
+        let connection = flow.stream_id().and_then(|id| self.connections.get(id));
+        connection.is_some_and(Connection::is_opening)
     }
 
     /// Every listener, with the address it is bound to once it is.
