@@ -39,6 +39,10 @@ mod runtime;
 mod os;
 #[cfg(feature = "sim")]
 pub mod sim;
+#[cfg(feature = "smol")]
+mod smol;
+#[cfg(feature = "smol")]
+mod thread;
 #[cfg(feature = "tokio")]
 mod tokio;
 
@@ -49,4 +53,6 @@ pub use names::NameService;
 pub use runtime::{Batch, BoxFuture, Runtime, TcpListener, TcpStream, Timer, UdpSocket};
 
 #[cfg(feature = "tokio")]
-pub use tokio::{NoContext, Tokio};
+pub use self::tokio::{NoContext, Tokio};
+#[cfg(feature = "smol")]
+pub use self::{smol::Smol, thread::Thread};

@@ -413,6 +413,29 @@ macro_rules! on_every_runtime {
             )*
         }
 
+        #[cfg(feature = "smol")]
+        mod on_smol {
+            use super::*;
+            $(
+                #[test]
+                fn $test() {
+                    smol::block_on(super::$test(loopback(Arc::new(sip_runtime::Smol::new()))));
+                }
+            )*
+        }
+
+        #[cfg(feature = "smol")]
+        mod on_a_thread {
+            use super::*;
+            $(
+                #[test]
+                fn $test() {
+                    let thread = sip_runtime::Thread::new("test").expect("starts");
+                    smol::block_on(super::$test(loopback(Arc::new(thread))));
+                }
+            )*
+        }
+
         #[cfg(feature = "tokio")]
         mod on_tokio {
             use super::*;
