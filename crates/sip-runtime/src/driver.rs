@@ -136,6 +136,8 @@ pub struct Driver<M: StateMachine, A: Application<M>> {
     timer: Option<Pin<Box<dyn Timer>>>,
     /// When the timer will fire
     armed: Option<Instant>,
+    /// Whether the timer was set or woken since it was polled
+    timer_stirred: bool,
     /// Whether the application has had events or commands since it was polled
     stirred: bool,
     ending: Option<Deadline>,
@@ -179,6 +181,7 @@ impl<M: StateMachine, A: Application<M>> Driver<M, A> {
             inbox,
             timer: None,
             armed: None,
+            timer_stirred: false,
             stirred: true,
             ending: None,
             started: false,
@@ -244,8 +247,8 @@ impl<M: StateMachine, A: Application<M>> Driver<M, A> {
                 }
                 Source::Inbox => self.poll_inbox(),
                 Source::Application => self.stirred = true,
-                // Polled at the end of each turn, when it is known what to wait for.
-                Source::Timer => {}
+                // Polled at the end of the turn, when it is known what to wait for.
+                Source::Timer => self.timer_stirred = true,
             }
         }
     }
@@ -321,9 +324,11 @@ impl<M: StateMachine, A: Application<M>> Driver<M, A> {
                     None => self.timer = Some(self.runtime.timer(wanted)),
                 }
                 self.armed = Some(wanted);
+                self.timer_stirred = true;
             }
         }
-        let Some(timer) = self.timer.as_mut().filter(|_| self.armed.is_some()) else {
+        let stirred = std::mem::take(&mut self.timer_stirred) && self.armed.is_some();
+        let Some(timer) = self.timer.as_mut().filter(|_| stirred) else {
             return Poll::Pending;
         };
         let fired = timer

@@ -48,16 +48,19 @@ struct Inner<M, A> {
     /// How many of the jobs are commands
     commands: usize,
     limit: usize,
-    /// Commands that wait for room, by number
-    waiting: VecDeque<(u64, Waker)>,
-    waiting_next: u64,
+    /// Commands that wait for room
+    waiting: Vec<(Place, Waker)>,
+    places: Place,
     ending: Option<Ending>,
     network: bool,
     driver: Option<Waker>,
     ended: bool,
-    /// Futures that wait for the end, by number
-    mourners: Vec<(u64, Waker)>,
+    /// Futures that wait for the end
+    mourners: Vec<(Place, Waker)>,
 }
+
+/// Names a future in a list of those that wait.
+type Place = u64;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Lane {
@@ -177,8 +180,8 @@ pub struct Command<M, A, R> {
     inbox: Arc<Inbox<M, A>>,
     /// The command, until it is queued
     job: Option<Job<M, A>>,
-    /// The number under which it waits for room
-    place: Option<u64>,
+    /// Where it waits for room
+    place: Option<Place>,
     receiver: oneshot::Receiver<R>,
 }
 
@@ -192,26 +195,15 @@ impl<M, A, R> Future for Command<M, A, R> {
             if inner.ended {
                 return Poll::Ready(Err(Gone));
             }
-            // Whoever came first goes first.
-            let first = inner
-                .waiting
-                .front()
-                .is_none_or(|(place, _)| Some(*place) == this.place);
-            if inner.commands >= inner.limit || !first {
-                inner.wait_for_room(&mut this.place, cx.waker());
+            if inner.commands >= inner.limit {
+                let place = inner.place(&mut this.place);
+                wait(&mut inner.waiting, place, cx.waker());
                 this.job = Some(job);
                 return Poll::Pending;
             }
-            if this.place.take().is_some() {
-                inner.waiting.pop_front();
-            }
             inner.commands += 1;
             inner.jobs.push_back((Lane::Command, job));
-            let next = inner.next_with_room();
             this.inbox.changed(inner);
-            if let Some(next) = next {
-                next.wake();
-            }
         }
         Pin::new(&mut this.receiver)
             .poll(cx)
@@ -224,11 +216,6 @@ impl<M, A, R> Drop for Command<M, A, R> {
         if let Some(place) = self.place {
             let mut inner = self.inbox.lock();
             inner.waiting.retain(|(waiting, _)| *waiting != place);
-            let next = inner.next_with_room();
-            drop(inner);
-            if let Some(next) = next {
-                next.wake();
-            }
         }
     }
 }
@@ -245,7 +232,7 @@ impl<M, A, R> fmt::Debug for Command<M, A, R> {
 #[must_use = "a future does nothing until it is awaited; the driver ends without it"]
 pub struct Ended<M, A> {
     inbox: Arc<Inbox<M, A>>,
-    place: Option<u64>,
+    place: Option<Place>,
 }
 
 impl<M, A> Future for Ended<M, A> {
@@ -258,10 +245,7 @@ impl<M, A> Future for Ended<M, A> {
             return Poll::Ready(());
         }
         let place = inner.place(&mut this.place);
-        match inner.mourners.iter_mut().find(|(known, _)| *known == place) {
-            Some((_, waker)) => waker.clone_from(cx.waker()),
-            None => inner.mourners.push((place, cx.waker().clone())),
-        }
+        wait(&mut inner.mourners, place, cx.waker());
         Poll::Pending
     }
 }
@@ -282,26 +266,33 @@ impl<M, A> fmt::Debug for Ended<M, A> {
 }
 
 impl<M, A> Inner<M, A> {
-    fn place(&mut self, place: &mut Option<u64>) -> u64 {
+    fn place(&mut self, place: &mut Option<Place>) -> Place {
         *place.get_or_insert_with(|| {
-            self.waiting_next += 1;
-            self.waiting_next
+            self.places += 1;
+            self.places
         })
     }
 
-    fn wait_for_room(&mut self, place: &mut Option<u64>, waker: &Waker) {
-        let place = self.place(place);
-        match self.waiting.iter_mut().find(|(known, _)| *known == place) {
-            Some((_, known)) => known.clone_from(waker),
-            None => self.waiting.push_back((place, waker.clone())),
+    /// The commands that wait, if there is room. All of them: one that is woken may never be polled again.
+    fn with_room(&mut self) -> Vec<(Place, Waker)> {
+        if self.commands < self.limit {
+            std::mem::take(&mut self.waiting)
+        } else {
+            Vec::new()
         }
     }
+}
 
-    /// The command that may now have room.
-    fn next_with_room(&self) -> Option<Waker> {
-        let room = self.commands < self.limit;
-        let (_, waker) = self.waiting.front().filter(|_| room)?;
-        Some(waker.clone())
+fn wait(list: &mut Vec<(Place, Waker)>, place: Place, waker: &Waker) {
+    match list.iter_mut().find(|(known, _)| *known == place) {
+        Some((_, known)) => known.clone_from(waker),
+        None => list.push((place, waker.clone())),
+    }
+}
+
+fn wake(list: impl IntoIterator<Item = (Place, Waker)>) {
+    for (_, waker) in list {
+        waker.wake();
     }
 }
 
@@ -319,8 +310,8 @@ impl<M, A> Inbox<M, A> {
                 jobs: VecDeque::new(),
                 commands: 0,
                 limit,
-                waiting: VecDeque::new(),
-                waiting_next: 0,
+                waiting: Vec::new(),
+                places: 0,
                 ending: None,
                 network: false,
                 driver: Some(driver),
@@ -354,11 +345,9 @@ impl<M, A> Inbox<M, A> {
             network: std::mem::take(&mut inner.network),
         };
         self.activity.queued(inner.jobs.len());
-        let next = inner.next_with_room();
+        let waiting = inner.with_room();
         drop(inner);
-        if let Some(next) = next {
-            next.wake();
-        }
+        wake(waiting);
         news
     }
 
@@ -376,9 +365,7 @@ impl<M, A> Inbox<M, A> {
         self.activity.end();
         // Outside the lock: what a job owns may post when it is dropped.
         drop(jobs);
-        for (_, waker) in waiting.into_iter().chain(mourners) {
-            waker.wake();
-        }
+        wake(waiting.into_iter().chain(mourners));
     }
 
     /// More is to be done than one turn allows.

@@ -41,6 +41,8 @@ mod os;
 pub mod sim;
 #[cfg(feature = "smol")]
 mod smol;
+#[cfg(feature = "sim")]
+pub mod testing;
 #[cfg(feature = "smol")]
 mod thread;
 #[cfg(feature = "tokio")]

@@ -220,7 +220,18 @@ fn may_fragment(socket: &Socket, local: SocketAddr) -> io::Result<()> {
     Ok(())
 }
 
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[cfg(target_vendor = "apple")]
+fn may_fragment(socket: &Socket, local: SocketAddr) -> io::Result<()> {
+    use nix::sys::socket::{setsockopt, sockopt};
+    if local.is_ipv4() {
+        setsockopt(socket, sockopt::IpDontFrag, &false)?;
+    } else {
+        setsockopt(socket, sockopt::Ipv6DontFrag, &false)?;
+    }
+    Ok(())
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
 fn may_fragment(_socket: &Socket, _local: SocketAddr) -> io::Result<()> {
     Ok(())
 }

@@ -93,6 +93,57 @@ pub trait Runtime: Send + Sync + 'static {
     }
 }
 
+/// A shared runtime is a runtime.
+impl<R: Runtime + ?Sized> Runtime for Arc<R> {
+    fn now(&self) -> Instant {
+        (**self).now()
+    }
+
+    fn wall_clock(&self) -> SystemTime {
+        (**self).wall_clock()
+    }
+
+    fn entropy(&self, bytes: &mut [u8]) {
+        (**self).entropy(bytes);
+    }
+
+    fn spawn(&self, task: BoxFuture<()>) {
+        (**self).spawn(task);
+    }
+
+    fn timer(&self, at: Instant) -> Pin<Box<dyn Timer>> {
+        (**self).timer(at)
+    }
+
+    fn bind_udp(&self, local: SocketAddr) -> io::Result<Box<dyn UdpSocket>> {
+        (**self).bind_udp(local)
+    }
+
+    fn listen_tcp(&self, local: SocketAddr) -> io::Result<Box<dyn TcpListener>> {
+        (**self).listen_tcp(local)
+    }
+
+    fn connect_tcp(
+        &self,
+        local: Option<SocketAddr>,
+        remote: SocketAddr,
+    ) -> BoxFuture<io::Result<Box<dyn TcpStream>>> {
+        (**self).connect_tcp(local, remote)
+    }
+
+    fn name_service(&self) -> NameService {
+        (**self).name_service()
+    }
+
+    fn interfaces(&self) -> Vec<IpAddr> {
+        (**self).interfaces()
+    }
+
+    fn watch(&self, activity: Arc<Activity>) {
+        (**self).watch(activity);
+    }
+}
+
 impl fmt::Debug for dyn Runtime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Runtime")
