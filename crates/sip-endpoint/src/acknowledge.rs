@@ -97,7 +97,7 @@ impl Endpoint {
                 self.attempt_ack(now, id);
             }
             NextHop::Uri | NextHop::Flow { .. } => {
-                let Ok(query) = Query::uri(&next_hop(&ack.draft.request)) else {
+                let Ok(query) = Query::uri(&next_hop(&ack.draft)) else {
                     return self.ack_failed(id);
                 };
                 let lookup = self.names.start(now, query);

@@ -26,7 +26,11 @@ impl Domains {
     ///
     /// When one of them is not a host.
     pub fn new(hosts: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Self, ParseError> {
-        hosts.into_iter().map(|host| Host::parse(host.as_ref())).collect::<Result<_, _>>().map(Self)
+        hosts
+            .into_iter()
+            .map(|host| Host::parse(host.as_ref()))
+            .collect::<Result<_, _>>()
+            .map(Self)
     }
 
     /// The domains as given.
@@ -63,7 +67,9 @@ impl Domains {
 /// Whether some listener is bound to the port, or advertises it.
 fn is_listening(endpoint: &Endpoint, port: u16) -> bool {
     endpoint.listeners().any(|(_, listener, bound)| {
-        let advertised = listener.advertised().and_then(|advertised| advertised.port());
+        let advertised = listener
+            .advertised()
+            .and_then(|advertised| advertised.port());
         bound.unwrap_or(listener.local()).port() == port || advertised == Some(port)
     })
 }
@@ -71,7 +77,9 @@ fn is_listening(endpoint: &Endpoint, port: u16) -> bool {
 /// A name may end in the dot of the root.
 fn same_host(one: &Host, other: &Host) -> bool {
     match (one.as_name(), other.as_name()) {
-        (Some(one), Some(other)) => one.trim_end_matches('.').eq_ignore_ascii_case(other.trim_end_matches('.')),
+        (Some(one), Some(other)) => one
+            .trim_end_matches('.')
+            .eq_ignore_ascii_case(other.trim_end_matches('.')),
         _ => one == other,
     }
 }

@@ -1,7 +1,7 @@
 //! A request before it has found its way.
 
 use sip_io::Flow;
-use sip_message::Request;
+use sip_message::{Request, Uri};
 use sip_transaction::Timers;
 use sip_transport::Target;
 use std::time::Duration;
@@ -14,6 +14,7 @@ use std::time::Duration;
 pub struct Draft {
     pub(crate) request: Request,
     pub(crate) next: NextHop,
+    pub(crate) located_by: Option<Uri>,
     pub(crate) contact: Option<ContactTemplate>,
     pub(crate) record_route: Option<RecordRouteTemplate>,
     pub(crate) timers: Option<Timers>,
@@ -27,12 +28,20 @@ impl Draft {
         Self {
             request,
             next: NextHop::Uri,
+            located_by: None,
             contact: None,
             record_route: None,
             timers: None,
             deadline: None,
             branch_suffix: None,
         }
+    }
+
+    /// Locates the next hop by this URI instead of the topmost Route or the Request-URI: for a proxy that has put a
+    /// strict router into the Request-URI (RFC 3261 §16.6 step 7).
+    pub fn to_uri(mut self, uri: Uri) -> Self {
+        self.located_by = Some(uri);
+        self
     }
 
     /// Sends on `flow` while it is open, else where the URI says: the flow of a dialog or a binding.

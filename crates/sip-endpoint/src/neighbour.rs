@@ -30,14 +30,18 @@ pub fn neighbour_flow_of(request: &Request, flow: &Flow, contact: &Uri) -> Optio
     let named = transport.as_deref().and_then(Protocol::from_token);
     if flow.is_stream() {
         // Who names another transport wants to be reached there.
-        return named.is_none_or(|named| named == plain(flow.protocol())).then_some(*flow);
+        return named
+            .is_none_or(|named| named == plain(flow.protocol()))
+            .then_some(*flow);
     }
     let via = request.via().ok()?;
     let host = contact.host();
     let (port, remote) = (contact.port().unwrap_or(5060), flow.remote());
     // Somebody who writes the same into Contact and Via, and is not there.
     let same = host == via.host() && port == via.port().unwrap_or(5060) && via.rport().is_some();
-    let elsewhere = host.as_ip().is_some_and(|ip| ip != remote.ip().to_canonical() || port != remote.port());
+    let elsewhere = host
+        .as_ip()
+        .is_some_and(|ip| ip != remote.ip().to_canonical() || port != remote.port());
     (named.is_none_or(|named| named == flow.protocol()) && same && elsewhere).then_some(*flow)
 }
 
@@ -67,11 +71,19 @@ mod tests {
     }
 
     fn udp() -> Flow {
-        Flow::udp("192.0.2.1:5060".parse().unwrap(), "198.51.100.7:40000".parse().unwrap())
+        Flow::udp(
+            "192.0.2.1:5060".parse().unwrap(),
+            "198.51.100.7:40000".parse().unwrap(),
+        )
     }
 
     fn tcp() -> Flow {
-        Flow::stream(Protocol::Tcp, StreamId::accepted(1), udp().local(), udp().remote())
+        Flow::stream(
+            Protocol::Tcp,
+            StreamId::accepted(1),
+            udp().local(),
+            udp().remote(),
+        )
     }
 
     #[test]
@@ -81,7 +93,13 @@ mod tests {
         assert_eq!(of(&via, "<sip:a@10.0.0.4;transport=tcp>"), Some(tcp()));
         assert_eq!(of(&via, "<sip:a@10.0.0.4>"), Some(tcp()));
         assert_eq!(of(&via, "<sip:a@10.0.0.4;transport=udp>"), None);
-        assert_eq!(of(&["TCP proxy.example.net", "TCP 10.0.0.4"], "<sip:a@10.0.0.4;transport=tcp>"), None);
+        assert_eq!(
+            of(
+                &["TCP proxy.example.net", "TCP 10.0.0.4"],
+                "<sip:a@10.0.0.4;transport=tcp>"
+            ),
+            None
+        );
     }
 
     #[test]
@@ -93,6 +111,10 @@ mod tests {
         assert_eq!(of(behind, "<sip:a@phone.example.net>"), None);
         assert_eq!(of("UDP 10.0.0.4", "<sip:a@10.0.0.4>"), None, "did not ask");
         let direct = "UDP 198.51.100.7:40000;rport=40000;received=198.51.100.7";
-        assert_eq!(of(direct, "<sip:a@198.51.100.7:40000>"), None, "the Contact leads there");
+        assert_eq!(
+            of(direct, "<sip:a@198.51.100.7:40000>"),
+            None,
+            "the Contact leads there"
+        );
     }
 }

@@ -8,7 +8,7 @@ use crate::{
     table::Key,
 };
 use sip_io::{Flow, TimerId};
-use sip_message::{Method, Request, Response, StatusCode, Uri, headers::Route};
+use sip_message::{Method, Response, StatusCode, Uri, headers::Route};
 use sip_resolver::{LookupId, Query};
 use sip_transaction::ClientTransactionId;
 use sip_transport::Target;
@@ -156,7 +156,7 @@ impl Endpoint {
         let Some(request) = self.requests.get_mut(id.0) else {
             return;
         };
-        let query = match Query::uri(&next_hop(&request.draft.request)) {
+        let query = match Query::uri(&next_hop(&request.draft)) {
             Ok(query) => query,
             Err(error) => {
                 return self.fail_request(
@@ -416,9 +416,12 @@ impl Endpoint {
 }
 
 /// RFC 3261 §8.1.2: the topmost Route, else the Request-URI.
-pub(crate) fn next_hop(request: &Request) -> Uri {
-    match request.headers().get::<Route>() {
+pub(crate) fn next_hop(draft: &Draft) -> Uri {
+    if let Some(uri) = &draft.located_by {
+        return uri.clone();
+    }
+    match draft.request.headers().get::<Route>() {
         Some(Ok(route)) => route.uri().clone(),
-        _ => request.uri().clone(),
+        _ => draft.request.uri().clone(),
     }
 }
