@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// What the start line says.
-enum Start {
+pub(crate) enum Start {
     Request {
         method: Method,
         uri: Uri,
@@ -95,7 +95,7 @@ fn start_error(kind: ParseErrorKind, at: usize) -> ParseError {
 /// Request-Line  =  Method SP Request-URI SP SIP-Version CRLF
 /// Status-Line   =  SIP-Version SP Status-Code SP Reason-Phrase CRLF
 /// ```
-fn start_line(wire: &Bytes) -> Result<(Start, usize), ParseError> {
+pub(crate) fn start_line(wire: &Bytes) -> Result<(Start, usize), ParseError> {
     let Some(newline) = memchr::memchr(b'\n', wire) else {
         return Err(start_error(ParseErrorKind::Incomplete, wire.len()));
     };
@@ -205,10 +205,10 @@ const SINGLE: u16 = 1 << HeaderName::CALL_ID.id()
     | 1 << HeaderName::CONTENT_LENGTH.id()
     | 1 << HeaderName::MAX_FORWARDS.id();
 
-type BodyAt = (usize, Option<(usize, usize)>);
+pub(crate) type BodyAt = (usize, Option<(usize, usize)>);
 
 /// Reads header lines up to the empty line; answers where the body starts, and Content-Length with its place.
-fn header_lines(
+pub(crate) fn header_lines(
     wire: &[u8],
     start: usize,
     limits: &Limits,

@@ -193,6 +193,18 @@ impl Request {
         message::check(&self.headers, Some(&self.method))
     }
 
+    /// Whether the Request-URI is `sip` or `sips`, the schemes that SIP can route by itself (RFC 3261 §8.2.2.1).
+    ///
+    /// # Errors
+    /// Of kind [`ParseErrorKind::Scheme`], which is answered by 416.
+    pub fn check_scheme(&self) -> Result<(), ParseError> {
+        if self.uri.is_sip() {
+            Ok(())
+        } else {
+            Err(ParseError::part(ParseErrorKind::Scheme, "Request-URI", 0))
+        }
+    }
+
     /// The request as it goes over the wire: the bytes it came as, if nothing was edited.
     pub fn to_bytes(&self) -> Bytes {
         if !self.modified && !self.headers.is_modified() {
