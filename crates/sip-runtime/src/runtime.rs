@@ -161,8 +161,8 @@ pub trait UdpSocket: Send {
     /// Appends what has come to `batch`: at least one datagram or failure when ready.
     fn poll_recv(&mut self, cx: &mut Context<'_>, batch: &mut Batch) -> Poll<io::Result<()>>;
 
-    /// Sends one datagram now, or says `WouldBlock`. `source` selects the address that it leaves from when the socket
-    /// is bound to a wildcard.
+    /// Sends one datagram now, or says `WouldBlock`; `FileTooLarge` if it is longer than datagrams can be. `source`
+    /// selects the address that it leaves from when the socket is bound to a wildcard.
     fn try_send(
         &mut self,
         source: Option<IpAddr>,

@@ -179,6 +179,7 @@ fn fail_reason(error: &io::Error) -> FailReason {
         return FailReason::TooLong;
     }
     match error.kind() {
+        io::ErrorKind::FileTooLarge => FailReason::TooLong,
         io::ErrorKind::ConnectionRefused
         | io::ErrorKind::HostUnreachable
         | io::ErrorKind::NetworkUnreachable

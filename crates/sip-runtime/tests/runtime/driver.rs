@@ -1,8 +1,6 @@
 //! What a driver promises, on every runtime alike.
 
-mod common;
-
-use common::{Driven, Event, Probe, World, any_port, drive, driver, echo, soon};
+use crate::common::{Driven, Event, Probe, World, any_port, drive, driver, echo, soon};
 use futures_util::{FutureExt, StreamExt, future::join_all};
 use sip_io::{BindToken, CloseReason, FailReason, Flow, Protocol, Receive, StreamId, Transmit};
 use sip_runtime::Gone;
@@ -108,6 +106,39 @@ async fn a_refused_datagram_is_told_with_its_destination(world: World) {
     let contents = "ping".into();
     alice.send(Transmit::Datagram { flow, contents }).await;
     assert_eq!(alice.datagram().await.0, flow);
+}
+
+async fn a_wildcard_socket_tells_of_refusals_with_its_concrete_address(world: World) {
+    for wildcard in [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()] {
+        let mut alice = drive(&world.alice, Probe::default());
+        let mut bob = drive(&world.bob, echo());
+        let bound = alice.bind(1, Protocol::Udp, any_port(wildcard)).await;
+        let closed = bob.bind(1, Protocol::Udp, any_port(world.bob_ip)).await;
+        let token = BindToken(1);
+        bob.send(Transmit::Release { token }).await;
+        let flow = Flow::udp(SocketAddr::new(world.alice_ip, bound.port()), closed);
+        let contents = "anyone?".into();
+        alice.send(Transmit::Datagram { flow, contents }).await;
+        match alice.received().await {
+            Receive::Failed { flow: failed, .. } => assert_eq!(failed, flow),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// DESIGN §3: a datagram that is too long concerns its peer, not the socket.
+async fn a_datagram_that_is_too_long_fails_once(world: World) {
+    let mut alice = drive(&world.alice, Probe::default());
+    let mut bob = drive(&world.bob, echo());
+    let local = alice.bind(1, Protocol::Udp, any_port(world.alice_ip)).await;
+    let remote = bob.bind(1, Protocol::Udp, any_port(world.bob_ip)).await;
+    let flow = Flow::udp(local, remote);
+    for contents in [vec![0; 65_508].into(), "ping".into()] {
+        alice.send(Transmit::Datagram { flow, contents }).await;
+    }
+    let reason = FailReason::TooLong;
+    assert!(matches!(alice.received().await, Receive::Failed { reason: why, .. } if why == reason));
+    assert_eq!(alice.datagram().await.1, b"ping");
 }
 
 async fn a_datagram_without_a_socket_fails(world: World) {
@@ -475,6 +506,8 @@ on_every_runtime! {
     an_ipv6_wildcard_sees_ipv4_peers_as_such
     large_datagrams_are_not_refused
     a_refused_datagram_is_told_with_its_destination
+    a_wildcard_socket_tells_of_refusals_with_its_concrete_address
+    a_datagram_that_is_too_long_fails_once
     a_datagram_without_a_socket_fails
     a_socket_number_is_taken_until_released
     what_was_queued_is_written_before_a_stream_closes

@@ -1,0 +1,333 @@
+//! What a driver does when the system has no more to give.
+
+use crate::common::{Probe, any_port, drive, driver};
+use sip_io::{Flow, Protocol, StreamId, Transmit};
+use sip_runtime::{
+    Batch, BoxFuture, Runtime, TcpListener, TcpStream, Timer, UdpSocket,
+    sim::{Host, Sim},
+};
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    pin::Pin,
+    sync::{Arc, Mutex},
+    task::{Context, Poll, Waker},
+    time::{Duration, Instant, SystemTime},
+};
+
+/// A host whose sockets fail as told.
+#[derive(Clone)]
+struct Poor {
+    host: Host,
+    trouble: Arc<Mutex<Trouble>>,
+}
+
+#[derive(Default)]
+struct Trouble {
+    /// Errors that the next calls get
+    accept: Vec<io::ErrorKind>,
+    receive: Vec<io::ErrorKind>,
+    /// Whether nothing can be sent now
+    full: bool,
+    writer: Option<Waker>,
+    /// When somebody asked for a stream or a datagram and got an error
+    failed: Vec<Instant>,
+    /// Until when the next timers were set
+    timers: Vec<Instant>,
+}
+
+impl Poor {
+    fn new(host: Host) -> (Self, Arc<Mutex<Trouble>>) {
+        let trouble = Arc::<Mutex<Trouble>>::default();
+        let poor = Self {
+            host,
+            trouble: Arc::clone(&trouble),
+        };
+        (poor, trouble)
+    }
+}
+
+impl Runtime for Poor {
+    fn now(&self) -> Instant {
+        self.host.now()
+    }
+    fn wall_clock(&self) -> SystemTime {
+        self.host.wall_clock()
+    }
+    fn entropy(&self, bytes: &mut [u8]) {
+        self.host.entropy(bytes);
+    }
+    fn spawn(&self, task: BoxFuture<()>) {
+        self.host.spawn(task);
+    }
+    fn timer(&self, at: Instant) -> Pin<Box<dyn Timer>> {
+        self.trouble.lock().expect("not poisoned").timers.push(at);
+        Box::pin(Counted(self.host.timer(at), Arc::clone(&self.trouble)))
+    }
+    fn bind_udp(&self, local: SocketAddr) -> io::Result<Box<dyn UdpSocket>> {
+        Ok(Box::new(PoorSocket(
+            self.host.bind_udp(local)?,
+            self.clone(),
+        )))
+    }
+    fn listen_tcp(&self, local: SocketAddr) -> io::Result<Box<dyn TcpListener>> {
+        let listener = self.host.listen_tcp(local)?;
+        Ok(Box::new(PoorListener(listener, self.clone())))
+    }
+    fn connect_tcp(
+        &self,
+        local: Option<SocketAddr>,
+        remote: SocketAddr,
+    ) -> BoxFuture<io::Result<Box<dyn TcpStream>>> {
+        self.host.connect_tcp(local, remote)
+    }
+}
+
+struct Counted(Pin<Box<dyn Timer>>, Arc<Mutex<Trouble>>);
+
+impl Future for Counted {
+    type Output = ();
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.0.as_mut().poll(cx)
+    }
+}
+
+impl Timer for Counted {
+    fn reset(mut self: Pin<&mut Self>, at: Instant) {
+        self.1.lock().expect("not poisoned").timers.push(at);
+        self.0.as_mut().reset(at);
+    }
+}
+
+struct PoorSocket(Box<dyn UdpSocket>, Poor);
+
+impl UdpSocket for PoorSocket {
+    fn poll_recv(&mut self, cx: &mut Context<'_>, batch: &mut Batch) -> Poll<io::Result<()>> {
+        let mut trouble = self.1.trouble.lock().expect("not poisoned");
+        if let Some(kind) = trouble.receive.pop() {
+            trouble.failed.push(self.1.host.now());
+            return Poll::Ready(Err(kind.into()));
+        }
+        self.0.poll_recv(cx, batch)
+    }
+    fn try_send(
+        &mut self,
+        source: Option<IpAddr>,
+        remote: SocketAddr,
+        contents: &[u8],
+    ) -> io::Result<()> {
+        if self.1.trouble.lock().expect("not poisoned").full {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        self.0.try_send(source, remote, contents)
+    }
+    fn poll_writable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut trouble = self.1.trouble.lock().expect("not poisoned");
+        if trouble.full {
+            trouble.writer = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(()))
+    }
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+}
+
+struct PoorListener(Box<dyn TcpListener>, Poor);
+
+impl TcpListener for PoorListener {
+    fn poll_accept(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<(Box<dyn TcpStream>, SocketAddr)>> {
+        let mut trouble = self.1.trouble.lock().expect("not poisoned");
+        if let Some(kind) = trouble.accept.pop() {
+            trouble.failed.push(self.1.host.now());
+            return Poll::Ready(Err(kind.into()));
+        }
+        self.0.poll_accept(cx)
+    }
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+}
+
+fn open(number: u64, remote: SocketAddr) -> (Flow, Transmit) {
+    let local = any_port(Ipv4Addr::UNSPECIFIED.into());
+    let flow = Flow::stream(Protocol::Tcp, StreamId::opened(number), local, remote);
+    (flow, Transmit::Open { flow })
+}
+
+/// TRAPS 14: EMFILE from accept pauses accepting.
+#[test]
+fn without_file_descriptors_accepting_pauses() {
+    let sim = Sim::new(1);
+    let (poor, trouble) = Poor::new(sim.host("bob"));
+    let (alice, bob): (Arc<dyn Runtime>, Arc<dyn Runtime>) =
+        (Arc::new(sim.host("alice")), Arc::new(poor.clone()));
+    sim.run(async {
+        // Taken from the back: a peer that went away, then no file descriptor, twice.
+        let none = io::ErrorKind::Other;
+        trouble.lock().expect("not poisoned").accept =
+            vec![none, none, io::ErrorKind::ConnectionAborted];
+        let mut bob = drive(&bob, Probe::default());
+        let remote = bob
+            .bind(1, Protocol::Tcp, any_port(poor.host.ipv4().into()))
+            .await;
+        let mut alice = drive(&alice, Probe::default());
+        alice.send(open(1, remote).1).await;
+        bob.opened().await;
+        alice.opened().await;
+    });
+    let failed = trouble.lock().expect("not poisoned").failed.clone();
+    // Asked again at once after the first, and after a pause each time after the others.
+    assert_eq!(failed.len(), 3);
+    assert_eq!(failed[1], failed[0]);
+    assert!(failed[2] - failed[1] >= Duration::from_millis(500));
+    assert!(sim.elapsed() >= Duration::from_millis(1_000));
+}
+
+/// TRAPS 14: a socket's error does not end the loop.
+#[test]
+fn a_socket_that_cannot_receive_is_asked_again_later() {
+    let sim = Sim::new(1);
+    let (poor, trouble) = Poor::new(sim.host("bob"));
+    let (alice, bob): (Arc<dyn Runtime>, Arc<dyn Runtime>) =
+        (Arc::new(sim.host("alice")), Arc::new(poor.clone()));
+    sim.run(async {
+        trouble.lock().expect("not poisoned").receive = vec![io::ErrorKind::Other; 3];
+        let mut bob = drive(&bob, Probe::default());
+        let ip = poor.host.ipv4().into();
+        let remote = bob.bind(1, Protocol::Udp, any_port(ip)).await;
+        let mut alice = drive(&alice, Probe::default());
+        let ip = sim.host("alice").ipv4().into();
+        let local = alice.bind(1, Protocol::Udp, any_port(ip)).await;
+        let flow = Flow::udp(local, remote);
+        let contents = "patience".into();
+        alice.send(Transmit::Datagram { flow, contents }).await;
+        assert_eq!(bob.datagram().await.1, b"patience");
+    });
+    assert_eq!(trouble.lock().expect("not poisoned").failed.len(), 3);
+    assert!(sim.elapsed() >= Duration::from_millis(1_500));
+}
+
+#[test]
+fn datagrams_wait_for_room_in_a_full_socket_up_to_a_limit() {
+    let sim = Sim::new(1);
+    let (poor, trouble) = Poor::new(sim.host("alice"));
+    let (alice, bob): (Arc<dyn Runtime>, Arc<dyn Runtime>) =
+        (Arc::new(poor.clone()), Arc::new(sim.host("bob")));
+    sim.run(async {
+        let mut bob = drive(&bob, Probe::default());
+        let remote = bob
+            .bind(1, Protocol::Udp, any_port(sim.host("bob").ipv4().into()))
+            .await;
+        let mut alice = drive(&alice, Probe::default());
+        let local = alice
+            .bind(1, Protocol::Udp, any_port(poor.host.ipv4().into()))
+            .await;
+        trouble.lock().expect("not poisoned").full = true;
+        let flow = Flow::udp(local, remote);
+        alice
+            .handle
+            .command(move |probe, _, _| {
+                for number in 0..2_000_u16 {
+                    let contents = number.to_be_bytes().to_vec().into();
+                    probe.out.push_back(Transmit::Datagram { flow, contents });
+                }
+            })
+            .await
+            .expect("the driver runs");
+        sim.sleep(Duration::from_secs(1)).await;
+        assert!(bob.events.try_recv().is_err());
+        let writer = {
+            let mut trouble = trouble.lock().expect("not poisoned");
+            trouble.full = false;
+            trouble.writer.take()
+        };
+        writer.expect("the driver waits for room").wake();
+        for number in 0..1_024_u16 {
+            assert_eq!(bob.datagram().await.1, number.to_be_bytes());
+        }
+        sim.sleep(Duration::from_secs(1)).await;
+        assert!(bob.events.try_recv().is_err());
+    });
+}
+
+#[test]
+fn at_the_limit_streams_wait_until_one_ends() {
+    let sim = Sim::new(1);
+    let (alice, bob): (Arc<dyn Runtime>, Arc<dyn Runtime>) =
+        (Arc::new(sim.host("alice")), Arc::new(sim.host("bob")));
+    sim.run(async {
+        let (driver, mut bob) = driver(&bob, Probe::default());
+        driver.accepted_streams(2).spawn();
+        let remote = bob
+            .bind(1, Protocol::Tcp, any_port(sim.host("bob").ipv4().into()))
+            .await;
+        let alice = drive(&alice, Probe::default());
+        for number in 0..3 {
+            alice.send(open(number, remote).1).await;
+        }
+        let first = bob.opened().await;
+        bob.opened().await;
+        sim.sleep(Duration::from_secs(60)).await;
+        assert!(bob.events.try_recv().is_err());
+        bob.send(Transmit::Close { flow: first }).await;
+        bob.opened().await;
+    });
+}
+
+#[test]
+fn a_peer_that_never_reads_cannot_keep_a_closing_stream() {
+    let sim = Sim::new(1);
+    let (alice, bob): (Arc<dyn Runtime>, Arc<dyn Runtime>) =
+        (Arc::new(sim.host("alice")), Arc::new(sim.host("bob")));
+    sim.run(async {
+        let mut bob = drive(&bob, Probe::default());
+        let remote = bob
+            .bind(1, Protocol::Tcp, any_port(sim.host("bob").ipv4().into()))
+            .await;
+        let (driver, mut alice) = driver(&alice, Probe::default());
+        let handle = driver.linger(Duration::from_secs(3)).spawn();
+        let (flow, transmit) = open(1, remote);
+        alice.send(transmit).await;
+        let theirs = bob.opened().await;
+        bob.send(Transmit::Pause { flow: theirs }).await;
+        alice.opened().await;
+        let contents = vec![0; 1_000_000].into();
+        alice.send(Transmit::Stream { flow, contents }).await;
+        alice.send(Transmit::Close { flow }).await;
+        sim.sleep(Duration::from_millis(2_900)).await;
+        assert_eq!(handle.activity().streams(), 1);
+        sim.sleep(Duration::from_millis(200)).await;
+        assert_eq!(handle.activity().streams(), 0);
+    });
+}
+
+#[test]
+fn the_timer_is_set_only_for_an_earlier_time() {
+    let sim = Sim::new(1);
+    let (poor, trouble) = Poor::new(sim.host("alice"));
+    let start = poor.now();
+    let at = |seconds| start + Duration::from_secs(seconds);
+    let alice: Arc<dyn Runtime> = Arc::new(poor);
+    sim.run(async {
+        let alice = drive(&alice, Probe::default());
+        for seconds in [50, 60, 70, 40, 45] {
+            let alarm = Some(at(seconds));
+            alice
+                .handle
+                .command(move |probe, _, _| probe.alarm = alarm)
+                .await
+                .expect("the driver runs");
+        }
+        sim.sleep(Duration::from_secs(100)).await;
+    });
+    // 40 s fired early for 45 s, which is then set; nothing else was.
+    assert_eq!(
+        trouble.lock().expect("not poisoned").timers,
+        [at(50), at(40), at(45)]
+    );
+}

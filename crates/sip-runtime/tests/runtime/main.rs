@@ -1,0 +1,7 @@
+//! What drivers promise, on every runtime alike, and what they do when the system has no more to give.
+#![cfg(any(feature = "tokio", feature = "smol", feature = "sim"))]
+
+mod common;
+mod driver;
+#[cfg(feature = "sim")]
+mod limits;
