@@ -92,7 +92,7 @@ impl Keys {
         via: &Via,
         method: &Method,
     ) -> Result<(), ParseError> {
-        push(text, &request.uri().to_string());
+        push(text, request.uri().as_ref());
         push_folded(text, tag_of_from(&request.from()?).as_str());
         push(text, request.call_id()?.as_str());
         text.extend_from_slice(&request.cseq()?.number().to_be_bytes());

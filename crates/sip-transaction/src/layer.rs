@@ -13,9 +13,8 @@ use crate::{
     config::TransactionConfig,
     error::{CancelError, Cancelled, RequestError, RespondError},
     event::{ClientTransactionId, Event, Owner, Send, ServerTransactionId},
-    key::{self, Key, Keys},
+    key::{self, Keys},
     server::{self, Server},
-    server_invite, server_non_invite,
     stats::Stats,
     table::{Id, Table},
     timers::{Timer, Timers},
@@ -23,12 +22,12 @@ use crate::{
 use ahash::RandomState;
 use bytes::Bytes;
 use sip_io::{Flow, Rng, TimerQueue};
-use sip_message::{HeaderValue, Method, Request, Response, StatusCode, headers::Via};
+use sip_message::{HeaderValue, Method, Request, Response, StatusCode};
 use sip_transport::return_flow;
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
     num::NonZeroU64,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 /// The transaction layer of RFC 3261 §17, with RFC 6026 and RFC 4320.
@@ -362,4 +361,18 @@ impl TransactionLayer {
 /// Whether the request may use the reserve: it ends something that is held, or belongs to it.
 fn is_privileged(request: &Request) -> bool {
     *request.method() == Method::CANCEL || request.to().is_ok_and(|to| to.tag().is_some())
+}
+
+#[cfg(test)]
+impl TransactionLayer {
+    /// What a server transaction would send again.
+    pub(crate) fn kept(&self, id: ServerTransactionId) -> Bytes {
+        let server = self.servers.get(id.0);
+        server.map_or_else(Bytes::new, |server| server.contents.clone())
+    }
+
+    /// Whether no table has anything left in it.
+    pub(crate) fn is_empty_inside(&self) -> bool {
+        self.unanswered.is_empty() && self.merges.is_empty() && self.timers.is_empty()
+    }
 }

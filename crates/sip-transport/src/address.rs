@@ -153,7 +153,7 @@ impl Addresses {
         Some(match entry.listener.advertised() {
             Some(advertised) => SentBy {
                 host: advertised.host().clone(),
-                port: Some(advertised.port().unwrap_or(bound.port())),
+                port: Some(advertised.port_or(bound)),
                 protocol,
             },
             None => SentBy {
@@ -185,7 +185,7 @@ impl Addresses {
                 };
                 let port = port.unwrap_or_else(|| entry.listener.protocol().default_port());
                 let advertised = entry.listener.advertised().is_some_and(|advertised| {
-                    advertised.port().unwrap_or(bound.port()) == port
+                    advertised.port_or(bound) == port
                         && same_host(advertised.host(), host)
                 });
                 advertised

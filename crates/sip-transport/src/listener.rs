@@ -79,9 +79,9 @@ impl FromStr for Listener {
     fn from_str(text: &str) -> Result<Self, ListenerError> {
         let malformed = || ListenerError::Malformed(text.to_owned());
         let (protocol, address) = text.split_once(':').ok_or_else(malformed)?;
-        let protocol = match Protocol::from_token(protocol) {
-            Some(protocol @ (Protocol::Udp | Protocol::Tcp)) => protocol,
-            _ => return Err(ListenerError::Protocol(protocol.to_owned())),
+        let Some(protocol @ (Protocol::Udp | Protocol::Tcp)) = Protocol::from_token(protocol)
+        else {
+            return Err(ListenerError::Protocol(protocol.to_owned()));
         };
         let address = match address.strip_prefix('*') {
             Some(port) => format!("[::]{port}"),
@@ -124,6 +124,11 @@ impl Advertised {
     /// The port, where one was given.
     pub const fn port(&self) -> Option<u16> {
         self.port
+    }
+
+    /// The port that is told by a listener at `bound`.
+    pub(crate) fn port_or(&self, bound: SocketAddr) -> u16 {
+        self.port.unwrap_or_else(|| bound.port())
     }
 }
 

@@ -44,7 +44,7 @@ pub fn return_flow(source: &Flow, top_via: &Via) -> Flow {
     if source.is_stream() {
         return *source;
     }
-    let port = || top_via.port().unwrap_or(Protocol::Udp.default_port());
+    let port = || top_via.port().unwrap_or_else(|| Protocol::Udp.default_port());
     let remote = match top_via.maddr().as_ref().and_then(Host::as_ip) {
         Some(maddr) if is_unicast(maddr) && maddr.is_ipv4() == source.local().is_ipv4() => {
             SocketAddr::new(maddr, port())
@@ -82,7 +82,7 @@ pub(crate) fn reconnect(source: &Flow, top_via: &Via) -> ResponseRoute {
     if !is_reachable(protocol, top_via) {
         return ResponseRoute::Gone;
     }
-    let port = top_via.port().unwrap_or(protocol.default_port());
+    let port = top_via.port().unwrap_or_else(|| protocol.default_port());
     ResponseRoute::Connect(crate::Target {
         protocol,
         address: SocketAddr::new(source.remote().ip(), port),

@@ -1,0 +1,248 @@
+//! CANCEL: RFC 3261 §9. Trap 6.
+
+use super::*;
+use crate::{CancelError, Cancelled};
+use sip_message::{HeaderName, HeaderValue};
+
+/// TXN-024: RFC 3261 §9.1.
+#[test]
+fn txn_024_a_cancel_copies_the_invite_without_its_require() {
+    let sent = edited(
+        &invite(),
+        "Max-Forwards: 70\r\n",
+        "Route: <sip:p1.example.com;lr>\r\nMax-Forwards: 12\r\nRequire: a\r\nProxy-Require: b\r\n",
+    );
+    let mut stage = Stage::new();
+    let id = stage.request(&sent, udp());
+    stage.answer(&sent, 180);
+    let reason = HeaderValue::new("SIP;cause=200").unwrap();
+    let cancelled = stage.layer.cancel(stage.now, id, Some(reason));
+    assert_eq!(cancelled, Ok(Cancelled::Sent));
+    stage.drain();
+    let (flow, Message::Request(cancel)) = stage.sent.last().unwrap() else {
+        panic!("not a request");
+    };
+    assert_eq!(*flow, udp());
+    assert_eq!(cancel.method(), &Method::CANCEL);
+    assert_eq!(cancel.uri(), sent.uri());
+    assert_eq!(cancel.via().unwrap(), sent.via().unwrap());
+    for name in [
+        HeaderName::ROUTE,
+        HeaderName::FROM,
+        HeaderName::TO,
+        HeaderName::CALL_ID,
+    ] {
+        assert_eq!(cancel.headers().raw(&name), sent.headers().raw(&name));
+    }
+    assert_eq!(cancel.cseq().unwrap().number(), 1);
+    assert!(!cancel.headers().contains_name(&HeaderName::REQUIRE));
+    assert!(!cancel.headers().contains_name(&HeaderName::PROXY_REQUIRE));
+    let reason = cancel.headers().raw(&HeaderName::REASON).unwrap();
+    assert_eq!(reason.text(), "SIP;cause=200");
+}
+
+/// TXN-025: RFC 3261 §9.1.
+#[test]
+fn txn_025_a_cancel_before_any_response_goes_out_with_the_first_provisional_one() {
+    let mut stage = Stage::new();
+    let id = stage.request(&invite(), udp());
+    assert_eq!(stage.cancel(id), Cancelled::Wished);
+    assert_eq!(stage.cancel(id), Cancelled::Already);
+    stage.until(600);
+    stage.answer(&invite(), 100);
+    stage.expect(
+        "0 -> INVITE
+         500 -> INVITE
+         600 -> CANCEL
+         600 up Response 100",
+    );
+    stage.answer(&invite(), 180);
+    assert_eq!(stage.cancel(id), Cancelled::Already);
+    stage.answer(&request(Method::CANCEL, "z9hG4bKone"), 200);
+    stage.until(1_000);
+    stage.answer(&invite(), 487);
+    stage.until_idle();
+    stage.expect(
+        "600 up Response 180
+         1000 -> ACK
+         1000 up Response 487
+         33000 up Ended",
+    );
+}
+
+/// TXN-025: a final response overtakes the wish.
+#[test]
+fn txn_025_no_cancel_is_sent_after_a_final_response() {
+    for code in [200, 486] {
+        let mut stage = Stage::new();
+        let id = stage.request(&invite(), udp());
+        stage.cancel(id);
+        stage.answer(&invite(), code);
+        stage.answer(&invite(), 180);
+        let late = stage.layer.cancel(stage.now, id, None);
+        assert_eq!(late, Err(CancelError::AlreadyFinal));
+        stage.until_idle();
+        assert!(!stage.ladder.iter().any(|line| line.contains("CANCEL")));
+        let gone = stage.layer.cancel(stage.now, id, None);
+        assert_eq!(gone, Err(CancelError::Gone));
+    }
+}
+
+/// TXN-026: RFC 3261 §9.1.
+#[test]
+fn txn_026_only_an_invite_can_be_cancelled() {
+    let mut stage = Stage::new();
+    let id = stage.request(&options(), udp());
+    let refused = stage.layer.cancel(stage.now, id, None);
+    assert_eq!(refused, Err(CancelError::NotInvite));
+}
+
+/// TXN-027: RFC 3261 §9.1.
+#[test]
+fn txn_027_without_a_final_response_the_invite_ends_64_t1_after_the_cancel() {
+    let mut stage = Stage::new();
+    let id = stage.request(&invite(), tcp());
+    stage.answer(&invite(), 180);
+    stage.until(10_000);
+    stage.cancel(id);
+    stage.answer(&request(Method::CANCEL, "z9hG4bKone"), 200);
+    stage.until_idle();
+    stage.expect(
+        "0 -> INVITE
+         0 up Response 180
+         10000 -> CANCEL
+         42000 up TimedOut
+         42000 up Ended",
+    );
+}
+
+/// The 2xx won: it goes up, for the user to ACK and BYE.
+#[test]
+fn a_2xx_that_crosses_the_cancel_goes_up() {
+    let mut stage = Stage::new();
+    let id = stage.request(&invite(), udp());
+    stage.answer(&invite(), 180);
+    stage.cancel(id);
+    stage.answer(&invite(), 200);
+    stage.answer(&request(Method::CANCEL, "z9hG4bKone"), 200);
+    stage.until_idle();
+    stage.expect(
+        "0 -> INVITE
+         0 up Response 180
+         0 -> CANCEL
+         0 up Response 200
+         32000 up Ended",
+    );
+}
+
+/// The CANCEL is a transaction of its own: repeated when lost, and nothing of it goes up.
+#[test]
+fn a_lost_cancel_is_repeated_and_its_failure_is_silent() {
+    let mut stage = Stage::new();
+    let id = stage.request(&invite(), udp());
+    stage.answer(&invite(), 180);
+    stage.cancel(id);
+    stage.until(1_600);
+    stage.layer.flow_failed(stage.now, &udp());
+    stage.drain();
+    stage.until(2_000);
+    stage.answer(&invite(), 487);
+    stage.expect(
+        "0 -> INVITE
+         0 up Response 180
+         0 -> CANCEL
+         500 -> CANCEL
+         1500 -> CANCEL
+         2000 -> ACK
+         2000 up Response 487",
+    );
+}
+
+/// A wish that is never fulfilled ends with Timer B.
+#[test]
+fn a_wish_without_any_response_times_out_with_the_invite() {
+    let mut stage = Stage::new();
+    let id = stage.request(&invite(), tcp());
+    stage.cancel(id);
+    stage.until_idle();
+    stage.expect(
+        "0 -> INVITE
+         32000 up TimedOut
+         32000 up Ended",
+    );
+}
+
+/// TXN-028: RFC 3261 §9.2.
+#[test]
+fn txn_028_a_cancel_for_nothing_is_told_as_such() {
+    let mut stage = Stage::new();
+    let cancel = request(Method::CANCEL, "z9hG4bKunknown");
+    stage.arrive(&cancel, udp());
+    let id = stage.served();
+    stage.respond(id, &response(&cancel, 481, "bob")).unwrap();
+    stage.expect(
+        "0 up Cancel unmatched
+         0 -> 481 CANCEL",
+    );
+}
+
+/// TXN-029: RFC 3261 §9.2.
+#[test]
+fn txn_029_a_cancel_names_its_invite_and_both_are_answered() {
+    let mut stage = Stage::new();
+    stage.arrive(&invite(), udp());
+    let invited = stage.served();
+    let cancel = request(Method::CANCEL, "z9hG4bKone");
+    stage.arrive(&cancel, udp());
+    let Some(Event::Cancel {
+        id,
+        invite: Some(found),
+        ..
+    }) = stage.told.last().cloned()
+    else {
+        panic!("no match");
+    };
+    assert_eq!(found, invited);
+    stage.respond(id, &response(&cancel, 200, "bob")).unwrap();
+    stage
+        .respond(found, &response(&invite(), 487, "bob"))
+        .unwrap();
+    // A repeated CANCEL is the CANCEL transaction's own affair.
+    stage.arrive(&cancel, udp());
+    stage.expect(
+        "0 up Request INVITE
+         0 up Cancel matched
+         0 -> 200 CANCEL
+         0 -> 487 INVITE
+         0 -> 200 CANCEL",
+    );
+    let tag = |(_, message): &(Flow, Message)| match message {
+        Message::Response(response) => response.to().unwrap().tag(),
+        Message::Request(_) => None,
+    };
+    let tags: Vec<_> = stage.sent.iter().map(tag).collect();
+    assert!(
+        tags.windows(2)
+            .all(|pair| pair[0] == pair[1] && pair[0].is_some())
+    );
+}
+
+/// TXN-030: RFC 3261 §9.2.
+#[test]
+fn txn_030_a_cancel_after_the_final_response_is_matched_and_changes_nothing() {
+    let mut stage = Stage::new();
+    stage.arrive(&invite(), udp());
+    let invited = stage.served();
+    stage
+        .respond(invited, &response(&invite(), 200, "bob"))
+        .unwrap();
+    stage.arrive(&request(Method::CANCEL, "z9hG4bKone"), udp());
+    assert_eq!(stage.layer.server_status(invited), Some(StatusCode::OK));
+    stage.expect(
+        "0 up Request INVITE
+         0 -> 200 INVITE
+         0 up Cancel matched",
+    );
+    let refused = stage.respond(invited, &response(&invite(), 487, "bob"));
+    assert!(refused.is_err());
+}
