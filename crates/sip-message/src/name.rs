@@ -247,6 +247,11 @@ impl HeaderName {
         }
     }
 
+    /// Every name that has a constant.
+    pub fn known() -> impl Iterator<Item = Self> {
+        (0..TABLE.len()).map(|id| Self::from_id(id as u8))
+    }
+
     /// The name in its customary spelling, in long form.
     pub fn as_str(&self) -> &str {
         match &self.0 {

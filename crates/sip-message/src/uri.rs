@@ -307,9 +307,10 @@ impl Uri {
     ///
     /// `value` is a `&str` or `None`.
     #[must_use]
-    pub fn with_param<'a>(mut self, name: &str, value: impl Into<Option<&'a str>>) -> Self {
-        self.set_param(name, value);
-        self
+    pub fn with_param<'a>(&self, name: &str, value: impl Into<Option<&'a str>>) -> Self {
+        let mut uri = self.clone();
+        uri.set_param(name, value);
+        uri
     }
 
     /// Sets a parameter, in its place if it is there already.
@@ -408,6 +409,43 @@ impl Uri {
         }
         text.extend_from_slice(self.span(self.parts.host, self.parts.end));
         Self::composed(text)
+    }
+
+    /// The `sip` URI of a `tel` URI at a gateway (RFC 3261 §19.1.6): the number and its parameters as user part, and
+    /// `user=phone`. `None` for other schemes.
+    pub fn to_sip(&self, gateway: &Host) -> Option<Self> {
+        if self.parts.scheme != Scheme::Tel {
+            return None;
+        }
+        let mut text = b"sip:".to_vec();
+        for &b in self.span(self.parts.colon + 1, self.parts.end) {
+            // `#` and brackets of parameters are no user characters of the grammar.
+            if b == b'%' {
+                text.push(b)
+            } else {
+                scan::escape(&[b], scan::USER, &mut text)
+            }
+        }
+        text.extend_from_slice(format!("@{gateway};user=phone").as_bytes());
+        Some(Self::composed(text))
+    }
+
+    /// The `tel` URI of a `sip` URI with `user=phone` (RFC 3261 §19.1.6), if its user part is a number.
+    pub fn to_tel(&self) -> Option<Self> {
+        let is_phone = self
+            .param("user")
+            .flatten()
+            .is_some_and(|user| user.eq_ignore_ascii_case("phone"));
+        if !self.is_sip() || !is_phone {
+            return None;
+        }
+        let user = self.user_raw()?;
+        // What a parameter of `tel` needs escaped stays escaped; `#` and the separators do not need it.
+        let user = user
+            .replace("%23", "#")
+            .replace("%3B", ";")
+            .replace("%3b", ";");
+        Self::parse(format!("tel:{user}")).ok()
     }
 
     /// The key of the address-of-record that this URI names (RFC 3261 §10.3).
@@ -581,7 +619,12 @@ fn sip(text: &[u8], start: usize, colon: usize, scheme: Scheme) -> Result<Parts,
         host = at + 1;
         user_end = escaped_run(text, first, scan::USER)?;
         if user_end == first {
-            return Err(ParseError::new(ParseErrorKind::Empty, first));
+            let kind = if at == first {
+                ParseErrorKind::Empty
+            } else {
+                ParseErrorKind::Malformed
+            };
+            return Err(ParseError::new(kind, first));
         }
         let mut end = user_end;
         if scan::byte(text, end) == b':' {
