@@ -1,1 +1,22 @@
-//! The SIP registrar core and its location service.
+//! The SIP registrar core and its location service (RFC 3261 §10).
+//!
+//! A [`Registrar`] stands on an endpoint beside other cores and takes every REGISTER for its domains: it authenticates
+//! the sender, reads the REGISTER into a [`Change`], has the change applied to the bindings, and answers. What the
+//! bindings are is told by [`Registrar::lookup`], to whoever routes requests.
+//!
+//! The rules of RFC 3261 §10.3 are a pure function, [`Change::apply`]; where bindings are kept is a [`Location`], such
+//! as [`MemoryLocation`], or a store elsewhere that is asked by [`Event::UpdateNeeded`].
+
+mod binding;
+mod change;
+mod config;
+mod event;
+mod location;
+mod registrar;
+
+pub use binding::Binding;
+pub use change::{Change, ChangeError, Terms};
+pub use config::RegistrarConfig;
+pub use event::{Event, UpdateId};
+pub use location::{Location, MemoryLocation, UpdateError};
+pub use registrar::{Registrar, RegistrarStats};

@@ -1,0 +1,153 @@
+//! What a proxy is made from.
+
+use crate::auth::Authenticator;
+use sip_auth::{CredentialStore, Server};
+use sip_endpoint::Domains;
+use sip_io::WallClock;
+use sip_message::Uri;
+use std::{net::IpAddr, time::Duration};
+
+/// The configuration of a [`Proxy`](crate::Proxy): a seed and a clock are required, the rest has defaults.
+///
+/// ```
+/// # use sip_io::WallClock;
+/// # use sip_proxy::ProxyConfig;
+/// # use std::time::{Duration, Instant, SystemTime};
+/// let clock = WallClock { at: Instant::now(), is: SystemTime::now() };
+/// let config = ProxyConfig::new([7; 32], clock).timer_c(Duration::from_secs(240));
+/// ```
+#[derive(Debug)]
+pub struct ProxyConfig {
+    pub(crate) seed: [u8; 32],
+    pub(crate) clock: WallClock,
+    pub(crate) domains: Domains,
+    pub(crate) auth: Option<Authenticator>,
+    pub(crate) trusted: Vec<IpAddr>,
+    pub(crate) foreign: Foreign,
+    pub(crate) default_target: Option<Uri>,
+    pub(crate) record_route: bool,
+    pub(crate) answer_options: bool,
+    pub(crate) timer_c: Duration,
+    pub(crate) decision: Duration,
+    pub(crate) max_breadth: u32,
+    pub(crate) requests: usize,
+    pub(crate) targets: usize,
+}
+
+/// Who may have requests relayed that are neither from nor for a domain of ours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Foreign {
+    /// Who has authenticated as a user of ours; nobody, when there is no authentication
+    #[default]
+    Authenticated,
+    /// Anyone: an open relay
+    Anyone,
+}
+
+impl ProxyConfig {
+    /// The defaults, with the seed of the key that seals flow tokens, and the pair that tells dates.
+    ///
+    /// A proxy that is started again with the same seed knows the tokens that it gave before.
+    pub fn new(seed: [u8; 32], clock: WallClock) -> Self {
+        Self {
+            seed,
+            clock,
+            domains: Domains::default(),
+            auth: None,
+            trusted: Vec::new(),
+            foreign: Foreign::default(),
+            default_target: None,
+            record_route: true,
+            answer_options: true,
+            timer_c: Duration::from_secs(185),
+            decision: Duration::from_secs(30),
+            max_breadth: 60,
+            requests: 65_536,
+            targets: 60,
+        }
+    }
+
+    /// The domains that we are responsible for, beside our listeners' own addresses. Defaults to none.
+    pub fn domains(mut self, domains: Domains) -> Self {
+        self.domains = domains;
+        self
+    }
+
+    /// Who checks credentials (RFC 3261 §22.3), and the users. A request from a user of ours, or for a foreign domain, is then
+    /// challenged with 407, and refused with 403 when its From is not the user who authenticated. ACK, CANCEL and
+    /// requests inside a dialog that we recorded our route in are not. Defaults to none.
+    pub fn authenticate(mut self, server: Server, users: impl CredentialStore + Send + 'static) -> Self {
+        self.auth = Some(Authenticator { server, store: Box::new(users) });
+        self
+    }
+
+    /// Addresses whose requests are neither challenged nor refused, such as a gateway's. Defaults to none, because over
+    /// UDP anyone can write a source address.
+    pub fn trust(mut self, addresses: impl IntoIterator<Item = IpAddr>) -> Self {
+        self.trusted = addresses.into_iter().collect();
+        self
+    }
+
+    /// Who may use us as a relay between foreign domains. Defaults to [`Foreign::Authenticated`], because an open relay
+    /// is found within a day.
+    pub fn foreign(mut self, foreign: Foreign) -> Self {
+        self.foreign = foreign;
+        self
+    }
+
+    /// Where ACK and other requests inside a dialog go that come without a Route to a URI of ours: to a peer behind us
+    /// whose Contact the other side ignores. Defaults to none: an ACK is then dropped, and any other request is a
+    /// question like one outside a dialog.
+    pub fn default_target(mut self, uri: Uri) -> Self {
+        self.default_target = Some(uri);
+        self
+    }
+
+    /// Whether we stay on the way of requests inside a dialog (RFC 3261 §16.6 step 4). Defaults to yes, because
+    /// accepted connections and double routes need it.
+    pub fn record_route(mut self, record_route: bool) -> Self {
+        self.record_route = record_route;
+        self
+    }
+
+    /// Whether OPTIONS for the proxy itself (our own URI without a user, RFC 3261 §11) is answered with 200. Defaults
+    /// to yes, because phones ask so whether we live.
+    pub fn answer_options(mut self, answer: bool) -> Self {
+        self.answer_options = answer;
+        self
+    }
+
+    /// How long an INVITE may ring on one branch since the last provisional response (Timer C, RFC 3261 §16.6
+    /// step 11). Defaults to 185 s and is never less: it must be more than three minutes.
+    pub fn timer_c(mut self, time: Duration) -> Self {
+        self.timer_c = time.max(Duration::from_millis(180_001));
+        self
+    }
+
+    /// How long a question may wait for its answer; afterwards the proxy sends 500, or the response that is held.
+    /// Defaults to 30 s, because a user agent gives up after 32.
+    pub fn decision(mut self, time: Duration) -> Self {
+        self.decision = time;
+        self
+    }
+
+    /// The most branches that a request may have at once, here and further on (Max-Breadth, RFC 5393 §5). Defaults to
+    /// 60, as recommended there; zero counts as one.
+    pub fn max_breadth(mut self, branches: u32) -> Self {
+        self.max_breadth = branches.max(1);
+        self
+    }
+
+    /// How many requests may be handled at the same time. Defaults to 65,536; above it a request gets 503.
+    pub fn requests(mut self, limit: usize) -> Self {
+        self.requests = limit;
+        self
+    }
+
+    /// How many targets one request may be sent to, all plans together. Defaults to 60; those above are left out.
+    pub fn targets(mut self, limit: usize) -> Self {
+        self.targets = limit;
+        self
+    }
+}

@@ -1,0 +1,219 @@
+//! Response contexts: one request and its branches (RFC 3261 §16.2).
+
+use crate::{
+    ProxyId,
+    choice::Outcomes,
+    plan::{Plan, Target},
+};
+use ahash::RandomState;
+use sip_endpoint::{RequestId, ServerTransactionId};
+use sip_io::{Flow, TimerId};
+use sip_message::{HeaderName, HeaderValue, Request, StatusCode};
+use slab::Slab;
+use std::{
+    collections::{HashMap, VecDeque},
+    time::Duration,
+};
+
+/// One request and everything that it became.
+///
+/// ```text
+///    request --> Asking --- relay ---> Relaying --- all targets failed, held ---> Held
+///                  |  ^                 |  |  ^                                    |
+///                  |  '---- withdraw ---'  |  '-------------- relay ---------------+
+///                  |                       | 2xx, all targets failed               |
+///                  V                       V                                       |
+///               Answered <-----------------+--------- answer, forward -------------'
+/// ```
+#[derive(Debug)]
+pub(crate) struct ResponseContext {
+    pub(crate) server: ServerTransactionId,
+    pub(crate) flow: Flow,
+    /// As it is copied to every branch but for Request-URI, hops, breadth and routes
+    pub(crate) request: Request,
+    pub(crate) is_invite: bool,
+    pub(crate) stage: Stage,
+    /// What ends the branches that we send (RFC 5393 §4.2.1)
+    pub(crate) fingerprint: String,
+    pub(crate) hops: u8,
+    pub(crate) breadth: u32,
+    /// The user part of our Record-Route, when the request is inside a dialog already
+    pub(crate) token: Option<String>,
+    pub(crate) record_route: bool,
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(crate) groups: VecDeque<Vec<Target>>,
+    pub(crate) ring_for: Option<Duration>,
+    pub(crate) failover_on: Option<Vec<StatusCode>>,
+    pub(crate) hold_failure: bool,
+    pub(crate) branches: Vec<Branch>,
+    /// How many targets were sent to, all plans together
+    pub(crate) tried: usize,
+    /// What this plan came to
+    pub(crate) outcomes: Outcomes,
+    /// What the plans before it came to
+    pub(crate) earlier: Outcomes,
+    /// For the decision, or for how long a group rings
+    pub(crate) timer: Option<TimerId>,
+}
+
+/// How far a request is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Where to?
+    Asking,
+    /// It is with its targets
+    Relaying {
+        /// CANCEL came, or we are shutting down: no more targets
+        ending: bool,
+    },
+    /// All targets have failed; what now?
+    Held,
+    /// A final response went upstream, or none ever will
+    Answered,
+}
+
+/// One copy of the request.
+#[derive(Debug)]
+pub(crate) struct Branch {
+    pub(crate) request: RequestId,
+    /// No final response yet
+    pub(crate) pending: bool,
+    pub(crate) timer_c: Option<TimerId>,
+    /// The target has one way, and that is its flow
+    pub(crate) only_flow: bool,
+    pub(crate) verdict: Verdict,
+}
+
+/// What the failure of a branch counts as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// What it is
+    AsIs,
+    /// We cancelled it, for this reason
+    Becomes(StatusCode),
+    /// Nothing: the plan it belongs to was withdrawn
+    Ignored,
+}
+
+impl ResponseContext {
+    /// Takes over a plan.
+    pub(crate) fn adopt(&mut self, plan: Plan, record_route: bool) {
+        self.groups = plan.groups;
+        self.ring_for = plan.ring_for;
+        self.failover_on = plan.failover_on;
+        self.hold_failure = plan.hold_failure;
+        self.headers = plan.headers;
+        self.record_route = plan.record_route.unwrap_or(record_route);
+        let before = std::mem::take(&mut self.outcomes);
+        self.earlier.merge(before);
+        self.stage = Stage::Relaying { ending: false };
+    }
+
+    /// Whether a branch of the current plan has no final response yet.
+    pub(crate) fn is_pending(&self) -> bool {
+        self.branches.iter().any(|branch| branch.pending && branch.verdict != Verdict::Ignored)
+    }
+
+    /// Whether what has come in so far lets the next group have its turn.
+    pub(crate) fn may_fail_over(&self) -> bool {
+        let Some(status) = self.outcomes.status() else { return true };
+        match &self.failover_on {
+            Some(codes) => codes.contains(&status),
+            None => !status.is_global_failure(),
+        }
+    }
+
+    pub(crate) fn branch_mut(&mut self, id: RequestId) -> Option<&mut Branch> {
+        self.branches.iter_mut().find(|branch| branch.request == id)
+    }
+
+    pub(crate) fn remove_branch(&mut self, id: RequestId) -> Option<Branch> {
+        let at = self.branches.iter().position(|branch| branch.request == id)?;
+        Some(self.branches.swap_remove(at))
+    }
+}
+
+/// Every response context, and the ways to find it.
+#[derive(Debug)]
+pub(crate) struct Contexts {
+    slots: Slab<(u32, ResponseContext)>,
+    generation: u32,
+    by_server: HashMap<ServerTransactionId, ProxyId, RandomState>,
+    by_request: HashMap<RequestId, ProxyId, RandomState>,
+}
+
+impl Contexts {
+    pub(crate) fn new(hasher: RandomState) -> Self {
+        Self {
+            slots: Slab::new(),
+            generation: 0,
+            by_server: HashMap::with_hasher(hasher.clone()),
+            by_request: HashMap::with_hasher(hasher),
+        }
+    }
+
+    pub(crate) fn insert(&mut self, context: ResponseContext) -> ProxyId {
+        self.generation = self.generation.wrapping_add(1);
+        let server = context.server;
+        let index = self.slots.insert((self.generation, context)) as u32;
+        let id = ProxyId { index, generation: self.generation };
+        self.by_server.insert(server, id);
+        id
+    }
+
+    pub(crate) fn get(&self, id: ProxyId) -> Option<&ResponseContext> {
+        let (generation, context) = self.slots.get(id.index as usize)?;
+        (*generation == id.generation).then_some(context)
+    }
+
+    pub(crate) fn get_mut(&mut self, id: ProxyId) -> Option<&mut ResponseContext> {
+        let (generation, context) = self.slots.get_mut(id.index as usize)?;
+        (*generation == id.generation).then_some(context)
+    }
+
+    pub(crate) fn by_server(&self, server: ServerTransactionId) -> Option<ProxyId> {
+        self.by_server.get(&server).copied()
+    }
+
+    pub(crate) fn by_request(&self, request: RequestId) -> Option<ProxyId> {
+        self.by_request.get(&request).copied()
+    }
+
+    pub(crate) fn link(&mut self, request: RequestId, id: ProxyId) {
+        self.by_request.insert(request, id);
+    }
+
+    pub(crate) fn unlink(&mut self, request: RequestId) {
+        self.by_request.remove(&request);
+    }
+
+    /// Forgets the server transaction of a context.
+    pub(crate) fn end_server(&mut self, server: ServerTransactionId) -> Option<ProxyId> {
+        self.by_server.remove(&server)
+    }
+
+    /// Removes a context of which both sides are over.
+    pub(crate) fn remove_if_over(&mut self, id: ProxyId) -> Option<ResponseContext> {
+        let context = self.get(id)?;
+        if !context.branches.is_empty() || self.by_server.contains_key(&context.server) {
+            return None;
+        }
+        Some(self.slots.remove(id.index as usize).1)
+    }
+
+    pub(crate) fn ids(&self) -> Vec<ProxyId> {
+        let id = |(index, (generation, _)): (usize, &(u32, ResponseContext))| ProxyId {
+            index: index as u32,
+            generation: *generation,
+        };
+        self.slots.iter().map(id).collect()
+    }
+
+    pub(crate) fn values(&self) -> impl Iterator<Item = &ResponseContext> {
+        self.slots.iter().map(|(_, (_, context))| context)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+}

@@ -1,0 +1,249 @@
+//! What to do with a request: a relay plan as data.
+
+use sip_io::Flow;
+use sip_message::{HeaderName, HeaderValue, StatusCode, Uri};
+use std::{collections::VecDeque, time::Duration};
+
+/// One element of a target set (RFC 3261 §16.5): the Request-URI that a branch gets, and how to reach it.
+///
+/// ```
+/// use sip_message::Uri;
+/// use sip_proxy::Target;
+///
+/// let bob = Target::new(Uri::parse("sip:bob@192.0.2.4:5070")?).q(0.7);
+/// assert_eq!(bob.uri().to_string(), "sip:bob@192.0.2.4:5070");
+/// # Ok::<(), sip_message::ParseError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Target {
+    pub(crate) uri: Uri,
+    pub(crate) path: Vec<Uri>,
+    pub(crate) flow: Option<Flow>,
+    pub(crate) only_flow: bool,
+    pub(crate) q: u16,
+    pub(crate) instance: Option<String>,
+}
+
+impl Target {
+    /// A target that is located by its URI (RFC 3263).
+    pub const fn new(uri: Uri) -> Self {
+        Self {
+            uri,
+            path: Vec::new(),
+            flow: None,
+            only_flow: false,
+            q: 1_000,
+            instance: None,
+        }
+    }
+
+    /// Routes that the request gets before it leaves: the Path of a binding (RFC 3327 §5.4). Defaults to none.
+    pub fn path(mut self, path: impl IntoIterator<Item = Uri>) -> Self {
+        self.path = path.into_iter().collect();
+        self
+    }
+
+    /// The flow to send on while it is open: the one on which a binding was made. When it is closed the URI is located
+    /// as usual.
+    ///
+    /// Requests inside the dialog that is made go over the same flow.
+    pub const fn flow(mut self, flow: Flow) -> Self {
+        self.flow = Some(flow);
+        self
+    }
+
+    /// The flow to send on, and no other way: the URI leads nowhere (RFC 5626 §7). When it is closed the branch ends
+    /// with 480.
+    pub const fn only_flow(mut self, flow: Flow) -> Self {
+        self.flow = Some(flow);
+        self.only_flow = true;
+        self
+    }
+
+    /// How much it is preferred, from 0.0 to 1.0, for [`Plan::by_q`]. Defaults to 1.0 (RFC 3261 §16.6).
+    pub fn q(mut self, q: f32) -> Self {
+        self.q = (q.clamp(0.0, 1.0) * 1_000.0).round() as u16;
+        self
+    }
+
+    /// The instance-id of the device behind it (RFC 5626 §4.1): [`Plan::by_q`] rings a device once at a time.
+    pub fn instance(mut self, instance: impl Into<String>) -> Self {
+        self.instance = Some(instance.into());
+        self
+    }
+
+    /// The URI.
+    pub const fn uri(&self) -> &Uri {
+        &self.uri
+    }
+}
+
+impl From<Uri> for Target {
+    fn from(uri: Uri) -> Self {
+        Self::new(uri)
+    }
+}
+
+/// Where a request goes: groups of targets, one group after the other, all of a group at once.
+///
+/// ```
+/// use sip_message::Uri;
+/// use sip_proxy::Plan;
+/// use std::time::Duration;
+///
+/// let desk = Uri::parse("sip:bob@192.0.2.4")?;
+/// let voicemail = Uri::parse("sip:bob@voicemail.example.com")?;
+/// let plan = Plan::to(desk).then(voicemail).ring_for(Duration::from_secs(20));
+/// assert_eq!(plan.len(), 2);
+/// # Ok::<(), sip_message::ParseError>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    pub(crate) groups: VecDeque<Vec<Target>>,
+    pub(crate) ring_for: Option<Duration>,
+    pub(crate) hold_failure: bool,
+    pub(crate) failover_on: Option<Vec<StatusCode>>,
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(crate) record_route: Option<bool>,
+}
+
+impl Plan {
+    /// A plan without targets; add some by [`then`](Self::then) and [`then_at_once`](Self::then_at_once).
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// One target.
+    pub fn to(target: impl Into<Target>) -> Self {
+        Self::new().then(target)
+    }
+
+    /// The targets in order, each when the one before it has failed.
+    pub fn in_order(targets: impl IntoIterator<Item = impl Into<Target>>) -> Self {
+        targets.into_iter().fold(Self::new(), Self::then)
+    }
+
+    /// All targets together.
+    pub fn at_once(targets: impl IntoIterator<Item = impl Into<Target>>) -> Self {
+        Self::new().then_at_once(targets)
+    }
+
+    /// The most preferred targets together, then the next (RFC 3261 §16.6). Of targets with one instance-id only the
+    /// first is in its group, the others follow it one by one (RFC 5626 §7.2).
+    pub fn by_q(targets: impl IntoIterator<Item = Target>) -> Self {
+        let mut targets: Vec<Target> = targets.into_iter().collect();
+        // The sort is stable: among equals the order given stays.
+        targets.sort_by_key(|target| std::cmp::Reverse(target.q));
+        let mut groups: VecDeque<Vec<Target>> = VecDeque::new();
+        let mut rest: &[Target] = &targets;
+        while let Some(first) = rest.first() {
+            let (same, after) = rest.split_at(rest.partition_point(|target| target.q == first.q));
+            let mut group: Vec<Target> = Vec::with_capacity(same.len());
+            let mut others = Vec::new();
+            for target in same {
+                let rings = target.instance.is_some()
+                    && group.iter().any(|other| other.instance == target.instance);
+                if rings { others.push(vec![target.clone()]) } else { group.push(target.clone()) }
+            }
+            groups.push_back(group);
+            groups.extend(others);
+            rest = after;
+        }
+        Self { groups, ..Self::default() }
+    }
+
+    /// One more target, for when all before it have failed.
+    pub fn then(mut self, target: impl Into<Target>) -> Self {
+        self.groups.push_back(vec![target.into()]);
+        self
+    }
+
+    /// Several more targets, together, for when all before them have failed.
+    pub fn then_at_once(mut self, targets: impl IntoIterator<Item = impl Into<Target>>) -> Self {
+        let group: Vec<Target> = targets.into_iter().map(Into::into).collect();
+        if !group.is_empty() {
+            self.groups.push_back(group);
+        }
+        self
+    }
+
+    /// How long each group may ring before it counts as not answering (408) and the next one's turn comes. Defaults to
+    /// no end but the transaction's own, and Timer C for INVITE.
+    pub const fn ring_for(mut self, time: Duration) -> Self {
+        self.ring_for = Some(time);
+        self
+    }
+
+    /// Whether a plan that failed is reported by [`Event::RelayFailed`](crate::Event::RelayFailed) instead of being
+    /// answered with the best response. Defaults to no.
+    pub const fn hold_failure(mut self, hold: bool) -> Self {
+        self.hold_failure = hold;
+        self
+    }
+
+    /// The only responses after which the next group has its turn. Defaults to every one but 2xx and 6xx.
+    pub fn failover_on(mut self, codes: impl IntoIterator<Item = StatusCode>) -> Self {
+        self.failover_on = Some(codes.into_iter().collect());
+        self
+    }
+
+    /// A header field that every branch gets, such as a Diversion.
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// Whether we stay on the way of requests inside the dialog that is made. Defaults to what the configuration says.
+    pub const fn record_route(mut self, record_route: bool) -> Self {
+        self.record_route = Some(record_route);
+        self
+    }
+
+    /// How many targets there are.
+    pub fn len(&self) -> usize {
+        self.groups.iter().map(Vec::len).sum()
+    }
+
+    /// Whether there is no target.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(text: &str, q: f32) -> Target {
+        Target::new(Uri::parse(text).unwrap()).q(q)
+    }
+
+    fn users(plan: &Plan) -> Vec<Vec<String>> {
+        plan.groups
+            .iter()
+            .map(|group| group.iter().map(|target| target.uri.to_string()).collect())
+            .collect()
+    }
+
+    #[test]
+    fn equal_q_rings_together_and_lower_q_later() {
+        let plan = Plan::by_q([target("sip:a@h", 0.5), target("sip:b@h", 1.0), target("sip:c@h", 0.5)]);
+        assert_eq!(users(&plan), [vec!["sip:b@h"], vec!["sip:a@h", "sip:c@h"]]);
+    }
+
+    #[test]
+    fn one_device_rings_once_at_a_time() {
+        let plan = Plan::by_q([
+            target("sip:a@h", 1.0).instance("urn:uuid:1"),
+            target("sip:b@h", 1.0).instance("urn:uuid:1"),
+            target("sip:c@h", 1.0),
+        ]);
+        assert_eq!(users(&plan), [vec!["sip:a@h", "sip:c@h"], vec!["sip:b@h"]]);
+    }
+
+    #[test]
+    fn a_group_of_none_is_no_group() {
+        assert!(Plan::at_once(Vec::<Uri>::new()).groups.is_empty());
+        assert!(Plan::new().is_empty());
+    }
+}

@@ -1,0 +1,446 @@
+//! The proxy core: its state, its commands, and what it does with each event.
+
+use crate::{
+    Event, ProxyConfig, ProxyId, RelayError,
+    choice::Outcome,
+    context::{Contexts, Stage, Verdict},
+    plan::Plan,
+    token::TokenKey,
+};
+use ahash::RandomState;
+use sip_endpoint::{Context, Core, Event as EndpointEvent, RequestId};
+use sip_io::{Rng, TimerQueue};
+use sip_message::{Request, Response, StatusCode};
+use std::{collections::VecDeque, fmt, time::Instant};
+
+/// A stateful, forking, record-routing proxy (RFC 3261 §16) as a core.
+///
+/// It checks each request, follows and takes off its Routes, authenticates its sender, and asks where it should go:
+/// [`Event::RouteNeeded`]. The answer is a [`Plan`]; what comes back is chosen by the rules of §16.7. Requests inside a
+/// dialog that the proxy recorded its route in, and ACKs, go their way without a question.
+///
+/// ```
+/// use sip_endpoint::{EndpointConfig, Stack};
+/// use sip_io::WallClock;
+/// use sip_proxy::{Proxy, ProxyConfig};
+/// # use std::time::{Instant, SystemTime};
+/// let clock = WallClock { at: Instant::now(), is: SystemTime::now() };
+/// let proxy = Proxy::new(ProxyConfig::new([1; 32], clock));
+/// let stack = Stack::new(EndpointConfig::new([2; 32], clock), proxy);
+/// assert_eq!(stack.core().stats().requests, 0);
+/// ```
+pub struct Proxy {
+    pub(crate) config: ProxyConfig,
+    pub(crate) key: TokenKey,
+    pub(crate) contexts: Contexts,
+    pub(crate) timers: TimerQueue<Due>,
+    pub(crate) events: VecDeque<Event>,
+    pub(crate) stats: ProxyStats,
+    pub(crate) shutting_down: bool,
+}
+
+/// What a proxy's timers are for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Due {
+    /// The answer to a question is late
+    Decision(ProxyId),
+    /// A group has rung long enough
+    Group(ProxyId),
+    /// Timer C
+    C(RequestId),
+}
+
+/// What a proxy has counted since it began, and what it holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ProxyStats {
+    /// Requests that came, ACKs not counted
+    pub requests: u64,
+    /// Of those, inside a dialog that we recorded our route in
+    pub in_dialog: u64,
+    /// ACKs that were forwarded
+    pub acks: u64,
+    /// ACKs that led nowhere
+    pub acks_dropped: u64,
+    /// Copies of requests that were sent
+    pub branches: u64,
+    /// Requests answered with 2xx
+    pub succeeded: u64,
+    /// Requests answered with 300 to 699 that was not our own finding
+    pub failed: u64,
+    /// Requests that were not relayed: malformed, looped, too many hops, not allowed
+    pub rejected: u64,
+    /// Requests answered with 482
+    pub looped: u64,
+    /// Requests answered with 407
+    pub challenged: u64,
+    /// Requests answered with 503 because there were too many, or because we are shutting down
+    pub refused: u64,
+    /// Requests cancelled from upstream
+    pub cancelled: u64,
+    /// Branches cancelled by Timer C
+    pub timer_c: u64,
+    /// Responses that could not go upstream, because their transaction was over
+    pub dropped_responses: u64,
+    /// Requests that are held now
+    pub held: usize,
+}
+
+impl Proxy {
+    /// A proxy that has done nothing yet.
+    pub fn new(config: ProxyConfig) -> Self {
+        let mut rng = Rng::new(config.seed);
+        let key = TokenKey::new(rng.seed());
+        let hasher = RandomState::with_seeds(rng.next_u64(), rng.next_u64(), rng.next_u64(), rng.next_u64());
+        Self {
+            key,
+            contexts: Contexts::new(hasher),
+            timers: TimerQueue::new(config.clock.at),
+            events: VecDeque::new(),
+            stats: ProxyStats::default(),
+            shutting_down: false,
+            config,
+        }
+    }
+
+    /// Sends a request to the targets of `plan`.
+    ///
+    /// # Errors
+    ///
+    /// When the request is gone or already on its way, or when there is no target.
+    pub fn relay(&mut self, cx: &mut Context<'_>, id: ProxyId, plan: Plan) -> Result<(), RelayError> {
+        self.undecided(id)?;
+        if plan.is_empty() {
+            return Err(RelayError::NoTarget);
+        }
+        let record_route = self.config.record_route;
+        self.stop_timer(id);
+        if let Some(context) = self.contexts.get_mut(id) {
+            context.adopt(plan, record_route);
+        }
+        self.advance(cx, id);
+        Ok(())
+    }
+
+    /// Calls a request back from its targets, so that it may be relayed elsewhere or answered. A 2xx that crosses is
+    /// forwarded all the same.
+    ///
+    /// # Errors
+    ///
+    /// When the request is gone.
+    pub fn withdraw(&mut self, cx: &mut Context<'_>, id: ProxyId) -> Result<(), RelayError> {
+        let context = self.contexts.get_mut(id).ok_or(RelayError::Gone)?;
+        match context.stage {
+            Stage::Answered | Stage::Relaying { ending: true } => return Err(RelayError::Gone),
+            Stage::Asking | Stage::Held => return Ok(()),
+            Stage::Relaying { ending: false } => {}
+        }
+        context.groups.clear();
+        context.stage = Stage::Asking;
+        self.cancel_branches(cx, id, Verdict::Ignored);
+        self.await_decision(cx.now, id);
+        Ok(())
+    }
+
+    /// Answers a request with a response of one's own. A provisional response leaves it to be decided.
+    ///
+    /// # Errors
+    ///
+    /// When the request is gone or is with its targets.
+    pub fn answer(&mut self, cx: &mut Context<'_>, id: ProxyId, response: Response) -> Result<(), RelayError> {
+        self.undecided(id)?;
+        if response.status().is_provisional() {
+            self.send_upstream(cx, id, response);
+        } else {
+            self.finish(cx, id, response);
+        }
+        Ok(())
+    }
+
+    /// Answers a request with nothing but a status.
+    ///
+    /// # Errors
+    ///
+    /// When the request is gone or is with its targets.
+    pub fn reject(&mut self, cx: &mut Context<'_>, id: ProxyId, status: StatusCode) -> Result<(), RelayError> {
+        self.undecided(id)?;
+        self.finish_with(cx, id, status);
+        Ok(())
+    }
+
+    /// Forwards the response that [`Event::RelayFailed`] has shown.
+    ///
+    /// # Errors
+    ///
+    /// When the request is gone or is with its targets, or when no plan has failed yet.
+    pub fn forward(&mut self, cx: &mut Context<'_>, id: ProxyId) -> Result<(), RelayError> {
+        self.undecided(id)?;
+        if !self.contexts.get(id).is_some_and(|context| context.stage == Stage::Held) {
+            return Err(RelayError::NothingHeld);
+        }
+        self.conclude(cx, id, false);
+        Ok(())
+    }
+
+    /// The request, as [`Event::RouteNeeded`] has shown it, while it is to be decided or with its targets.
+    pub fn request(&self, id: ProxyId) -> Option<&Request> {
+        let context = self.contexts.get(id)?;
+        (context.stage != Stage::Answered).then_some(&context.request)
+    }
+
+    /// What was counted, and what is held.
+    pub fn stats(&self) -> ProxyStats {
+        ProxyStats { held: self.contexts.len(), ..self.stats }
+    }
+
+    fn undecided(&self, id: ProxyId) -> Result<(), RelayError> {
+        match self.contexts.get(id).map(|context| context.stage) {
+            None | Some(Stage::Answered) => Err(RelayError::Gone),
+            Some(Stage::Relaying { .. }) => Err(RelayError::Busy),
+            Some(Stage::Asking | Stage::Held) => Ok(()),
+        }
+    }
+
+    /// Sets the time until which a decision is to come.
+    pub(crate) fn await_decision(&mut self, now: Instant, id: ProxyId) {
+        self.stop_timer(id);
+        let timer = self.timers.insert(now + self.config.decision, Due::Decision(id));
+        if let Some(context) = self.contexts.get_mut(id) {
+            context.timer = Some(timer);
+        }
+    }
+
+    pub(crate) fn stop_timer(&mut self, id: ProxyId) {
+        if let Some(timer) = self.contexts.get_mut(id).and_then(|context| context.timer.take()) {
+            self.timers.cancel(timer);
+        }
+    }
+
+    /// CANCEL came from upstream and was answered (RFC 3261 §16.10).
+    fn cancelled(&mut self, cx: &mut Context<'_>, id: ProxyId) {
+        let Some(context) = self.contexts.get_mut(id) else { return };
+        match context.stage {
+            Stage::Answered | Stage::Relaying { ending: true } => {}
+            Stage::Asking | Stage::Held => {
+                self.stats.cancelled += 1;
+                self.respond_with(cx, id, StatusCode::REQUEST_TERMINATED);
+                self.close(id);
+                self.events.push_back(Event::Abandoned { id });
+            }
+            Stage::Relaying { ending: false } => {
+                self.stats.cancelled += 1;
+                self.end_relay(cx, id, StatusCode::REQUEST_TERMINATED);
+            }
+        }
+    }
+
+    /// No more targets; those that ring are cancelled, and what they then fail with counts as `status`.
+    fn end_relay(&mut self, cx: &mut Context<'_>, id: ProxyId, status: StatusCode) {
+        self.stop_timer(id);
+        if let Some(context) = self.contexts.get_mut(id) {
+            context.groups.clear();
+            context.stage = Stage::Relaying { ending: true };
+        }
+        self.cancel_branches(cx, id, Verdict::Becomes(status));
+        self.advance(cx, id);
+    }
+
+    fn due(&mut self, cx: &mut Context<'_>, due: Due) {
+        match due {
+            Due::Decision(id) => {
+                let Some(context) = self.contexts.get_mut(id) else { return };
+                context.timer = None;
+                match context.stage {
+                    Stage::Held => self.conclude(cx, id, false),
+                    Stage::Asking => self.finish_with(cx, id, StatusCode::SERVER_INTERNAL_ERROR),
+                    Stage::Relaying { .. } | Stage::Answered => {}
+                }
+            }
+            Due::Group(id) => {
+                if let Some(context) = self.contexts.get_mut(id) {
+                    context.timer = None;
+                    self.cancel_branches(cx, id, Verdict::Becomes(StatusCode::REQUEST_TIMEOUT));
+                    self.advance(cx, id);
+                }
+            }
+            Due::C(request) => self.timer_c_fired(cx, request),
+        }
+    }
+
+    fn server_ended(&mut self, server: sip_endpoint::ServerTransactionId) -> bool {
+        let Some(id) = self.contexts.end_server(server) else { return false };
+        if let Some(context) = self.contexts.get_mut(id)
+            && context.stage != Stage::Answered
+        {
+            // Nobody upstream waits any more.
+            self.close(id);
+            self.events.push_back(Event::Abandoned { id });
+        }
+        self.contexts.remove_if_over(id);
+        true
+    }
+}
+
+impl Core for Proxy {
+    type Event = Event;
+
+    fn handle_event(&mut self, cx: &mut Context<'_>, event: EndpointEvent) -> Option<EndpointEvent> {
+        match event {
+            EndpointEvent::Request { id, flow, request } => self.request_received(cx, id, flow, request),
+            EndpointEvent::Ack { flow, request, .. } => {
+                self.ack_received(cx, flow, request);
+                None
+            }
+            EndpointEvent::Cancelled { id, request } => match self.contexts.by_server(id) {
+                Some(id) => {
+                    self.cancelled(cx, id);
+                    None
+                }
+                None => Some(EndpointEvent::Cancelled { id, request }),
+            },
+            EndpointEvent::Response { id, response, flow } => match self.contexts.by_request(id) {
+                Some(context) => {
+                    self.response_received(cx, context, id, response);
+                    None
+                }
+                None => Some(EndpointEvent::Response { id, response, flow }),
+            },
+            EndpointEvent::RequestFailed { id, reason } => match self.contexts.by_request(id) {
+                Some(context) => {
+                    self.branch_failed(cx, context, id, &reason);
+                    None
+                }
+                None => Some(EndpointEvent::RequestFailed { id, reason }),
+            },
+            EndpointEvent::RequestEnded { id } => match self.contexts.by_request(id) {
+                Some(context) => {
+                    self.branch_ended(cx, context, id);
+                    None
+                }
+                None => Some(EndpointEvent::RequestEnded { id }),
+            },
+            EndpointEvent::ServerEnded { id } if self.server_ended(id) => None,
+            other => Some(other),
+        }
+    }
+
+    fn handle_timeout(&mut self, cx: &mut Context<'_>) {
+        while let Some(due) = self.timers.pop(cx.now) {
+            self.due(cx, due);
+        }
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// New requests outside dialogs get 503 from now on; what rings is cancelled.
+    fn shutdown(&mut self, cx: &mut Context<'_>) {
+        self.shutting_down = true;
+        for id in self.contexts.ids() {
+            let Some(context) = self.contexts.get(id) else { continue };
+            match context.stage {
+                Stage::Asking => self.finish_with(cx, id, StatusCode::SERVICE_UNAVAILABLE),
+                Stage::Held => self.conclude(cx, id, false),
+                Stage::Relaying { ending: false } if context.is_invite => {
+                    self.end_relay(cx, id, StatusCode::SERVICE_UNAVAILABLE);
+                }
+                Stage::Relaying { .. } | Stage::Answered => {}
+            }
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.contexts.values().all(|context| context.stage == Stage::Answered)
+    }
+}
+
+impl Proxy {
+    /// Sends a final response of our own making.
+    pub(crate) fn finish_with(&mut self, cx: &mut Context<'_>, id: ProxyId, status: StatusCode) {
+        let Some(context) = self.contexts.get(id) else { return };
+        let response = context.request.response(status).to_tag(cx.tag_for(context.server)).build();
+        self.finish(cx, id, response);
+    }
+
+    /// Sends a final response and takes the request off the table.
+    pub(crate) fn finish(&mut self, cx: &mut Context<'_>, id: ProxyId, response: Response) {
+        let status = response.status();
+        if status.is_success() { self.stats.succeeded += 1 } else { self.stats.failed += 1 }
+        self.send_upstream(cx, id, response);
+        self.close(id);
+        self.events.push_back(Event::Answered { id, status });
+    }
+
+    fn respond_with(&mut self, cx: &mut Context<'_>, id: ProxyId, status: StatusCode) {
+        let Some(context) = self.contexts.get(id) else { return };
+        let response = context.request.response(status).to_tag(cx.tag_for(context.server)).build();
+        self.send_upstream(cx, id, response);
+    }
+
+    pub(crate) fn send_upstream(&mut self, cx: &mut Context<'_>, id: ProxyId, response: Response) {
+        let Some(context) = self.contexts.get(id) else { return };
+        if let Err(error) = cx.respond(context.server, response) {
+            self.stats.dropped_responses += 1;
+            tracing::debug!(%error, "a response has nowhere to go upstream");
+        }
+    }
+
+    /// A final response went upstream, or never will.
+    pub(crate) fn close(&mut self, id: ProxyId) {
+        self.stop_timer(id);
+        if let Some(context) = self.contexts.get_mut(id) {
+            context.stage = Stage::Answered;
+            context.groups.clear();
+        }
+    }
+
+    /// Every target has failed: asks, or sends the best response (RFC 3261 §16.7 steps 6 to 9).
+    pub(crate) fn conclude(&mut self, cx: &mut Context<'_>, id: ProxyId, may_hold: bool) {
+        self.stop_timer(id);
+        let Some(context) = self.contexts.get_mut(id) else { return };
+        let method = context.request.method().clone();
+        let held = may_hold && context.hold_failure && context.stage == Stage::Relaying { ending: false };
+        if held && let Some(best) = context.outcomes.any() {
+            context.stage = Stage::Held;
+            let response = self.as_response(cx, id, best);
+            self.await_decision(cx.now, id);
+            if let Some(response) = response {
+                self.events.push_back(Event::RelayFailed { id, response });
+            }
+            return;
+        }
+        let earlier = std::mem::take(&mut context.earlier);
+        context.outcomes.merge(earlier);
+        match context.outcomes.best(&method) {
+            Some(best) => {
+                if let Some(response) = self.as_response(cx, id, best) {
+                    self.finish(cx, id, response);
+                }
+            }
+            None => {
+                // RFC 4320 §4.2: silence, rather than a 408 that comes too late to be of use.
+                self.close(id);
+                self.events.push_back(Event::Abandoned { id });
+            }
+        }
+    }
+
+    fn as_response(&self, cx: &Context<'_>, id: ProxyId, outcome: Outcome) -> Option<Response> {
+        let context = self.contexts.get(id)?;
+        Some(match outcome {
+            Outcome::Received(response) => response,
+            Outcome::Found(status) => context.request.response(status).to_tag(cx.tag_for(context.server)).build(),
+        })
+    }
+}
+
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Proxy").field("stats", &self.stats()).finish_non_exhaustive()
+    }
+}

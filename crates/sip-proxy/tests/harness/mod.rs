@@ -1,0 +1,521 @@
+//! A registrar and a proxy on one endpoint, in memory and in virtual time, between user agents made of text.
+#![allow(dead_code)] // each test file uses its part
+#![allow(clippy::disallowed_methods)] // a test needs an instant to start from
+
+use sip_auth::{Algorithm, Client, Credentials, Digest, Server, Users};
+use sip_endpoint::{Domains, EndpointConfig, Listener, Stack, StackEvent};
+use sip_io::{CloseReason, Flow, Protocol, Receive, StateMachine, StreamId, Transmit, WallClock};
+use sip_message::{
+    Message, Method, Request, Response, StatusCode, StreamFramer, Tag, Uri,
+    headers::{Contact, RecordRoute, To},
+};
+use sip_proxy::{Event, Plan, Proxy, ProxyConfig, ProxyId, Target};
+use sip_registrar::{MemoryLocation, Registrar, RegistrarConfig};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    net::SocketAddr,
+    time::{Duration, Instant, SystemTime},
+};
+
+/// What the world does with a question of the proxy.
+pub enum Decision {
+    /// Bindings of the user, else 404; foreign URIs as they are
+    Location,
+    /// This plan
+    Plan(Plan),
+    /// The test will say
+    Later,
+}
+
+/// One network, one server on it, and what happened.
+pub struct World {
+    pub now: Instant,
+    pub start: Instant,
+    pub stack: Stack<(Registrar, Proxy)>,
+    pub route: Box<dyn FnMut(&Request) -> Decision>,
+    pub asked: Vec<(ProxyId, Request, Option<String>)>,
+    pub events: VecDeque<Event>,
+    hosts: BTreeMap<String, SocketAddr>,
+    streams: BTreeMap<StreamId, (String, Flow, StreamFramer)>,
+    accepted: u64,
+    inbox: VecDeque<(String, Flow, Message)>,
+    ladder: Vec<String>,
+    serial: u64,
+}
+
+pub const SERVER: &str = "10.0.0.1:5060";
+
+impl World {
+    /// A server for `example.com` without authentication.
+    pub fn new() -> Self {
+        Self::with(|registrar, proxy| (registrar, proxy))
+    }
+
+    /// A server for `example.com` that knows alice and bob, whose passwords are their names.
+    pub fn authenticating() -> Self {
+        let users = || Users::parse("alice:alice\nbob:bob").unwrap();
+        let start = Instant::now();
+        let clock = WallClock { at: start, is: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000) };
+        let server =
+            || Server::new(Digest::realm("example.com").algorithms([Algorithm::Md5]), [5; 32], clock);
+        Self::at(start, |registrar, proxy| {
+            (registrar.authenticate(server(), users()), proxy.authenticate(server(), users()))
+        })
+    }
+
+    pub fn with(configure: impl FnOnce(RegistrarConfig, ProxyConfig) -> (RegistrarConfig, ProxyConfig)) -> Self {
+        Self::at(Instant::now(), configure)
+    }
+
+    fn at(
+        start: Instant,
+        configure: impl FnOnce(RegistrarConfig, ProxyConfig) -> (RegistrarConfig, ProxyConfig),
+    ) -> Self {
+        let clock = WallClock { at: start, is: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000) };
+        let domains = Domains::new(["example.com"]).unwrap();
+        let (registrar, proxy) = configure(
+            RegistrarConfig::new(clock, domains.clone()),
+            ProxyConfig::new([3; 32], clock).domains(domains),
+        );
+        let registrar = Registrar::new(registrar, MemoryLocation::new([4; 32], clock));
+        let stack = Stack::new(EndpointConfig::new([1; 32], clock), (registrar, Proxy::new(proxy)));
+        let mut world = Self {
+            now: start,
+            start,
+            stack,
+            route: Box::new(|_| Decision::Location),
+            asked: Vec::new(),
+            events: VecDeque::new(),
+            hosts: BTreeMap::new(),
+            streams: BTreeMap::new(),
+            accepted: 0,
+            inbox: VecDeque::new(),
+            ladder: Vec::new(),
+            serial: 0,
+        };
+        let local: SocketAddr = SERVER.parse().unwrap();
+        world.stack.command(start, |_, cx| {
+            cx.listen(Listener::udp(local));
+            cx.listen(Listener::tcp(local));
+        });
+        world.settle();
+        world
+    }
+
+    /// A host of the network.
+    pub fn host(&mut self, name: &str, address: &str) {
+        self.hosts.insert(name.to_owned(), address.parse().unwrap());
+    }
+
+    pub fn address(&self, name: &str) -> SocketAddr {
+        *self.hosts.get(name).unwrap_or_else(|| panic!("no host {name}"))
+    }
+
+    /// Sends a datagram to the server.
+    pub fn udp(&mut self, from: &str, message: impl AsRef<[u8]>) {
+        let flow = Flow::udp(SERVER.parse().unwrap(), self.address(from));
+        let contents = bytes::Bytes::copy_from_slice(message.as_ref());
+        self.note(from, "server", &contents);
+        self.stack.handle_receive(self.now, Receive::Datagram { flow, contents });
+        self.settle();
+    }
+
+    /// Opens a stream to the server.
+    pub fn connect(&mut self, from: &str) -> Flow {
+        self.accepted += 1;
+        let id = StreamId::accepted(self.accepted);
+        let mut remote = self.address(from);
+        remote.set_port(40_000 + self.accepted as u16);
+        let flow = Flow::stream(Protocol::Tcp, id, SERVER.parse().unwrap(), remote);
+        self.streams.insert(id, (from.to_owned(), flow, StreamFramer::new(sip_message::Limits::default())));
+        self.stack.handle_receive(self.now, Receive::Opened { flow });
+        self.settle();
+        flow
+    }
+
+    /// Writes to a stream.
+    pub fn tcp(&mut self, flow: Flow, message: impl AsRef<[u8]>) {
+        let name = self.streams[&flow.stream_id().unwrap()].0.clone();
+        let contents = bytes::Bytes::copy_from_slice(message.as_ref());
+        self.note(&name, "server", &contents);
+        self.stack.handle_receive(self.now, Receive::Stream { flow, contents });
+        self.settle();
+    }
+
+    /// Closes a stream at the user agent's end.
+    pub fn close(&mut self, flow: Flow) {
+        self.streams.remove(&flow.stream_id().unwrap());
+        self.stack.handle_receive(self.now, Receive::Closed { flow, reason: CloseReason::ByPeer });
+        self.settle();
+    }
+
+    /// Sends a message back on the flow that another came on.
+    pub fn reply(&mut self, flow: Flow, message: impl AsRef<[u8]>) {
+        if flow.is_stream() {
+            return self.tcp(flow, message);
+        }
+        let name = self.name(flow.remote());
+        self.udp(&name, message);
+    }
+
+    /// The next request that `name` got.
+    pub fn request_at(&mut self, name: &str, method: &str) -> (Flow, Request) {
+        match self.take(name) {
+            Some((flow, Message::Request(request))) if request.method() == method => (flow, request),
+            other => panic!("{name} expected {method}, got {other:?}\n{}", self.ladder()),
+        }
+    }
+
+    /// The next response that `name` got.
+    pub fn response_at(&mut self, name: &str, code: u16) -> Response {
+        match self.take(name) {
+            Some((_, Message::Response(response))) if response.status() == code => response,
+            other => panic!("{name} expected {code}, got {other:?}\n{}", self.ladder()),
+        }
+    }
+
+    /// That `name` got nothing more.
+    pub fn nothing_at(&mut self, name: &str) {
+        if let Some(other) = self.take(name) {
+            panic!("{name} expected nothing, got {other:?}\n{}", self.ladder());
+        }
+    }
+
+    fn take(&mut self, name: &str) -> Option<(Flow, Message)> {
+        let place = self.inbox.iter().position(|(to, ..)| to == name)?;
+        self.inbox.remove(place).map(|(_, flow, message)| (flow, message))
+    }
+
+    /// The statuses of all responses that `name` got.
+    pub fn statuses_at(&mut self, name: &str) -> Vec<u16> {
+        let statuses = std::iter::from_fn(|| match self.take(name) {
+            Some((_, Message::Response(response))) => Some(response.status().as_u16()),
+            Some((_, request)) => panic!("{name} got {request:?}\n{}", self.ladder()),
+            None => None,
+        });
+        statuses.collect()
+    }
+
+    /// Forgets what came to `name`.
+    pub fn discard(&mut self, name: &str) {
+        self.inbox.retain(|(to, ..)| to != name);
+    }
+
+    /// Moves time.
+    pub fn wait(&mut self, time: Duration) {
+        let end = self.now + time;
+        while let Some(at) = self.stack.poll_timeout().filter(|&at| at <= end) {
+            self.now = at.max(self.now);
+            self.stack.handle_timeout(self.now);
+            self.settle();
+        }
+        self.now = end;
+    }
+
+    /// Moves time until nothing is left to wait for, and checks that nothing is left.
+    pub fn finish(mut self) {
+        for (_, (_, flow, _)) in std::mem::take(&mut self.streams) {
+            self.stack.handle_receive(self.now, Receive::Closed { flow, reason: CloseReason::ByPeer });
+            self.settle();
+        }
+        for _ in 0..10_000 {
+            let Some(at) = self.stack.poll_timeout() else { break };
+            self.now = at.max(self.now);
+            self.stack.handle_timeout(self.now);
+            self.settle();
+        }
+        assert_eq!(self.stack.poll_timeout(), None, "a timer is left\n{}", self.ladder());
+        let stats = self.stack.endpoint().stats();
+        let left = (stats.client_transactions, stats.server_transactions, stats.requests, stats.acknowledgements);
+        assert_eq!(left, (0, 0, 0, 0), "a transaction is left\n{}", self.ladder());
+        assert_eq!(self.stack.core().1.stats().held, 0, "a response context is left\n{}", self.ladder());
+        assert!(self.stack.is_idle());
+    }
+
+    /// Registers a Contact over UDP.
+    pub fn register(&mut self, name: &str, contact: &str) {
+        let request = self.message(name, "REGISTER", "sip:example.com").to(&format!("sip:{name}@example.com"));
+        let request = request.line(&format!("Contact: {contact}"));
+        self.udp(name, request.text());
+        self.response_at(name, 200);
+    }
+
+    /// A request of `name` as text.
+    pub fn message(&mut self, name: &str, method: &str, uri: &str) -> Draft {
+        self.serial += 1;
+        let address = self.address(name);
+        Draft {
+            method: method.to_owned(),
+            uri: uri.to_owned(),
+            via: format!("SIP/2.0/UDP {address};rport;branch=z9hG4bK{name}{}", self.serial),
+            from: format!("<sip:{name}@example.com>;tag={name}"),
+            to: format!("<{uri}>"),
+            call_id: format!("call-of-{name}"),
+            cseq: self.serial as u32,
+            max_forwards: "70".to_owned(),
+            lines: Vec::new(),
+        }
+    }
+
+    pub fn ladder(&self) -> String {
+        self.ladder.join("\n")
+    }
+
+    /// Runs what the stack wants done.
+    pub fn settle(&mut self) {
+        loop {
+            let mut quiet = true;
+            while let Some(transmit) = self.stack.poll_transmit() {
+                quiet = false;
+                self.transmit(transmit);
+            }
+            while let Some(event) = self.stack.poll_event() {
+                quiet = false;
+                if let StackEvent::Core(sip_endpoint::Either::Right(event)) = event {
+                    self.decide(event);
+                }
+            }
+            if quiet {
+                return;
+            }
+        }
+    }
+
+    fn transmit(&mut self, transmit: Transmit) {
+        match transmit {
+            Transmit::Bind { token, local, .. } => {
+                self.stack.handle_receive(self.now, Receive::Bound { token, result: Ok(local) });
+            }
+            Transmit::Datagram { flow, contents } => {
+                let name = self.name(flow.remote());
+                self.note("server", &name, &contents);
+                let message = Message::parse(contents).unwrap();
+                self.inbox.push_back((name, flow, message));
+            }
+            Transmit::Stream { flow, contents } => {
+                let Some((name, _, framer)) = self.streams.get_mut(&flow.stream_id().unwrap()) else { return };
+                let name = name.clone();
+                framer.push(&contents);
+                let mut messages = Vec::new();
+                while let Some(message) = next_message(framer) {
+                    messages.push(message);
+                }
+                self.note("server", &name, &contents);
+                self.inbox.extend(messages.into_iter().map(|message| (name.clone(), flow, message)));
+            }
+            Transmit::Open { flow } => {
+                let Some(name) = self.hosts.iter().find(|(_, at)| **at == flow.remote()).map(|(name, _)| name.clone())
+                else {
+                    let reason = CloseReason::Refused(std::io::ErrorKind::ConnectionRefused);
+                    return self.stack.handle_receive(self.now, Receive::Closed { flow, reason });
+                };
+                let mut local: SocketAddr = SERVER.parse().unwrap();
+                local.set_port(50_000);
+                let flow = flow.with_local(local);
+                self.streams.insert(flow.stream_id().unwrap(), (name, flow, StreamFramer::new(sip_message::Limits::default())));
+                self.stack.handle_receive(self.now, Receive::Opened { flow });
+            }
+            Transmit::Close { flow } => {
+                self.streams.remove(&flow.stream_id().unwrap());
+            }
+            _ => {}
+        }
+    }
+
+    fn decide(&mut self, event: Event) {
+        let Event::RouteNeeded { id, request, user, ours, .. } = &event else {
+            self.events.push_back(event);
+            return;
+        };
+        self.asked.push((*id, request.clone(), user.clone()));
+        let (id, uri, ours) = (*id, request.uri().clone(), *ours);
+        match (self.route)(request) {
+            Decision::Later => {}
+            Decision::Plan(plan) => self.stack.command(self.now, |core, cx| core.1.relay(cx, id, plan)).unwrap(),
+            Decision::Location if !ours => {
+                self.stack.command(self.now, |core, cx| core.1.relay(cx, id, Plan::to(uri))).unwrap();
+            }
+            Decision::Location => {
+                let decided = self.stack.command(self.now, |(registrar, proxy), cx| {
+                    let targets = registrar.lookup(cx, &uri).unwrap_or_default();
+                    let plan = Plan::by_q(targets.into_iter().map(target));
+                    if plan.is_empty() {
+                        proxy.reject(cx, id, StatusCode::NOT_FOUND)
+                    } else {
+                        proxy.relay(cx, id, plan)
+                    }
+                });
+                decided.unwrap();
+            }
+        }
+    }
+
+    fn name(&self, address: SocketAddr) -> String {
+        let found = self.hosts.iter().find(|(_, at)| **at == address);
+        found.map_or_else(|| address.to_string(), |(name, _)| name.clone())
+    }
+
+    fn note(&mut self, from: &str, to: &str, contents: &[u8]) {
+        let text = String::from_utf8_lossy(contents);
+        let line = text.lines().next().unwrap_or_default();
+        let at = self.now.duration_since(self.start).as_millis();
+        self.ladder.push(format!("{at:>8} ms  {from:>7} -> {to:<7} {line}"));
+    }
+}
+
+fn next_message(framer: &mut StreamFramer) -> Option<Message> {
+    loop {
+        match framer.next() {
+            Ok(Some(sip_message::Frame::Message(wire))) => return Some(Message::parse(wire).unwrap()),
+            Ok(Some(_)) => {}
+            Ok(None) => return None,
+            Err(error) => panic!("the server wrote {error}"),
+        }
+    }
+}
+
+fn target(binding: sip_registrar::Binding) -> Target {
+    let target = Target::new(binding.uri().clone())
+        .q(f32::from(binding.q()) / 1_000.0)
+        .path(binding.path.clone());
+    match binding.flow {
+        Some(flow) if binding.is_outbound() => target.only_flow(flow),
+        Some(flow) => target.flow(flow),
+        None => target,
+    }
+}
+
+/// A request that is being written.
+#[derive(Clone)]
+pub struct Draft {
+    pub method: String,
+    pub uri: String,
+    pub via: String,
+    pub from: String,
+    pub to: String,
+    pub call_id: String,
+    pub cseq: u32,
+    pub max_forwards: String,
+    pub lines: Vec<String>,
+}
+
+impl Draft {
+    pub fn to(mut self, uri: &str) -> Self {
+        self.to = format!("<{uri}>");
+        self
+    }
+
+    pub fn line(mut self, line: &str) -> Self {
+        self.lines.push(line.to_owned());
+        self
+    }
+
+    pub fn max_forwards(mut self, hops: &str) -> Self {
+        self.max_forwards = hops.to_owned();
+        self
+    }
+
+    /// Over a stream.
+    pub fn over_tcp(mut self) -> Self {
+        self.via = self.via.replace("/UDP", "/TCP");
+        self
+    }
+
+    pub fn text(&self) -> String {
+        let mut text = format!("{} {} SIP/2.0\r\nVia: {}\r\n", self.method, self.uri, self.via);
+        let (first, last): (Vec<&String>, Vec<&String>) = self
+            .lines
+            .iter()
+            .partition(|line| line.starts_with("Via") || line.starts_with("Route"));
+        for line in first {
+            text.push_str(&format!("{line}\r\n"));
+        }
+        text.push_str(&format!("Max-Forwards: {}\r\nFrom: {}\r\nTo: {}\r\n", self.max_forwards, self.from, self.to));
+        text.push_str(&format!("Call-ID: {}\r\nCSeq: {} {}\r\n", self.call_id, self.cseq, self.method));
+        for line in last {
+            text.push_str(&format!("{line}\r\n"));
+        }
+        text.push_str("Content-Length: 0\r\n\r\n");
+        text
+    }
+}
+
+/// A response of `name` to a request that it got.
+pub fn response(request: &Request, code: u16, name: &str) -> Response {
+    let status = StatusCode::try_from(code).unwrap();
+    let mut builder = request.response(status);
+    if code > 100 && request.to().unwrap().tag().is_none() {
+        builder = builder.to_tag(Tag::new(name).unwrap());
+    }
+    builder.build()
+}
+
+/// As [`response`], with a Contact.
+pub fn response_from(request: &Request, code: u16, name: &str, contact: &str) -> Response {
+    let mut response = response(request, code, name);
+    response.headers_mut().push::<Contact>(format!("<{contact}>").parse().unwrap());
+    response
+}
+
+/// The request that an INVITE's 2xx lets its sender make: route set reversed, to the remote target.
+pub fn inside(draft: &Draft, method: &str, answer: &Response, cseq: u32) -> Draft {
+    let target = answer.headers().require::<Contact>().unwrap().uri().to_string();
+    let mut routes: Vec<String> =
+        answer.headers().all::<RecordRoute>().map(|route| format!("Route: {}", route.unwrap())).collect();
+    routes.reverse();
+    Draft {
+        method: method.to_owned(),
+        uri: target,
+        via: format!("{}{method}{cseq}", draft.via),
+        to: answer.headers().require::<To>().unwrap().to_string(),
+        cseq,
+        lines: routes,
+        ..draft.clone()
+    }
+}
+
+/// The request that the callee makes inside the dialog: route set as it came, to the caller's Contact.
+pub fn from_callee(world: &mut World, name: &str, method: &str, invite: &Request) -> Draft {
+    let mut draft = world.message(name, method, &invite.headers().require::<Contact>().unwrap().uri().to_string());
+    draft.from = format!("{};tag={name}", invite.to().unwrap());
+    draft.to = invite.from().unwrap().to_string();
+    draft.call_id = invite.call_id().unwrap().as_str().to_owned();
+    for route in invite.headers().all::<RecordRoute>() {
+        draft.lines.push(format!("Route: {}", route.unwrap()));
+    }
+    draft
+}
+
+/// Credentials whose password is the name.
+pub fn client(name: &str) -> Client {
+    let mut client = Client::new([6; 32]);
+    client.add(Credentials::password(name, name));
+    client
+}
+
+/// Answers a challenge.
+pub fn with_credentials(client: &mut Client, draft: &Draft, challenge: &Response) -> bytes::Bytes {
+    let mut next = draft.clone();
+    next.cseq += 1;
+    next.via.push_str("auth");
+    let mut request = Request::parse(next.text().into()).unwrap();
+    client.respond(&mut request, challenge).unwrap();
+    request.to_bytes()
+}
+
+pub fn uri(text: &str) -> Uri {
+    Uri::parse(text).unwrap()
+}
+
+pub fn ms(number: u64) -> Duration {
+    Duration::from_millis(number)
+}
+
+pub fn seconds(number: u64) -> Duration {
+    Duration::from_secs(number)
+}
+
+/// A method that needs no more than its name.
+pub fn is(method: &Method, name: &str) -> bool {
+    method == name
+}

@@ -1,0 +1,233 @@
+//! A registrar and a proxy on one socket: who is where.
+
+mod harness;
+
+use harness::*;
+use sip_message::{
+    HeaderName, Request,
+    headers::{Contact, Date, MinExpires, Require, Unsupported},
+};
+use sip_registrar::Terms;
+use std::time::Duration;
+
+fn two() -> World {
+    let mut world = World::new();
+    world.host("alice", "10.0.0.2:5060");
+    world.host("bob", "10.0.0.3:5060");
+    world
+}
+
+/// RFC 3665 §2.1.
+#[test]
+fn a_new_registration_is_challenged_then_accepted() {
+    let mut world = World::authenticating();
+    world.host("bob", "10.0.0.3:5060");
+    let draft = world.message("bob", "REGISTER", "sip:example.com").to("sip:bob@example.com");
+    let draft = draft.line("Contact: <sip:bob@10.0.0.3:5060>;expires=600");
+    world.udp("bob", draft.text());
+    let challenge = world.response_at("bob", 401);
+    assert!(challenge.headers().contains_name(&HeaderName::WWW_AUTHENTICATE));
+    assert!(challenge.to().unwrap().tag().is_some());
+    world.udp("bob", with_credentials(&mut client("bob"), &draft, &challenge));
+    let accepted = world.response_at("bob", 200);
+    let contact = accepted.headers().require::<Contact>().unwrap();
+    assert_eq!(contact.uri().to_string(), "sip:bob@10.0.0.3:5060");
+    assert_eq!(contact.expires(), Some(Duration::from_secs(600)));
+    assert!(accepted.headers().require::<Date>().is_ok());
+    world.finish();
+}
+
+/// RFC 3665 §2.4: a REGISTER without Contact asks.
+#[test]
+fn a_query_tells_every_binding_with_what_remains() {
+    let mut world = two();
+    world.register("bob", "<sip:bob@10.0.0.3>;expires=100;q=0.5, <sip:bob@10.0.0.9>;expires=200");
+    world.wait(seconds(40));
+    let query = world.message("bob", "REGISTER", "sip:example.com").to("sip:bob@example.com");
+    world.udp("bob", query.text());
+    let answer = world.response_at("bob", 200);
+    let contacts: Vec<Contact> = answer.headers().all::<Contact>().map(Result::unwrap).collect();
+    let remaining: Vec<u64> = contacts.iter().map(|contact| contact.expires().unwrap().as_secs()).collect();
+    assert_eq!(remaining, [60, 160]);
+    assert_eq!(contacts[0].q(), Some(500));
+    world.finish();
+}
+
+#[test]
+fn a_wrong_password_is_refused_and_binds_nothing() {
+    let mut world = World::authenticating();
+    world.host("bob", "10.0.0.3:5060");
+    let draft = world.message("bob", "REGISTER", "sip:example.com").to("sip:bob@example.com");
+    let draft = draft.line("Contact: <sip:bob@10.0.0.3>");
+    world.udp("bob", draft.text());
+    let challenge = world.response_at("bob", 401);
+    let mut wrong = sip_auth::Client::new([1; 32]);
+    wrong.add(sip_auth::Credentials::password("bob", "guess"));
+    world.udp("bob", with_credentials(&mut wrong, &draft, &challenge));
+    world.discard("bob");
+    let bindings = world.stack.command(world.now, |core, cx| core.0.lookup(cx, &uri("sip:bob@example.com")));
+    assert_eq!(bindings.map(|bindings| bindings.len()), Some(0));
+    assert_eq!(world.stack.core().0.stats().accepted, 0);
+    world.finish();
+}
+
+/// RFC 3261 §10.3 step 4.
+#[test]
+fn nobody_registers_for_somebody_else() {
+    let mut world = World::authenticating();
+    world.host("alice", "10.0.0.2:5060");
+    let draft = world.message("alice", "REGISTER", "sip:example.com").to("sip:bob@example.com");
+    let draft = draft.line("Contact: <sip:alice@10.0.0.2>");
+    world.udp("alice", draft.text());
+    let challenge = world.response_at("alice", 401);
+    world.udp("alice", with_credentials(&mut client("alice"), &draft, &challenge));
+    world.response_at("alice", 403);
+    world.finish();
+}
+
+#[test]
+fn refusals_say_why() {
+    let mut world = World::with(|registrar, proxy| {
+        (registrar.terms(Terms::new().min_expires(seconds(60)).bindings(2)), proxy)
+    });
+    world.host("bob", "10.0.0.3:5060");
+    let mut register = |lines: &[&str], code: u16| {
+        let mut draft = world.message("bob", "REGISTER", "sip:example.com").to("sip:bob@example.com");
+        for line in lines {
+            draft = draft.line(line);
+        }
+        world.udp("bob", draft.text());
+        world.response_at("bob", code)
+    };
+    let brief = register(&["Contact: <sip:bob@10.0.0.3>;expires=30"], 423);
+    assert_eq!(brief.headers().require::<MinExpires>().unwrap().seconds(), 60);
+    register(&["Contact: *"], 400);
+    register(&["Contact: <sip:1@h>, <sip:2@h>, <sip:3@h>"], 503);
+    let unknown = register(&["Require: telepathy, path"], 420);
+    assert_eq!(unknown.headers().require::<Unsupported>().unwrap().to_string(), "telepathy");
+    let malformed = register(&["Contact: <sip:bob@[::>"], 400);
+    assert!(malformed.reason().contains("Contact"), "{}", malformed.reason());
+    world.finish();
+}
+
+/// RFC 3261 §10.3 steps 1 and 5.
+#[test]
+fn a_stranger_is_not_found_and_another_domain_is_not_ours() {
+    let mut world = two();
+    let stranger = world.message("bob", "REGISTER", "sip:example.com").to("sip:bob@elsewhere.example");
+    world.udp("bob", stranger.text());
+    world.response_at("bob", 404);
+    let elsewhere = world.message("bob", "REGISTER", "sip:elsewhere.example").to("sip:bob@elsewhere.example");
+    world.udp("bob", elsewhere.text());
+    world.response_at("bob", 403);
+    world.finish();
+}
+
+#[test]
+fn who_is_registered_is_called_by_name_or_by_our_own_address() {
+    let mut world = two();
+    world.register("bob", "<sip:bob@10.0.0.3:5060>");
+    for uri in ["sip:bob@example.com", "sip:bob@EXAMPLE.COM:5060", "sip:%62ob@10.0.0.1:5060", "sip:bob@10.0.0.1"] {
+        let call = world.message("alice", "MESSAGE", uri);
+        world.udp("alice", call.text());
+        let (flow, request) = world.request_at("bob", "MESSAGE");
+        assert_eq!(request.uri().to_string(), "sip:bob@10.0.0.3:5060");
+        world.reply(flow, response(&request, 200, "bob").to_bytes());
+        world.response_at("alice", 200);
+    }
+    world.finish();
+}
+
+#[test]
+fn a_binding_ends_by_its_time_and_by_expires_zero() {
+    let mut world = two();
+    world.register("bob", "<sip:bob@10.0.0.3:5060>;expires=60");
+    world.wait(seconds(61));
+    let late = world.message("alice", "OPTIONS", "sip:bob@example.com");
+    world.udp("alice", late.text());
+    world.response_at("alice", 404);
+    world.register("bob", "<sip:bob@10.0.0.3:5060>;expires=60");
+    world.register("bob", "<sip:bob@10.0.0.3:5060>;expires=0");
+    let gone = world.message("alice", "OPTIONS", "sip:bob@example.com");
+    world.udp("alice", gone.text());
+    world.response_at("alice", 404);
+    world.finish();
+}
+
+/// RFC 3327.
+#[test]
+fn a_path_becomes_the_route_to_the_binding() {
+    let mut world = two();
+    world.host("edge", "10.0.0.8:5060");
+    let register = world.message("edge", "REGISTER", "sip:example.com").to("sip:bob@example.com");
+    let register = register
+        .line("Via: SIP/2.0/UDP 10.0.0.3;branch=z9hG4bKua")
+        .line("Path: <sip:10.0.0.8;lr>")
+        .line("Contact: <sip:bob@10.0.0.3>");
+    world.udp("edge", register.text());
+    let accepted = world.response_at("edge", 200);
+    assert_eq!(accepted.headers().raw(&HeaderName::PATH).unwrap().text(), "<sip:10.0.0.8;lr>");
+    let call = world.message("alice", "OPTIONS", "sip:bob@example.com");
+    world.udp("alice", call.text());
+    let (flow, request) = world.request_at("edge", "OPTIONS");
+    assert_eq!(request.uri().to_string(), "sip:bob@10.0.0.3");
+    assert_eq!(request.headers().raw(&HeaderName::ROUTE).unwrap().text(), "<sip:10.0.0.8;lr>");
+    world.reply(flow, response(&request, 200, "bob").to_bytes());
+    world.response_at("alice", 200);
+    world.finish();
+}
+
+fn outbound_register(world: &mut World, reg_id: u32) -> Request {
+    let draft = world.message("bob", "REGISTER", "sip:example.com").to("sip:bob@example.com").over_tcp();
+    let contact =
+        format!("Contact: <sip:bob@10.0.0.3;transport=tcp>;reg-id={reg_id};+sip.instance=\"<urn:uuid:b>\"");
+    Request::parse(draft.line(&contact).line("Supported: outbound, path").text().into()).unwrap()
+}
+
+/// RFC 5626 §6, §7.
+#[test]
+fn a_managed_flow_is_the_only_way_and_takes_its_binding_along() {
+    let mut world = two();
+    let flow = world.connect("bob");
+    let register = outbound_register(&mut world, 1);
+    world.tcp(flow, register.to_bytes());
+    let accepted = world.response_at("bob", 200);
+    assert!(accepted.headers().require::<Require>().unwrap().contains("outbound"));
+    let call = world.message("alice", "OPTIONS", "sip:bob@example.com");
+    world.udp("alice", call.text());
+    let (came, request) = world.request_at("bob", "OPTIONS");
+    assert_eq!(came, flow);
+    world.tcp(flow, response(&request, 200, "bob").to_bytes());
+    world.response_at("alice", 200);
+    world.close(flow);
+    let again = world.message("alice", "OPTIONS", "sip:bob@example.com");
+    world.udp("alice", again.text());
+    world.response_at("alice", 404);
+    world.finish();
+}
+
+/// RFC 5626 §6.
+#[test]
+fn a_reg_id_behind_an_edge_without_outbound_is_439() {
+    let mut world = two();
+    let draft = world.message("bob", "REGISTER", "sip:example.com").to("sip:bob@example.com");
+    let draft = draft
+        .line("Via: SIP/2.0/UDP 10.0.0.77;branch=z9hG4bKua")
+        .line("Contact: <sip:bob@10.0.0.77>;reg-id=1;+sip.instance=\"<urn:uuid:b>\"")
+        .line("Supported: outbound");
+    world.udp("bob", draft.text());
+    world.response_at("bob", 439);
+    world.finish();
+}
+
+#[test]
+fn a_retransmitted_register_gets_the_same_answer() {
+    let mut world = two();
+    let draft = world.message("bob", "REGISTER", "sip:example.com").to("sip:bob@example.com");
+    let draft = draft.line("Contact: <sip:bob@10.0.0.3>");
+    world.udp("bob", draft.text());
+    let first = world.response_at("bob", 200);
+    world.udp("bob", draft.text());
+    assert_eq!(world.response_at("bob", 200).to_bytes(), first.to_bytes());
+    world.finish();
+}

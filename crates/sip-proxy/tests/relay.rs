@@ -1,0 +1,333 @@
+//! One request through the proxy: what is checked, what is changed, what is answered.
+
+mod harness;
+
+use harness::*;
+use sip_message::{
+    HeaderName, Request, Uri,
+    headers::{MaxBreadth, MaxForwards, RecordRoute, Unsupported, Via},
+};
+use sip_proxy::{Event, Plan};
+
+fn two() -> World {
+    let mut world = World::new();
+    world.host("alice", "10.0.0.2:5060");
+    world.host("bob", "10.0.0.3:5060");
+    world
+}
+
+fn invite(world: &mut World, uri: &str) -> Draft {
+    world.message("alice", "INVITE", uri).line("Contact: <sip:alice@10.0.0.2>")
+}
+
+/// RFC 3665 §3.2, with one proxy.
+#[test]
+fn a_call_through_the_proxy() {
+    let mut world = two();
+    world.register("bob", "<sip:bob@10.0.0.3>");
+    let call = invite(&mut world, "sip:bob@example.com");
+    world.udp("alice", call.text());
+    world.response_at("alice", 100);
+    let (flow, request) = world.request_at("bob", "INVITE");
+    assert_eq!(request.uri().to_string(), "sip:bob@10.0.0.3");
+    assert_eq!(request.headers().count::<Via>(), 2);
+    assert_eq!(request.headers().require::<MaxForwards>().unwrap(), MaxForwards(69));
+    assert_eq!(request.headers().count::<RecordRoute>(), 1);
+    world.reply(flow, response(&request, 100, "bob").to_bytes());
+    world.nothing_at("alice");
+    world.reply(flow, response(&request, 180, "bob").to_bytes());
+    let ringing = world.response_at("alice", 180);
+    assert_eq!(ringing.headers().count::<Via>(), 1);
+    let ok = response_from(&request, 200, "bob", "sip:bob@10.0.0.3");
+    world.reply(flow, ok.to_bytes());
+    let answer = world.response_at("alice", 200);
+    let ack = inside(&call, "ACK", &answer, call.cseq);
+    world.udp("alice", ack.text());
+    let (_, ack) = world.request_at("bob", "ACK");
+    assert_eq!(ack.uri().to_string(), "sip:bob@10.0.0.3");
+    assert!(!ack.headers().contains_name(&HeaderName::ROUTE));
+    let bye = from_callee(&mut world, "bob", "BYE", &request);
+    world.udp("bob", bye.text());
+    let (flow, bye) = world.request_at("alice", "BYE");
+    assert_eq!(bye.uri().to_string(), "sip:alice@10.0.0.2");
+    assert!(!bye.headers().contains_name(&HeaderName::ROUTE));
+    world.reply(flow, response(&bye, 200, "alice").to_bytes());
+    world.response_at("bob", 200);
+    assert_eq!(world.asked.len(), 1, "only the INVITE was a question");
+    world.finish();
+}
+
+#[test]
+fn what_a_proxy_does_not_own_crosses_byte_for_byte() {
+    let mut world = two();
+    world.register("bob", "<sip:bob@10.0.0.3>");
+    let odd = "X-Odd:\t a ,b;  \"c,d\"\r\n folded";
+    let message = world.message("alice", "MESSAGE", "sip:bob@example.com").line(odd).line("m: <sip:x@y>;a=b");
+    world.udp("alice", message.text());
+    let (flow, request) = world.request_at("bob", "MESSAGE");
+    let text = String::from_utf8(request.to_bytes().to_vec()).unwrap();
+    assert!(text.contains(&format!("{odd}\r\n")) && text.contains("\r\nm: <sip:x@y>;a=b\r\n"), "{text}");
+    world.reply(flow, response(&request, 202, "bob").to_bytes());
+    world.response_at("alice", 202);
+    world.finish();
+}
+
+/// RFC 3261 §16.3 step 3.
+#[test]
+fn no_hops_left_is_483_and_one_is_enough() {
+    let mut world = two();
+    world.register("bob", "<sip:bob@10.0.0.3>");
+    let none = world.message("alice", "MESSAGE", "sip:bob@example.com").max_forwards("0");
+    world.udp("alice", none.text());
+    world.response_at("alice", 483);
+    let one = world.message("alice", "MESSAGE", "sip:bob@example.com").max_forwards("1");
+    world.udp("alice", one.text());
+    let (flow, request) = world.request_at("bob", "MESSAGE");
+    assert_eq!(request.headers().require::<MaxForwards>().unwrap(), MaxForwards(0));
+    world.reply(flow, response(&request, 200, "bob").to_bytes());
+    world.response_at("alice", 200);
+    world.finish();
+}
+
+/// RFC 3261 §16.3 steps 2 and 5; Require is not for proxies.
+#[test]
+fn unknown_schemes_and_extensions_are_refused_and_require_is_not_ours() {
+    let mut world = two();
+    world.register("bob", "<sip:bob@10.0.0.3>");
+    for uri in ["nobodyKnowsThisScheme:totallyopaque", "tel:+15551234"] {
+        let scheme = world.message("alice", "OPTIONS", uri);
+        world.udp("alice", scheme.text());
+        world.response_at("alice", 416);
+    }
+    let required = world.message("alice", "OPTIONS", "sip:bob@example.com").line("Proxy-Require: telepathy, foresight");
+    world.udp("alice", required.text());
+    let refused = world.response_at("alice", 420);
+    assert_eq!(refused.headers().require::<Unsupported>().unwrap().iter().collect::<Vec<_>>(), ["telepathy", "foresight"]);
+    let ignored = world.message("alice", "PING", "sip:bob@example.com").line("Require: telepathy");
+    world.udp("alice", ignored.text());
+    let (flow, request) = world.request_at("bob", "PING");
+    world.reply(flow, response(&request, 200, "bob").to_bytes());
+    world.response_at("alice", 200);
+    world.finish();
+}
+
+/// RFC 5393 §4.2: the same request again is a loop, the same user under another name a spiral.
+#[test]
+fn a_loop_is_482_and_a_spiral_passes() {
+    let mut world = two();
+    world.host("mirror", "10.0.0.9:5060");
+    world.register("bob", "<sip:bob@10.0.0.9>");
+    let call = world.message("alice", "MESSAGE", "sip:bob@example.com");
+    world.udp("alice", call.text());
+    let (_, request) = world.request_at("mirror", "MESSAGE");
+    let again = |request: &Request, uri: &str| {
+        let mut copy = request.clone();
+        copy.set_uri(Uri::parse(uri).unwrap());
+        let via = Via::new("UDP", sip_message::Host::parse("10.0.0.9").unwrap(), None);
+        copy.headers_mut().push_front(via.with_branch(&format!("z9hG4bKmirror{}", uri.len())));
+        copy
+    };
+    world.udp("mirror", again(&request, "sip:bob@example.com").to_bytes());
+    let looped = world.response_at("mirror", 482);
+    assert_eq!(looped.headers().count::<Via>(), 3);
+    world.host("carol", "10.0.0.4:5060");
+    world.register("carol", "<sip:bob@10.0.0.3>");
+    world.udp("mirror", again(&request, "sip:carol@example.com").to_bytes());
+    let (flow, spiral) = world.request_at("bob", "MESSAGE");
+    assert_eq!(spiral.headers().count::<Via>(), 4);
+    world.reply(flow, response(&spiral, 200, "bob").to_bytes());
+    let mut back = world.response_at("mirror", 200);
+    back.headers_mut().pop_front::<Via>();
+    world.udp("mirror", back.to_bytes());
+    world.response_at("alice", 200);
+    assert_eq!(world.stack.core().1.stats().looped, 1);
+    world.finish();
+}
+
+/// RFC 5393 §5.3.3.
+#[test]
+fn breadth_is_added_capped_and_divided() {
+    let mut world = two();
+    world.host("carol", "10.0.0.4:5060");
+    let both = || Plan::at_once([uri("sip:bob@10.0.0.3"), uri("sip:carol@10.0.0.4")]);
+    world.route = Box::new(move |_| Decision::Plan(both()));
+    for (line, shares) in [("X: y", [30, 30]), ("Max-Breadth: 5", [3, 2]), ("Max-Breadth: 1000", [30, 30])] {
+        let message = world.message("alice", "MESSAGE", "sip:group@example.com").line(line);
+        world.udp("alice", message.text());
+        for (name, share) in ["bob", "carol"].into_iter().zip(shares) {
+            let (flow, request) = world.request_at(name, "MESSAGE");
+            assert_eq!(request.headers().require::<MaxBreadth>().unwrap(), MaxBreadth(share), "{line}");
+            world.reply(flow, response(&request, 486, name).to_bytes());
+        }
+        world.response_at("alice", 486);
+    }
+    let serial = world.message("alice", "MESSAGE", "sip:group@example.com").line("Max-Breadth: 1");
+    world.udp("alice", serial.text());
+    let (flow, request) = world.request_at("bob", "MESSAGE");
+    world.nothing_at("carol");
+    world.reply(flow, response(&request, 486, "bob").to_bytes());
+    let (flow, request) = world.request_at("carol", "MESSAGE");
+    world.reply(flow, response(&request, 200, "carol").to_bytes());
+    world.response_at("alice", 200);
+    let none = world.message("alice", "MESSAGE", "sip:group@example.com").line("Max-Breadth: 0");
+    world.udp("alice", none.text());
+    world.response_at("alice", 440);
+    world.finish();
+}
+
+#[test]
+fn options_for_the_proxy_itself_is_answered() {
+    let mut world = two();
+    for uri in ["sip:10.0.0.1", "sip:example.com", "sip:10.0.0.1:5060;transport=udp"] {
+        let ping = world.message("alice", "OPTIONS", uri);
+        world.udp("alice", ping.text());
+        world.response_at("alice", 200);
+    }
+    let foreign = world.message("alice", "OPTIONS", "sip:10.0.0.1:9");
+    world.udp("alice", foreign.text());
+    world.response_at("alice", 403);
+    world.finish();
+}
+
+/// The relay policy: whoever says to be of ours shows it, and a stranger reaches only our own users.
+#[test]
+fn users_of_ours_authenticate_and_strangers_reach_only_our_users() {
+    let mut world = World::authenticating();
+    world.host("alice", "10.0.0.2:5060");
+    world.host("bob", "10.0.0.3:5060");
+    world.route = Box::new(|_| Decision::Plan(Plan::to(uri("sip:bob@10.0.0.3"))));
+    let draft = world.message("alice", "MESSAGE", "sip:anyone@foreign.example");
+    world.udp("alice", draft.text());
+    let challenge = world.response_at("alice", 407);
+    world.udp("alice", with_credentials(&mut client("alice"), &draft, &challenge));
+    let (flow, request) = world.request_at("bob", "MESSAGE");
+    assert!(!request.headers().contains_name(&HeaderName::PROXY_AUTHORIZATION), "what was for us stays here");
+    assert_eq!(world.asked[0].2.as_deref(), Some("alice"));
+    world.reply(flow, response(&request, 200, "bob").to_bytes());
+    world.response_at("alice", 200);
+
+    let mut stranger = world.message("alice", "MESSAGE", "sip:bob@example.com");
+    stranger.from = "<sip:zoe@foreign.example>;tag=z".to_owned();
+    world.udp("alice", stranger.text());
+    let (flow, request) = world.request_at("bob", "MESSAGE");
+    assert_eq!(world.asked[1].2, None);
+    world.reply(flow, response(&request, 200, "bob").to_bytes());
+    world.response_at("alice", 200);
+
+    let mut relayed = world.message("alice", "MESSAGE", "sip:x@elsewhere.example");
+    relayed.from = "<sip:zoe@foreign.example>;tag=z".to_owned();
+    world.udp("alice", relayed.text());
+    world.response_at("alice", 407);
+    assert_eq!(world.asked.len(), 2);
+    world.finish();
+}
+
+#[test]
+fn nobody_calls_in_somebody_elses_name() {
+    let mut world = World::authenticating();
+    world.host("alice", "10.0.0.2:5060");
+    let mut draft = world.message("alice", "MESSAGE", "sip:carol@example.com");
+    draft.from = "<sip:bob@example.com>;tag=b".to_owned();
+    world.udp("alice", draft.text());
+    let challenge = world.response_at("alice", 407);
+    world.udp("alice", with_credentials(&mut client("alice"), &draft, &challenge));
+    world.response_at("alice", 403);
+    assert!(world.asked.is_empty());
+    world.finish();
+}
+
+/// An ACK is never answered, and without a way it is dropped.
+#[test]
+fn a_stray_ack_is_dropped_or_goes_to_the_default_target() {
+    let mut world = two();
+    let ack = world.message("alice", "ACK", "sip:service@10.0.0.1:5060");
+    world.udp("alice", ack.text());
+    world.nothing_at("alice");
+    assert_eq!(world.stack.core().1.stats().acks_dropped, 1);
+    world.finish();
+
+    let mut world = World::with(|registrar, proxy| (registrar, proxy.default_target(uri("sip:10.0.0.3:5060"))));
+    world.host("alice", "10.0.0.2:5060");
+    world.host("bob", "10.0.0.3:5060");
+    let ack = world.message("alice", "ACK", "sip:service@10.0.0.1:5060");
+    world.udp("alice", ack.text());
+    let (_, ack) = world.request_at("bob", "ACK");
+    assert_eq!(ack.uri().to_string(), "sip:service@10.0.0.3:5060");
+    let mut bye = world.message("alice", "BYE", "sip:service@10.0.0.1:5060");
+    bye.to.push_str(";tag=bob");
+    world.udp("alice", bye.text());
+    let (flow, bye) = world.request_at("bob", "BYE");
+    assert_eq!(bye.uri().to_string(), "sip:service@10.0.0.3:5060");
+    world.reply(flow, response(&bye, 200, "bob").to_bytes());
+    world.response_at("alice", 200);
+    assert!(world.asked.is_empty(), "inside a dialog nothing is looked up");
+    world.finish();
+}
+
+/// RFC 3261 §9.2.
+#[test]
+fn a_cancel_that_matches_nothing_is_481() {
+    let mut world = two();
+    let cancel = world.message("alice", "CANCEL", "sip:bob@example.com");
+    world.udp("alice", cancel.text());
+    world.response_at("alice", 481);
+    world.finish();
+}
+
+#[test]
+fn a_decision_that_does_not_come_is_500() {
+    let mut world = two();
+    world.route = Box::new(|_| Decision::Later);
+    let call = invite(&mut world, "sip:bob@example.com");
+    world.udp("alice", call.text());
+    world.response_at("alice", 100);
+    world.wait(seconds(29));
+    world.nothing_at("alice");
+    world.wait(seconds(2));
+    world.response_at("alice", 500);
+    let id = world.asked[0].0;
+    let late = world.stack.command(world.now, |core, cx| core.1.relay(cx, id, Plan::to(uri("sip:b@10.0.0.3"))));
+    assert_eq!(late, Err(sip_proxy::RelayError::Gone));
+    world.finish();
+}
+
+/// RFC 4320 §4.2.
+#[test]
+fn a_silent_target_leaves_a_request_other_than_invite_unanswered() {
+    let mut world = two();
+    world.register("bob", "<sip:bob@10.0.0.3>");
+    let message = world.message("alice", "MESSAGE", "sip:bob@example.com");
+    world.udp("alice", message.text());
+    world.wait(seconds(40));
+    assert_eq!(world.statuses_at("alice"), [100]);
+    world.discard("bob");
+    assert!(matches!(world.events.pop_back(), Some(Event::Abandoned { .. })));
+    world.finish();
+}
+
+#[test]
+fn a_target_that_cannot_be_reached_is_500_and_no_503() {
+    let mut world = two();
+    world.route = Box::new(|_| Decision::Plan(Plan::to(uri("sip:bob@10.0.0.99;transport=tcp"))));
+    let call = invite(&mut world, "sip:bob@example.com");
+    world.udp("alice", call.text());
+    world.response_at("alice", 100);
+    world.response_at("alice", 500);
+    world.finish();
+}
+
+#[test]
+fn requests_are_bounded() {
+    let mut world = World::with(|registrar, proxy| (registrar, proxy.requests(2)));
+    world.host("alice", "10.0.0.2:5060");
+    world.route = Box::new(|_| Decision::Later);
+    for _ in 0..2 {
+        let call = world.message("alice", "MESSAGE", "sip:bob@example.com");
+        world.udp("alice", call.text());
+    }
+    let third = world.message("alice", "MESSAGE", "sip:bob@example.com");
+    world.udp("alice", third.text());
+    world.response_at("alice", 503);
+    assert_eq!(world.stack.core().1.stats().refused, 1);
+    world.finish();
+}
