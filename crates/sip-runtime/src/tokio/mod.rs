@@ -1,26 +1,27 @@
 //! The adapter to tokio.
 
+mod udp;
+
 use crate::{
-    os::{self, Datagrams, Received},
-    runtime::{Batch, BoxFuture, Runtime, TcpListener, TcpStream, Timer, UdpSocket},
+    os,
+    runtime::{BoxFuture, Runtime, TcpListener, TcpStream, Timer, UdpSocket},
 };
 use std::{
-    fmt,
     future::Future,
     io,
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
     time::{Instant, SystemTime},
 };
 use thiserror::Error;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
+    io::{AsyncRead, AsyncWrite, ReadBuf},
     net,
     runtime::Handle,
     time::{Sleep, sleep_until},
 };
+use udp::TokioUdp;
 
 /// Sockets, clock and tasks of tokio.
 ///
@@ -87,14 +88,7 @@ impl Runtime for Tokio {
     }
 
     fn bind_udp(&self, local: SocketAddr) -> io::Result<Box<dyn UdpSocket>> {
-        let _context = self.handle.enter();
-        let (socket, datagrams) = Datagrams::bind(local)?;
-        let socket = Arc::new(net::UdpSocket::from_std(socket)?);
-        Ok(Box::new(TokioUdp {
-            errors: Box::pin(error_of(Arc::clone(&socket))),
-            socket,
-            datagrams,
-        }))
+        Ok(Box::new(TokioUdp::bind(&self.handle, local)?))
     }
 
     fn listen_tcp(&self, local: SocketAddr) -> io::Result<Box<dyn TcpListener>> {
@@ -134,82 +128,6 @@ impl Future for TokioTimer {
 impl Timer for TokioTimer {
     fn reset(mut self: Pin<&mut Self>, at: Instant) {
         self.0.as_mut().reset(at.into());
-    }
-}
-
-struct TokioUdp {
-    socket: Arc<net::UdpSocket>,
-    datagrams: Datagrams,
-    /// Completes when the error queue has something, which tokio does not count as readable
-    errors: BoxFuture<()>,
-}
-
-async fn error_of(socket: Arc<net::UdpSocket>) {
-    if socket.ready(Interest::ERROR).await.is_err() {
-        // The runtime is being shut down.
-        std::future::pending().await
-    }
-}
-
-impl UdpSocket for TokioUdp {
-    fn poll_recv(&mut self, cx: &mut Context<'_>, batch: &mut Batch) -> Poll<io::Result<()>> {
-        while self.errors.as_mut().poll(cx).is_ready() {
-            let mut taken = false;
-            // Said to block once the queue is empty, so that tokio forgets the readiness.
-            let _: io::Result<()> = self.socket.try_io(Interest::ERROR, || {
-                taken = self.datagrams.take_errors(&*self.socket, batch);
-                Err(io::ErrorKind::WouldBlock.into())
-            });
-            self.errors = Box::pin(error_of(Arc::clone(&self.socket)));
-            if taken {
-                return Poll::Ready(Ok(()));
-            }
-        }
-        loop {
-            ready!(self.socket.poll_recv_ready(cx))?;
-            let mut received = None;
-            let result = self.socket.try_io(Interest::READABLE, || {
-                let outcome = self.datagrams.recv(&*self.socket, batch)?;
-                received = Some(outcome);
-                match outcome {
-                    // Nothing is left: saying so here spares the call that would find out.
-                    Received::All => Err(io::ErrorKind::WouldBlock.into()),
-                    Received::Some => Ok(()),
-                }
-            });
-            match result {
-                Err(error) if received.is_none() => {
-                    if error.kind() != io::ErrorKind::WouldBlock {
-                        return Poll::Ready(Err(error));
-                    }
-                }
-                _ => return Poll::Ready(Ok(())),
-            }
-        }
-    }
-
-    fn try_send(
-        &mut self,
-        source: Option<IpAddr>,
-        remote: SocketAddr,
-        contents: &[u8],
-    ) -> io::Result<()> {
-        // Not through `try_io`, which refuses until the first readiness was reported.
-        let send = || self.datagrams.send(&*self.socket, source, remote, contents);
-        match send() {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.socket.try_io(Interest::WRITABLE, send)
-            }
-            result => result,
-        }
-    }
-
-    fn poll_writable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.socket.poll_send_ready(cx)
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.socket.local_addr()
     }
 }
 
@@ -255,11 +173,5 @@ impl TcpStream for TokioStream {
 
     fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.0.peer_addr()
-    }
-}
-
-impl fmt::Debug for TokioUdp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("TokioUdp").field(&self.socket).finish()
     }
 }
