@@ -119,13 +119,18 @@ impl EventSender {
     pub const fn is_first(&self) -> bool {
         self.elapsed == 0
     }
+
+    /// Whether the last packet was sent.
+    pub const fn is_done(&self) -> bool {
+        self.ends == REPEATS
+    }
 }
 
 impl Iterator for EventSender {
     type Item = Event;
 
     fn next(&mut self) -> Option<Event> {
-        if self.ends == REPEATS {
+        if self.is_done() {
             return None;
         }
         self.elapsed = self.elapsed.saturating_add(self.step).min(self.total);
@@ -283,8 +288,9 @@ mod tests {
         assert!(sender.is_first());
         let first = sender.next().unwrap();
         assert_eq!(first.to_bytes(), [1, 10, 0, 160]);
-        assert!(!sender.is_first());
-        let rest: Vec<[u8; 4]> = sender.map(Event::to_bytes).collect();
+        assert!(!sender.is_first() && !sender.is_done());
+        let rest: Vec<[u8; 4]> = sender.by_ref().map(Event::to_bytes).collect();
+        assert!(sender.is_done());
         assert_eq!(rest[0], [1, 10, 1, 64]);
         assert_eq!(rest[1..], [[1, 0x8a, 1, 144]; 3]);
     }

@@ -12,6 +12,16 @@ pub struct JitterConfig {
 }
 
 impl JitterConfig {
+    /// The defaults.
+    pub const fn new() -> Self {
+        Self {
+            least: 2,
+            most: 10,
+            capacity: 50,
+            patience: 250,
+        }
+    }
+
     /// How many packets are waited for at first, and at least. Defaults to 2, 40 ms with the usual packets.
     #[must_use]
     pub const fn least(mut self, packets: usize) -> Self {
@@ -44,12 +54,7 @@ impl JitterConfig {
 
 impl Default for JitterConfig {
     fn default() -> Self {
-        Self {
-            least: 2,
-            most: 10,
-            capacity: 50,
-            patience: 250,
-        }
+        Self::new()
     }
 }
 
