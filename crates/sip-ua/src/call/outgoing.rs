@@ -1,0 +1,388 @@
+//! Placing a call.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use sip_dialog::{DialogKey, RouteSet};
+use sip_endpoint::{ContactTemplate, Context, Draft, Failure, RequestId};
+use sip_message::{
+    HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri,
+    headers::{Contact, ContentType, Expires},
+};
+
+use crate::{
+    CallId, Cause, Ended, Event, Identity, StartError, UserAgent,
+    call::{Call, Calling, Invite, Preparing, Redirects, Stage},
+    request::count_up,
+    user_agent::{Due, Purpose},
+};
+
+/// What may be said about a call of ours beyond who calls whom.
+///
+/// ```
+/// # use sip_ua::{CallOptions, Offer};
+/// # use std::time::Duration;
+/// let options = CallOptions::new().offer(Offer::Late).ring_for(Duration::from_secs(45));
+/// # let _ = options;
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct CallOptions {
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(crate) offer: Offer,
+    pub(crate) ring_for: Option<Duration>,
+}
+
+/// Where the offer of a call of ours comes from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Offer {
+    /// From the answer to [`Event::SessionNeeded`]
+    #[default]
+    Ask,
+    /// From here
+    Given(Bytes),
+    /// From the peer, in its 2xx (RFC 3261 §13.2.1)
+    Late,
+}
+
+impl CallOptions {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A header field of the INVITE; each call adds one.
+    ///
+    /// Defaults to none beyond what the core writes.
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// Where the offer comes from.
+    ///
+    /// Defaults to [`Offer::Ask`].
+    #[must_use]
+    pub fn offer(mut self, offer: Offer) -> Self {
+        self.offer = offer;
+        self
+    }
+
+    /// How long the call may ring before it is cancelled; written into Expires as well (RFC 3261 §13.2.1).
+    ///
+    /// Defaults to [`UaConfig::ring_for`](crate::UaConfig::ring_for), without an Expires.
+    #[must_use]
+    pub const fn ring_for(mut self, time: Duration) -> Self {
+        self.ring_for = Some(time);
+        self
+    }
+}
+
+impl UserAgent {
+    /// Calls `target`.
+    ///
+    /// # Errors
+    ///
+    /// When there are too many calls, the user agent is shutting down, or the scheme of `target` cannot be reached.
+    pub fn call(
+        &mut self,
+        cx: &mut Context<'_>,
+        identity: &Identity,
+        target: Uri,
+        options: CallOptions,
+    ) -> Result<CallId, StartError> {
+        if !self.running {
+            return Err(StartError::ShuttingDown);
+        }
+        if self.calls.len() >= self.config.calls {
+            return Err(StartError::Full(self.config.calls));
+        }
+        if !(target.is_sip() || target.is_sips()) {
+            return Err(StartError::UnsupportedScheme);
+        }
+        let party = self.party(Some(identity), None);
+        let offer = options.offer.clone();
+        let call = self.calls.insert(Call {
+            party,
+            local: None,
+            question: None,
+            stage: Stage::Preparing(Box::new(Preparing { target, options })),
+        });
+        match offer {
+            Offer::Ask => self.ask_for_session(call, None),
+            Offer::Given(offer) => self.place(cx, call, Some(offer)),
+            Offer::Late => self.place(cx, call, None),
+        }
+        Ok(call)
+    }
+
+    /// The offer is there, or none is to be made: sends the first INVITE.
+    pub(crate) fn place(&mut self, cx: &mut Context<'_>, id: CallId, offer: Option<Bytes>) {
+        let Some(Call {
+            stage: Stage::Preparing(preparing),
+            party,
+            ..
+        }) = self.calls.get(id)
+        else {
+            return;
+        };
+        let Some(identity) = party.identity.clone() else {
+            return;
+        };
+        let Preparing { target, options } = (**preparing).clone();
+        let mut request = self.compose(cx, &identity, Method::INVITE, &target);
+        self.declare_capabilities(&mut request);
+        if let Some(time) = options.ring_for {
+            request.headers_mut().set(Expires::new(time));
+        }
+        for (name, value) in options.headers {
+            request.headers_mut().push_raw(name, value);
+        }
+        if let Some(offer) = &offer {
+            request.set_body(ContentType::APPLICATION_SDP, offer.clone());
+        }
+        let limit = options.ring_for.unwrap_or(self.config.ring_for);
+        let limit = self.timers.insert(cx.now + limit, Due::RingLimit(id));
+        let seen = vec![target];
+        let redirects = Redirects {
+            followed: 0,
+            next: Vec::new(),
+            seen,
+        };
+        let request = self.send_invite(cx, id, None, request);
+        let Some(call) = self.calls.get_mut(id) else {
+            return;
+        };
+        call.local = offer;
+        let (early, limit) = (Vec::new(), Some(limit));
+        call.stage = Stage::Calling(Box::new(Calling {
+            request,
+            early,
+            limit,
+            giving_up: None,
+            redirects,
+        }));
+    }
+
+    /// Sends an INVITE, the first of a call or a further one `within` its dialog.
+    pub(crate) fn send_invite(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: CallId,
+        within: Option<DialogKey>,
+        mut request: Request,
+    ) -> RequestId {
+        let mut draft_flow = None;
+        let mut identity = None;
+        let mut contact = ContactTemplate::default();
+        if let Some(call) = self.calls.get_mut(id) {
+            call.party.auth.prepare(&mut request);
+            identity.clone_from(&call.party.identity);
+            contact.user.clone_from(&call.party.contact_user);
+            draft_flow = call.party.flow.filter(|_| within.is_some());
+        }
+        let mut draft = Draft::new(request.clone()).contact(contact);
+        if let Some(flow) = draft_flow {
+            draft = draft.to_flow(flow);
+        }
+        let sent = cx.request(draft);
+        let invite = Invite {
+            call: Some(id),
+            within,
+            identity,
+            request,
+            legs: Vec::new(),
+        };
+        self.purposes
+            .insert(sent, Purpose::Invite(Box::new(invite)));
+        sent
+    }
+
+    /// A response to an INVITE of ours.
+    pub(crate) fn invite_answered(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: RequestId,
+        mut invite: Box<Invite>,
+        response: Response,
+    ) {
+        let status = response.status();
+        if status.is_success() {
+            self.accepted(cx, id, &mut invite, response);
+        } else if status.is_provisional() {
+            if invite.within.is_none() {
+                self.progressed(id, &invite, response);
+            }
+        } else {
+            // Nothing but the end of the transaction follows, and the transaction has sent the ACK.
+            match invite.within {
+                None => self.refused(cx, id, *invite, response),
+                Some(_) => self.reoffer_refused(cx, id, *invite, response),
+            }
+            return;
+        }
+        self.purposes.insert(id, Purpose::Invite(invite));
+    }
+
+    /// The INVITE of ours had no final response.
+    pub(crate) fn invite_failed(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: RequestId,
+        invite: Invite,
+        failure: Failure,
+    ) {
+        let Some(call) = invite.call else {
+            return;
+        };
+        if invite.within.is_some() {
+            self.reoffer_failed(cx, id, call, failure);
+            return;
+        }
+        let Some(calling) = self.calling(call, id) else {
+            return;
+        };
+        let ended = match calling.giving_up.take() {
+            Some((by_us, cause)) => Ended::new(by_us, cause),
+            None => Ended::new(false, Cause::Failed(failure)),
+        };
+        self.finish(cx, call, ended);
+    }
+
+    /// 300 to 699 to the first INVITE.
+    fn refused(&mut self, cx: &mut Context<'_>, id: RequestId, invite: Invite, response: Response) {
+        let Some(call) = invite.call else {
+            return;
+        };
+        let Some(calling) = self.calling(call, id) else {
+            return;
+        };
+        if let Some((by_us, cause)) = calling.giving_up.take() {
+            self.finish(cx, call, Ended::new(by_us, cause).with_response(response));
+            return;
+        }
+        let next = match response.status() {
+            StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+                self.with_credentials(call, &invite.request, &response)
+            }
+            status if status.is_redirection() => {
+                self.note_contacts(call, &response);
+                self.redirected(call, &invite.request)
+            }
+            // RFC 3261 §8.1.3.4: the next of the contacts that a 3xx named.
+            _ => self.redirected(call, &invite.request),
+        };
+        match next {
+            Some(request) => self.call_again(cx, call, request),
+            None => self.finish(
+                cx,
+                call,
+                Ended::new(false, Cause::Rejected).with_response(response),
+            ),
+        }
+    }
+
+    /// The INVITE once more, with CSeq + 1 and as a transaction of its own.
+    fn call_again(&mut self, cx: &mut Context<'_>, call: CallId, mut request: Request) {
+        count_up(&mut request);
+        // Early dialogs end with the transaction that made them (RFC 3261 §12.3).
+        self.end_early_dialogs(call, None);
+        let sent = self.send_invite(cx, call, None, request);
+        if let Some(calling) = self.calls.get_mut(call).and_then(Call::calling_mut) {
+            calling.request = sent;
+        }
+    }
+
+    fn with_credentials(
+        &mut self,
+        call: CallId,
+        request: &Request,
+        response: &Response,
+    ) -> Option<Request> {
+        let call = self.calls.get_mut(call)?;
+        let mut request = request.clone();
+        call.party.auth.respond(&mut request, response).ok()?;
+        Some(request)
+    }
+
+    /// Keeps the Contacts of a 3xx that lie in the domain that was called, the best first.
+    fn note_contacts(&mut self, call: CallId, response: &Response) {
+        let Some(Call {
+            stage: Stage::Calling(calling),
+            ..
+        }) = self.calls.get_mut(call)
+        else {
+            return;
+        };
+        let redirects = &mut calling.redirects;
+        let mut contacts: Vec<_> = response
+            .headers()
+            .all::<Contact>()
+            .flatten()
+            .filter(|contact| !contact.is_star())
+            .map(|contact| (contact.q().unwrap_or(1000), contact.uri().clone()))
+            .filter(|(_, uri)| {
+                let domain = redirects.seen.first().map(Uri::host);
+                (uri.is_sip() || uri.is_sips())
+                    && domain.is_some_and(|domain| domain == uri.host())
+                    && !redirects.seen.iter().any(|seen| seen.equivalent(uri))
+            })
+            .collect();
+        contacts.sort_by_key(|(q, _)| *q);
+        let room = MOST_REDIRECT_TARGETS.saturating_sub(redirects.next.len());
+        let skipped = contacts.len().saturating_sub(room);
+        redirects
+            .next
+            .extend(contacts.into_iter().skip(skipped).map(|(_, uri)| uri));
+    }
+
+    /// The INVITE to the next Contact of a 3xx, if there is one and the policy allows it.
+    fn redirected(&mut self, call: CallId, request: &Request) -> Option<Request> {
+        let limit = self.config.redirects;
+        let call = self.calls.get_mut(call)?;
+        let identity = call.party.identity.clone()?;
+        let calling = call.calling_mut()?;
+        if calling.redirects.followed >= limit {
+            return None;
+        }
+        let target = calling.redirects.next.pop()?;
+        calling.redirects.followed += 1;
+        calling.redirects.seen.push(target.clone());
+        let mut request = request.clone();
+        RouteSet::new(identity.route_uris().iter().cloned())
+            .write(&mut request, &target.without_headers());
+        Some(request)
+    }
+
+    /// The call, if it waits for the answer to this INVITE.
+    pub(crate) fn calling(&mut self, call: CallId, request: RequestId) -> Option<&mut Calling> {
+        self.calls
+            .get_mut(call)
+            .and_then(Call::calling_mut)
+            .filter(|calling| calling.request == request)
+    }
+
+    /// Ends the early dialogs of a call of ours, all or all but the one that won.
+    pub(crate) fn end_early_dialogs(&mut self, call: CallId, winner: Option<DialogKey>) {
+        let Some(calling) = self.calls.get_mut(call).and_then(Call::calling_mut) else {
+            return;
+        };
+        for early in std::mem::take(&mut calling.early) {
+            if Some(early.dialog) != winner {
+                self.forget_dialog(early.dialog);
+                self.events.push_back(Event::EarlyEnded {
+                    call,
+                    dialog: early.dialog,
+                });
+            }
+        }
+    }
+
+    pub(crate) fn forget_dialog(&mut self, dialog: DialogKey) {
+        self.dialogs.remove(dialog);
+        self.calls_by_dialog.remove(&dialog);
+    }
+}
+
+/// How many Contacts of redirections wait to be tried.
+const MOST_REDIRECT_TARGETS: usize = 8;

@@ -1,0 +1,294 @@
+//! What happens to requests of peers: the rules of RFC 3261 §8.2 and §12.2.2, in their order.
+
+use sip_endpoint::{Context, Event as EndpointEvent, RespondError, ServerTransactionId};
+use sip_io::Flow;
+use sip_message::{
+    HeaderName, HeaderValue, Method, Request, Response, ResponseBuilder, StatusCode,
+    headers::{Allow, Contact, Require, RetryAfter, Supported, Unsupported},
+};
+use std::time::Duration;
+
+use crate::{
+    Event, UserAgent,
+    call::session::{is_optional, is_session},
+    user_agent::Asked,
+};
+
+impl UserAgent {
+    /// Answers a request that came as [`Event::Request`]. Via, From, To, Call-ID and CSeq of `response` should come from
+    /// [`Request::response`]; a To tag is added where it is missing.
+    ///
+    /// # Errors
+    ///
+    /// When the transaction is gone or has had its final response.
+    pub fn respond(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: ServerTransactionId,
+        mut response: Response,
+    ) -> Result<(), RespondError> {
+        if response.status() != StatusCode::TRYING
+            && let Ok(to) = response.to()
+            && to.tag().is_none()
+        {
+            response.headers_mut().set(to.with_tag(&cx.tag_for(id)));
+        }
+        if response.status().is_final() && self.asked.get(&id) == Some(&Asked::Application) {
+            self.asked.insert(id, Asked::Answered);
+            self.handed_out = self.handed_out.saturating_sub(1);
+        }
+        cx.respond(id, response)
+    }
+
+    pub(crate) fn request_received(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: ServerTransactionId,
+        flow: Flow,
+        request: Request,
+    ) -> Option<EndpointEvent> {
+        if *request.method() == Method::CANCEL {
+            // It matches no INVITE; whoever answers for all cores says 481.
+            return Some(EndpointEvent::Request { id, flow, request });
+        }
+        match self.admit(cx, id, &request) {
+            Ok(()) => self.serve(cx, id, flow, request),
+            Err(response) => {
+                self.asked.insert(id, Asked::Answered);
+                let response = response.to_tag(cx.tag_for(id)).build();
+                self.respond_to(cx, id, response);
+            }
+        }
+        None
+    }
+
+    /// RFC 3261 §8.2.1 to §8.2.3; the error is the answer.
+    fn admit(
+        &self,
+        cx: &Context<'_>,
+        id: ServerTransactionId,
+        request: &Request,
+    ) -> Result<(), ResponseBuilder> {
+        let refuse = |status| request.response(status);
+        let method = request.method();
+        if !self.serves(method) {
+            return Err(if Method::KNOWN.contains(method) {
+                refuse(StatusCode::METHOD_NOT_ALLOWED).header(self.allow())
+            } else {
+                refuse(StatusCode::NOT_IMPLEMENTED).header(self.allow())
+            });
+        }
+        if !(request.uri().is_sip() || request.uri().is_sips()) {
+            return Err(refuse(StatusCode::UNSUPPORTED_URI_SCHEME));
+        }
+        let within = request.to().is_ok_and(|to| to.param("tag").is_some());
+        if !within && cx.is_merged(id) {
+            return Err(refuse(StatusCode::LOOP_DETECTED));
+        }
+        if within && self.dialogs.find(request).is_none() || !within && *method == Method::BYE {
+            return Err(refuse(StatusCode::CALL_DOES_NOT_EXIST));
+        }
+        if let Some(unsupported) = self.unsupported(request) {
+            return Err(refuse(StatusCode::BAD_EXTENSION).header(unsupported));
+        }
+        if *method == Method::INVITE {
+            return self.admit_body(request);
+        }
+        Ok(())
+    }
+
+    /// The option tags of Require that nobody here knows.
+    fn unsupported(&self, request: &Request) -> Option<Unsupported> {
+        let require = match request.headers().get::<Require>()? {
+            Ok(require) => require,
+            Err(_) => return None,
+        };
+        let unknown: Vec<&str> = require
+            .iter()
+            .filter(|tag| {
+                !self
+                    .config
+                    .extensions
+                    .iter()
+                    .any(|known| known.eq_ignore_ascii_case(tag))
+            })
+            .collect();
+        if unknown.is_empty() {
+            None
+        } else {
+            Unsupported::new(unknown).ok()
+        }
+    }
+
+    /// RFC 3261 §8.2.3: an INVITE carries a session description or nothing that must be understood.
+    fn admit_body(&self, request: &Request) -> Result<(), ResponseBuilder> {
+        if request.body().is_empty() || is_optional(request.headers()) {
+            return Ok(());
+        }
+        let encoding = request.headers().raw(&HeaderName::CONTENT_ENCODING);
+        if encoding.is_some_and(|encoding| !encoding.text().trim().eq_ignore_ascii_case("identity"))
+        {
+            let refusal = request.response(StatusCode::UNSUPPORTED_MEDIA_TYPE);
+            return Err(refusal.raw_header(
+                HeaderName::ACCEPT_ENCODING,
+                HeaderValue::from_static("identity"),
+            ));
+        }
+        if !is_session(request.headers()) {
+            let refusal = request.response(StatusCode::UNSUPPORTED_MEDIA_TYPE);
+            return Err(refusal.raw_header(HeaderName::ACCEPT, ACCEPT));
+        }
+        Ok(())
+    }
+
+    fn serve(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: ServerTransactionId,
+        flow: Flow,
+        request: Request,
+    ) {
+        let Some(key) = self.dialogs.find(&request) else {
+            match *request.method() {
+                Method::INVITE => self.invite_received(cx, id, flow, request),
+                Method::OPTIONS => self.options_received(cx, id, flow, &request),
+                _ => self.hand_out(cx, id, flow, request, None),
+            }
+            return;
+        };
+        let cseq = request.cseq().map_or(0, |cseq| cseq.number());
+        let in_order = self
+            .dialogs
+            .get_mut(key)
+            .map(|dialog| dialog.receive_request(cseq));
+        if let Some(Err(error)) = in_order {
+            // RFC 3261 §12.2.2.
+            tracing::debug!(%error, "a request out of order");
+            self.answer_with(cx, id, &request, StatusCode::SERVER_INTERNAL_ERROR);
+            return;
+        }
+        match *request.method() {
+            Method::INVITE => self.reinvite_received(cx, id, flow, request, key),
+            Method::BYE => self.bye_received(cx, id, &request, key),
+            Method::OPTIONS => self.options_received(cx, id, flow, &request),
+            _ => {
+                let call = self.calls_by_dialog.get(&key).copied();
+                self.hand_out(cx, id, flow, request, call);
+            }
+        }
+    }
+
+    /// RFC 3261 §11.2: what an INVITE would get, and what is supported.
+    fn options_received(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: ServerTransactionId,
+        flow: Flow,
+        request: &Request,
+    ) {
+        let within = self.dialogs.find(request).is_some();
+        let status = self
+            .refusal_of_calls()
+            .filter(|_| !within)
+            .unwrap_or(StatusCode::OK);
+        let contact = cx.contact_uri(&flow, request.uri().user().as_deref());
+        let response = request
+            .response(status)
+            .to_tag(cx.tag_for(id))
+            .contact(Contact::new(contact))
+            .header(self.allow())
+            .raw_header(HeaderName::ACCEPT, ACCEPT)
+            .header(self.supported())
+            .build();
+        self.asked.insert(id, Asked::Answered);
+        self.respond_to(cx, id, response);
+    }
+
+    /// Gives a request to the application.
+    fn hand_out(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: ServerTransactionId,
+        flow: Flow,
+        request: Request,
+        call: Option<crate::CallId>,
+    ) {
+        if !self.running {
+            self.answer_with(cx, id, &request, StatusCode::TEMPORARILY_UNAVAILABLE);
+            return;
+        }
+        if self.handed_out >= self.config.handed_out {
+            let response = request
+                .response(StatusCode::SERVICE_UNAVAILABLE)
+                .to_tag(cx.tag_for(id))
+                .header(RetryAfter::new(RETRY_AFTER))
+                .build();
+            self.asked.insert(id, Asked::Answered);
+            self.respond_to(cx, id, response);
+            return;
+        }
+        self.handed_out += 1;
+        self.asked.insert(id, Asked::Application);
+        self.events.push_back(Event::Request {
+            id,
+            call,
+            request,
+            flow,
+        });
+    }
+
+    /// A final response that says nothing but its status.
+    pub(crate) fn answer_with(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: ServerTransactionId,
+        request: &Request,
+        status: StatusCode,
+    ) {
+        let response = request.response(status).to_tag(cx.tag_for(id)).build();
+        self.asked.insert(id, Asked::Answered);
+        self.respond_to(cx, id, response);
+    }
+
+    fn serves(&self, method: &Method) -> bool {
+        ALWAYS.contains(method) || self.config.methods.contains(method)
+    }
+
+    /// The methods that are served.
+    pub(crate) fn allow(&self) -> Allow {
+        let methods = ALWAYS.iter().chain(&self.config.methods);
+        Allow::new(methods.map(Method::as_str)).expect("methods are tokens")
+    }
+
+    /// The extensions that are supported.
+    pub(crate) fn supported(&self) -> Supported {
+        let tags = self.config.extensions.iter().map(String::as_str);
+        Supported::new(tags.filter(|tag| sip_message::Token::new(tag).is_ok()))
+            .expect("tokens were kept")
+    }
+
+    /// Says in an INVITE of ours what its sender serves and supports (RFC 3261 §13.2.1).
+    pub(crate) fn declare_capabilities(&self, request: &mut Request) {
+        request.headers_mut().set(self.allow());
+        let supported = self.supported();
+        if !supported.is_empty() {
+            request.headers_mut().set(supported);
+        }
+    }
+}
+
+/// What the core serves by itself.
+const ALWAYS: &[Method] = &[
+    Method::INVITE,
+    Method::ACK,
+    Method::CANCEL,
+    Method::BYE,
+    Method::OPTIONS,
+];
+
+/// What the body of an INVITE may be.
+#[allow(clippy::declare_interior_mutable_const)] // bytes of static text hold no state
+const ACCEPT: HeaderValue = HeaderValue::from_static("application/sdp");
+
+/// When an application that is busy may be asked again.
+const RETRY_AFTER: Duration = Duration::from_secs(5);

@@ -1,0 +1,509 @@
+//! A binding at a registrar, made, refreshed and withdrawn (RFC 3261 §10.2).
+
+use std::time::{Duration, Instant};
+
+use sip_auth::Client;
+use sip_dialog::RouteSet;
+use sip_endpoint::{ContactTemplate, Context, Draft, Failure, RequestId};
+use sip_io::{Flow, TimerId};
+use sip_message::{
+    Method, NameAddr, Request, Response, StatusCode, Tag, Uri,
+    headers::{self, Contact, Expires, MinExpires, RetryAfter},
+};
+
+use crate::{
+    Event, Gone, Identity, RegistrationId, RequestError, StartError, UserAgent,
+    request::count_up,
+    user_agent::{Due, Purpose},
+};
+
+/// What may be said about a registration beyond whose it is.
+///
+/// ```
+/// # use sip_ua::RegistrationOptions;
+/// # use std::time::Duration;
+/// let options = RegistrationOptions::new().expires(Duration::from_secs(3_600));
+/// # let _ = options;
+/// ```
+#[derive(Clone, Debug)]
+pub struct RegistrationOptions {
+    registrar: Option<Uri>,
+    expires: Duration,
+    params: Vec<(String, Option<String>)>,
+}
+
+impl Default for RegistrationOptions {
+    fn default() -> Self {
+        Self {
+            registrar: None,
+            expires: Duration::from_secs(600),
+            params: Vec::new(),
+        }
+    }
+}
+
+impl RegistrationOptions {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The registrar.
+    ///
+    /// Defaults to the domain of the address-of-record (RFC 3261 §10.2.6).
+    #[must_use]
+    pub fn registrar(mut self, registrar: Uri) -> Self {
+        self.registrar = Some(registrar);
+        self
+    }
+
+    /// How long a binding is asked for; the registrar may grant less, or insist on more (423).
+    ///
+    /// Defaults to 600 s, short enough that a lost binding is soon made again and long enough to cost nothing.
+    #[must_use]
+    pub const fn expires(mut self, expires: Duration) -> Self {
+        self.expires = expires;
+        self
+    }
+
+    /// A parameter of the Contact that is registered; each call adds one.
+    ///
+    /// Defaults to none.
+    #[must_use]
+    pub fn contact_param(mut self, name: impl Into<String>, value: Option<String>) -> Self {
+        self.params.push((name.into(), value));
+        self
+    }
+}
+
+/// A registration.
+///
+/// ```text
+///   register                     refresh is due, flow closed
+///      |        .---------------------------------------------.
+///      V        V                2xx                          |
+///    Asking (bind) ------------------------------------> Resting
+///      ^   |  |  '-- 408, 5xx, silence -- back-off ---------> |
+///      |   |  |                                               |
+///      '---'  '-- any other failure ---> (ended)              | unregister
+///    401, 407, 423                                            V
+///                        (ended) <-- any answer -- Asking (withdraw)
+/// ```
+#[derive(Debug)]
+pub(crate) struct Registration {
+    identity: Identity,
+    auth: Client,
+    registrar: Uri,
+    call_id: headers::CallId,
+    tag: Tag,
+    cseq: u32,
+    expires: Duration,
+    params: Vec<(String, Option<String>)>,
+    state: State,
+    failures: u32,
+    bound: Option<Bound>,
+    leaving: bool,
+}
+
+#[derive(Debug)]
+enum State {
+    Asking {
+        request: RequestId,
+        message: Request,
+        withdraw: bool,
+    },
+    Resting(TimerId),
+    /// Between two states, inside one call
+    Moving,
+}
+
+/// What the registrar holds for us.
+#[derive(Clone, Copy, Debug)]
+struct Bound {
+    until: Instant,
+    flow: Flow,
+}
+
+impl UserAgent {
+    /// Registers `identity` and keeps it registered.
+    ///
+    /// A failure that time may mend (408, 5xx, no answer) is tried again after a time that doubles from
+    /// [`UaConfig::retry`](crate::UaConfig::retry)'s first value to its longest; any other ends the registration. Wrong
+    /// credentials are tried once.
+    ///
+    /// # Errors
+    ///
+    /// When there are too many registrations, the user agent is shutting down, or the registrar's scheme cannot be reached.
+    pub fn register(
+        &mut self,
+        cx: &mut Context<'_>,
+        identity: &Identity,
+        options: RegistrationOptions,
+    ) -> Result<RegistrationId, StartError> {
+        if !self.running {
+            return Err(StartError::ShuttingDown);
+        }
+        if self.registrations.len() >= self.config.registrations {
+            return Err(StartError::Full(self.config.registrations));
+        }
+        let RegistrationOptions {
+            registrar,
+            expires,
+            params,
+        } = options;
+        let registrar =
+            registrar.unwrap_or_else(|| identity.aor().without_params().without_headers());
+        // RFC 3261 §10.2: the Request-URI names the domain; userinfo must not be present.
+        let registrar = registrar.with_user(None);
+        if !(registrar.is_sip() || registrar.is_sips()) {
+            return Err(StartError::UnsupportedScheme);
+        }
+        let auth = self.auth_client(Some(identity));
+        let id = self.registrations.insert(Registration {
+            auth,
+            identity: identity.clone(),
+            registrar,
+            call_id: cx.new_call_id(),
+            tag: cx.new_tag(),
+            cseq: 0,
+            expires,
+            params,
+            state: State::Moving,
+            failures: 0,
+            bound: None,
+            leaving: false,
+        });
+        self.send_register(cx, id, false);
+        Ok(id)
+    }
+
+    /// Withdraws the binding. [`Event::RegistrationEnded`] follows; repeating it is harmless.
+    ///
+    /// # Errors
+    ///
+    /// When the registration is over.
+    pub fn unregister(&mut self, cx: &mut Context<'_>, id: RegistrationId) -> Result<(), Gone> {
+        let registration = self.registrations.get_mut(id).ok_or(Gone)?;
+        registration.leaving = true;
+        match &registration.state {
+            // What was sent cannot be cancelled (RFC 4320); what was not is given up, and that tells its failure.
+            State::Asking {
+                request,
+                withdraw: false,
+                ..
+            } => cx.cancel(*request),
+            State::Asking { withdraw: true, .. } | State::Moving => {}
+            State::Resting(timer) => {
+                self.timers.cancel(*timer);
+                let bound = registration.bound.is_some_and(|bound| bound.until > cx.now);
+                if bound {
+                    self.send_register(cx, id, true);
+                } else {
+                    self.registration_ended(id, Ok(()));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets a registration without a message, so that its binding outlives us until it expires.
+    ///
+    /// # Errors
+    ///
+    /// When the registration is over.
+    pub fn leave(&mut self, id: RegistrationId) -> Result<(), Gone> {
+        let registration = self.registrations.get(id).ok_or(Gone)?;
+        match &registration.state {
+            State::Asking { request, .. } => {
+                self.purposes.remove(request);
+            }
+            State::Resting(timer) => {
+                self.timers.cancel(*timer);
+            }
+            State::Moving => {}
+        }
+        self.registration_ended(id, Ok(()));
+        Ok(())
+    }
+
+    /// Makes a new REGISTER and sends it.
+    fn send_register(&mut self, cx: &mut Context<'_>, id: RegistrationId, withdraw: bool) {
+        let Some(registration) = self.registrations.get_mut(id) else {
+            return;
+        };
+        registration.cseq = registration.cseq.saturating_add(1);
+        let expires = if withdraw {
+            Duration::ZERO
+        } else {
+            registration.expires
+        };
+        let mut message = Request::builder(Method::REGISTER, &registration.registrar)
+            .from(registration.identity.from(), registration.tag.clone())
+            .to(registered_address(&registration.identity))
+            .header(registration.call_id.clone())
+            .cseq(registration.cseq)
+            .header(Expires::new(expires))
+            .build()
+            .expect("From, To, Call-ID and CSeq are there");
+        let route = registration.identity.route_uris().iter().cloned();
+        RouteSet::new(route).write(&mut message, &registration.registrar);
+        registration.auth.prepare(&mut message);
+        self.send_register_message(cx, id, message, withdraw);
+    }
+
+    fn send_register_message(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: RegistrationId,
+        message: Request,
+        withdraw: bool,
+    ) {
+        let Some(registration) = self.registrations.get_mut(id) else {
+            return;
+        };
+        let mut params = registration.params.clone();
+        let expires = if withdraw {
+            Duration::ZERO
+        } else {
+            registration.expires
+        };
+        params.push(("expires".to_owned(), Some(expires.as_secs().to_string())));
+        let user = registration.identity.contact_user_part().map(str::to_owned);
+        let draft = Draft::new(message.clone()).contact(ContactTemplate { user, params });
+        let request = cx.request(draft);
+        registration.state = State::Asking {
+            request,
+            message,
+            withdraw,
+        };
+        self.purposes.insert(request, Purpose::Register(id));
+    }
+
+    pub(crate) fn register_answered(
+        &mut self,
+        cx: &mut Context<'_>,
+        request: RequestId,
+        id: RegistrationId,
+        response: Response,
+        flow: Flow,
+    ) {
+        if response.status().is_provisional() {
+            self.purposes.insert(request, Purpose::Register(id));
+            return;
+        }
+        let Some(registration) = self.registrations.get_mut(id) else {
+            return;
+        };
+        let State::Asking {
+            mut message,
+            withdraw,
+            ..
+        } = std::mem::replace(&mut registration.state, State::Moving)
+        else {
+            return;
+        };
+        match response.status() {
+            status if status.is_success() && withdraw => self.registration_ended(id, Ok(())),
+            status if status.is_success() => self.bound(cx, id, response, flow),
+            StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+                if registration.auth.respond(&mut message, &response).is_ok() {
+                    count_up(&mut message);
+                    registration.cseq = message
+                        .cseq()
+                        .map_or(registration.cseq, |cseq| cseq.number());
+                    self.send_register_message(cx, id, message, withdraw);
+                } else {
+                    self.registration_ended(id, Err(RequestError::Unauthorized(response)));
+                }
+            }
+            StatusCode::INTERVAL_TOO_BRIEF if !withdraw => {
+                // RFC 3261 §10.2.8; a registrar that names no longer time than it refused is not asked again.
+                match response.headers().get::<MinExpires>() {
+                    Some(Ok(least)) if least.duration() > registration.expires => {
+                        registration.expires = least.duration();
+                        self.send_register(cx, id, false);
+                    }
+                    _ => self.registration_ended(id, Err(RequestError::Rejected(response))),
+                }
+            }
+            status if !withdraw && may_pass(status) => {
+                let after = match response.headers().get::<RetryAfter>() {
+                    Some(Ok(after)) => after.delay(),
+                    _ => Duration::ZERO,
+                };
+                self.try_later(cx, id, after, RequestError::Rejected(response));
+            }
+            _ => self.registration_ended(id, Err(RequestError::Rejected(response))),
+        }
+    }
+
+    pub(crate) fn register_failed(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: RegistrationId,
+        failure: Failure,
+    ) {
+        let Some(registration) = self.registrations.get_mut(id) else {
+            return;
+        };
+        let state = std::mem::replace(&mut registration.state, State::Moving);
+        let withdraw = matches!(state, State::Asking { withdraw: true, .. });
+        let cause = RequestError::Failed(failure.clone());
+        if withdraw {
+            self.registration_ended(id, Err(cause));
+        } else if registration.leaving
+            && failure == Failure::Cancelled
+            && registration.bound.is_none()
+        {
+            self.registration_ended(id, Ok(()));
+        } else {
+            self.try_later(cx, id, Duration::ZERO, cause);
+        }
+    }
+
+    /// The registrar has bound us.
+    fn bound(&mut self, cx: &mut Context<'_>, id: RegistrationId, response: Response, flow: Flow) {
+        let Some(registration) = self.registrations.get_mut(id) else {
+            return;
+        };
+        let user = registration.identity.contact_user_part();
+        let (contact, expires) = granted(
+            &response,
+            &cx.contact_uri(&flow, user),
+            registration.expires,
+        );
+        if expires.is_zero() {
+            self.try_later(cx, id, Duration::ZERO, RequestError::Rejected(response));
+            return;
+        }
+        registration.failures = 0;
+        registration.bound = Some(Bound {
+            until: cx.now + expires,
+            flow,
+        });
+        let leaving = registration.leaving;
+        // Refreshed after 80 to 90 % of the time, so that bindings made together are not refreshed together and there is
+        // time to try again.
+        let after = expires.mul_f64(0.8 + 0.1 * self.rng.fraction());
+        let timer = self.timers.insert(cx.now + after, Due::Register(id));
+        registration.state = State::Resting(timer);
+        self.events.push_back(Event::Registered {
+            registration: id,
+            expires,
+            contact,
+            response,
+            flow,
+        });
+        if leaving {
+            self.timers.cancel(timer);
+            self.send_register(cx, id, true);
+        }
+    }
+
+    /// RFC 5626 §4.5: the time doubles with each failure, and half of it is left to chance.
+    fn try_later(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: RegistrationId,
+        at_least: Duration,
+        cause: RequestError,
+    ) {
+        let Some(registration) = self.registrations.get_mut(id) else {
+            return;
+        };
+        if registration.leaving {
+            self.registration_ended(id, Err(cause));
+            return;
+        }
+        let doubled = 2_u32.saturating_pow(registration.failures.min(16));
+        let longest = self
+            .config
+            .retry_first
+            .saturating_mul(doubled)
+            .min(self.config.retry_last);
+        registration.failures = registration.failures.saturating_add(1);
+        let after = longest
+            .mul_f64(0.5 + 0.5 * self.rng.fraction())
+            .max(at_least);
+        let timer = self.timers.insert(cx.now + after, Due::Register(id));
+        registration.state = State::Resting(timer);
+        self.events.push_back(Event::RegistrationRetrying {
+            registration: id,
+            after,
+            cause,
+        });
+    }
+
+    /// It is time to refresh or to try again.
+    pub(crate) fn registration_due(&mut self, cx: &mut Context<'_>, id: RegistrationId) {
+        self.send_register(cx, id, false);
+    }
+
+    /// The connection that a binding was made on is gone, and with it the way to us: binds anew, a little later so that
+    /// a registrar that restarts is not met by everybody at once.
+    pub(crate) fn registered_flow_closed(&mut self, cx: &Context<'_>, flow: &Flow) {
+        for id in self.registrations.keys() {
+            let Some(registration) = self.registrations.get_mut(id) else {
+                continue;
+            };
+            let State::Resting(timer) = registration.state else {
+                continue;
+            };
+            if registration.failures == 0
+                && registration.bound.is_some_and(|bound| bound.flow == *flow)
+            {
+                self.timers.cancel(timer);
+                let after = FLOW_RECOVERY.mul_f64(self.rng.fraction());
+                registration.state =
+                    State::Resting(self.timers.insert(cx.now + after, Due::Register(id)));
+            }
+        }
+    }
+
+    fn registration_ended(&mut self, id: RegistrationId, result: Result<(), RequestError>) {
+        if self.registrations.remove(id).is_some() {
+            self.events.push_back(Event::RegistrationEnded {
+                registration: id,
+                result,
+            });
+        }
+    }
+}
+
+/// The binding that a 2xx grants us: ours among those it lists, or the only one.
+fn granted(response: &Response, ours: &Uri, asked: Duration) -> (Uri, Duration) {
+    let contacts: Vec<Contact> = response.headers().all::<Contact>().flatten().collect();
+    let own = contacts
+        .iter()
+        .find(|contact| contact.uri().equivalent(ours))
+        .or(match &contacts[..] {
+            [only] => Some(only),
+            _ => None,
+        });
+    let common = match response.headers().get::<Expires>() {
+        Some(Ok(expires)) => expires.duration(),
+        _ => asked,
+    };
+    match own {
+        Some(contact) => (contact.uri().clone(), contact.expires().unwrap_or(common)),
+        None => (ours.clone(), common),
+    }
+}
+
+/// The To of a REGISTER: the address-of-record (RFC 3261 §10.2).
+fn registered_address(identity: &Identity) -> NameAddr {
+    NameAddr::new(identity.aor())
+}
+
+/// Whether time may mend what made a registrar answer so.
+fn may_pass(status: StatusCode) -> bool {
+    status.is_server_error()
+        || matches!(
+            status,
+            StatusCode::REQUEST_TIMEOUT
+                | StatusCode::TEMPORARILY_UNAVAILABLE
+                | StatusCode::FLOW_FAILED
+        )
+}
+
+const FLOW_RECOVERY: Duration = Duration::from_secs(2);
