@@ -387,3 +387,19 @@ impl<M, A> Inbox<M, A> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{cell::Cell, rc::Rc};
+
+    /// Handles go wherever their holders go, whatever the machine is made of.
+    #[test]
+    fn handles_and_their_futures_move_between_threads() {
+        fn is_shared<T: Send + Sync + Clone>() {}
+        fn moves<T: Send + Unpin>() {}
+        is_shared::<DriverHandle<Rc<()>, Cell<()>>>();
+        moves::<Command<Rc<()>, Cell<()>, Cell<()>>>();
+        moves::<Ended<Rc<()>, Cell<()>>>();
+    }
+}

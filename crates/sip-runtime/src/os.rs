@@ -348,3 +348,24 @@ const RECEIVE_BUFFER: usize = 4 << 20;
 
 /// How many streams the system holds ready to be accepted.
 const BACKLOG: i32 = 1_024;
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+    use nix::sys::socket::{getsockopt, sockopt};
+    use rustix::net::sockopt::{
+        Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery, ip_mtu_discover, ipv6_mtu_discover,
+    };
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
+    /// quinn-udp forbids fragments, and then a long response to a path with a small MTU never leaves.
+    #[test]
+    fn datagrams_may_be_fragmented() {
+        let (v4, _) = Datagrams::bind((Ipv4Addr::LOCALHOST, 0).into()).expect("can bind");
+        assert_eq!(ip_mtu_discover(&v4), Ok(Ipv4PathMtuDiscovery::DONT));
+        let (v6, _) = Datagrams::bind((Ipv6Addr::UNSPECIFIED, 0).into()).expect("can bind");
+        assert_eq!(ip_mtu_discover(&v6), Ok(Ipv4PathMtuDiscovery::DONT));
+        assert_eq!(ipv6_mtu_discover(&v6), Ok(Ipv6PathMtuDiscovery::DONT));
+        assert_eq!(getsockopt(&v6, sockopt::Ipv6DontFrag), Ok(false));
+    }
+}

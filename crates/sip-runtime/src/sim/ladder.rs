@@ -28,7 +28,7 @@ pub struct Rung {
     pub to: String,
     /// The method of a request, the status code of a response
     pub what: String,
-    /// Whether it got lost
+    /// Whether it got lost, or its host was down when it left
     pub lost: bool,
 }
 

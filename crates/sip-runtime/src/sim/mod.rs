@@ -4,6 +4,10 @@
 //! test is the program that ships. When no task can run, time moves to the next timer or packet: a minute takes
 //! microseconds. The same seed gives the same run, byte for byte.
 //!
+//! Datagrams to a host that has no socket for them are refused as ICMP does it, those to a host that is down or that
+//! nobody has are lost. Streams are reliable and in order: loss makes them late, a cut breaks them after a while. A
+//! name server at [`Sim::name_server`] knows the hosts by name; what is said to it is neither counted nor shown.
+//!
 //! ```
 //! use sip_runtime::{Runtime, assert_ladder, sim::Sim};
 //! use std::{future::poll_fn, time::Duration};
