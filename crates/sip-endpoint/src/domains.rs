@@ -57,6 +57,18 @@ impl Domains {
         Some(Uri::new(sip_message::Scheme::Sip, Some(&user), &host, None).aor())
     }
 
+    /// Whether `uri` is ours and that of the user who has authenticated as `user`: by the name alone or by name and
+    /// domain.
+    pub fn is_user(&self, endpoint: &Endpoint, uri: &Uri, user: &str) -> bool {
+        let (name, domain) = match user.rsplit_once('@') {
+            Some((name, domain)) => (name, Some(domain)),
+            None => (user, None),
+        };
+        let is = |name: &str| uri.user().is_some_and(|written| written == name);
+        let named = is(user) || domain.is_some_and(|domain| is(name) && uri.host() == *domain);
+        named && self.contains(endpoint, uri)
+    }
+
     fn is_domain(&self, endpoint: &Endpoint, uri: &Uri) -> bool {
         let host = uri.host();
         let is_domain = self.0.iter().any(|domain| same_host(domain, &host));

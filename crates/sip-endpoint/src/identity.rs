@@ -8,7 +8,7 @@ use sip_message::{
 };
 use sip_transaction::ServerTransactionId;
 use sip_transport::{Listener, ListenerId, SentBy};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 impl Endpoint {
     /// A new tag, globally unique and not to be guessed (RFC 3261 §19.3).
@@ -65,6 +65,22 @@ impl Endpoint {
         };
         let host = uri.maddr().unwrap_or_else(|| uri.host());
         self.transport.is_local(&host, uri.port(), protocol)
+    }
+
+    /// The address of ours that `remote` would see; without one, the address of the first listener that has one.
+    ///
+    /// Media need an address before a request has found its way.
+    pub fn local_address(&self, remote: Option<IpAddr>) -> Option<IpAddr> {
+        let towards = |remote| self.transport.address_facing(remote);
+        let listening = || {
+            let bound = self.transport.listeners().filter_map(|(_, _, bound)| bound);
+            bound.map(|bound| bound.ip()).find(|ip| !ip.is_unspecified())
+        };
+        match remote {
+            Some(remote) => towards(remote).or_else(listening),
+            // Where the default route leads, as far as the interfaces tell.
+            None => listening().or_else(|| towards(DOCUMENTATION)),
+        }
     }
 
     /// Whether bytes can be sent on `flow`: its socket is bound, or its stream opening or open.
@@ -131,3 +147,6 @@ impl Endpoint {
         }
     }
 }
+
+/// An address that is nobody's (RFC 5737): outside every network of ours.
+const DOCUMENTATION: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));

@@ -115,6 +115,14 @@ impl MediaEngine {
         Ok(())
     }
 
+    /// Sends and hears nothing until [`start`](Self::start) is called again: audio was turned down. What is played and
+    /// recorded waits.
+    pub fn suspend(&mut self, now: Instant, session: SessionId) -> Result<(), Gone> {
+        self.session(session)?.stream.suspend(now);
+        self.reschedule(session.index);
+        Ok(())
+    }
+
     /// Plays a source to the peer, in place of what was played before. [`Event::PlaybackDone`] follows. While the call
     /// is on hold or keys are sent, the source waits.
     pub fn play(

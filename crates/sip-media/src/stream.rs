@@ -161,6 +161,13 @@ impl Stream {
         Ok(())
     }
 
+    /// Sends and hears nothing until the next start.
+    pub(crate) fn suspend(&mut self, now: Instant) {
+        self.agreed = None;
+        self.rtp.stop_reports();
+        self.adjust(now);
+    }
+
     /// Plays a source from the next frame on; the one that it takes the place of is returned.
     pub(crate) fn play(
         &mut self,
@@ -331,14 +338,17 @@ impl Stream {
 
     /// Frames are paced only while there is something to do in them.
     fn adjust(&mut self, now: Instant) {
-        let needed = self.agreed.as_ref().is_some_and(|agreed| {
-            self.ear.is_some()
-                || agreed.destination().is_some()
-                    && (self.playing.is_some()
-                        || !self.keys.is_idle()
-                        || (self.defaults.silence && self.echo.is_none()))
-        });
-        self.pace.run(now, needed);
+        let may_send = self
+            .agreed
+            .as_ref()
+            .is_some_and(|agreed| agreed.destination().is_some());
+        let sends = may_send
+            && (self.playing.is_some()
+                || !self.keys.is_idle()
+                || (self.defaults.silence && self.echo.is_none()));
+        self.talking &= sends;
+        self.pace
+            .run(now, sends || (self.agreed.is_some() && self.ear.is_some()));
     }
 
     fn latch(&mut self, source: SocketAddr) {

@@ -226,6 +226,24 @@ impl Transport {
         }
     }
 
+    /// The address of ours from which a listener of any protocol faces `remote`.
+    pub fn address_facing(&self, remote: IpAddr) -> Option<IpAddr> {
+        let protocols = [
+            Protocol::Udp,
+            Protocol::Tcp,
+            Protocol::Tls,
+            Protocol::Ws,
+            Protocol::Wss,
+        ];
+        let mut facing = protocols
+            .into_iter()
+            .filter_map(|protocol| self.addresses.facing(protocol, remote));
+        facing
+            .next()
+            .map(|(_, local)| local.ip())
+            .or_else(|| self.addresses.interface_facing(remote))
+    }
+
     /// What we write about ourselves in messages on this flow: the listener's advertised address, else its bound one.
     ///
     /// On a connection that we opened it is a listener's, too, where there is one of that protocol and family: nobody
