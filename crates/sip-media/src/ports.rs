@@ -69,7 +69,7 @@ mod tests {
             (0..2, 0),
             (65_534..65_535, 0),
             (65_532..65_535, 1),
-            (9..3, 0),
+            (9..9, 0),
         ] {
             let mut ports = Ports::new(&range, &mut Rng::new([1; 32]));
             assert_eq!(

@@ -234,13 +234,14 @@ impl Stream {
             self.unexpected += 1;
             return;
         };
-        let known = self.agreed.as_ref().is_some_and(|agreed| {
-            agreed.media.direction().receives() && agreed.decoder(packet.payload_type).is_some()
-        });
-        if !known {
+        let Some((wanted, decoder)) = self.agreed.as_ref().and_then(|agreed| {
+            let decoder = agreed.decoder(packet.payload_type)?;
+            Some((agreed.media.direction().receives(), decoder))
+        }) else {
             self.unexpected += 1;
             return;
-        }
+        };
+        let is_event = matches!(decoder, Decoder::Events);
         let Ok(received) = self.rtp.receive(now, remote, &packet) else {
             return;
         };
@@ -250,10 +251,11 @@ impl Stream {
             self.events = EventReceiver::new(RATE);
             self.echo = self.echo.take().map(|_| Echo::default());
         }
+        // What was on its way when the call was held counts as received, but is not heard.
+        if !wanted {
+            return;
+        }
         self.send_back(now, &packet, out);
-        let is_event = self.agreed.as_ref().is_some_and(|agreed| {
-            matches!(agreed.decoder(packet.payload_type), Some(Decoder::Events))
-        });
         let entry = if is_event {
             for event in self.events.receive(packet.timestamp, &packet.payload) {
                 if let KeyEvent::Pressed(key) = event {
@@ -509,7 +511,7 @@ impl Stream {
         let ours = self.pace.media_time_at(now);
         let offset = *echo
             .offset
-            .get_or_insert(ours.wrapping_sub(packet.timestamp));
+            .get_or_insert_with(|| ours.wrapping_sub(packet.timestamp));
         let wire = self.rtp.send(
             now,
             payload_type,
@@ -546,7 +548,7 @@ impl Agreed {
     /// Where our media go; `None` while they shall not, or when nobody knows where.
     fn destination(&self) -> Option<SocketAddr> {
         self.latched
-            .or(self.media.remote())
+            .or_else(|| self.media.remote())
             .filter(|_| self.media.direction().sends())
     }
 
