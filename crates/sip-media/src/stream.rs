@@ -245,7 +245,7 @@ impl Stream {
         let Ok(received) = self.rtp.receive(now, remote, &packet) else {
             return;
         };
-        self.latch(remote);
+        self.latch(now, remote);
         if received.is_new_stream {
             self.jitter.restart();
             self.events = EventReceiver::new(RATE);
@@ -353,7 +353,7 @@ impl Stream {
             .run(now, sends || (self.agreed.is_some() && self.ear.is_some()));
     }
 
-    fn latch(&mut self, source: SocketAddr) {
+    fn latch(&mut self, now: Instant, source: SocketAddr) {
         let Some(agreed) = &mut self.agreed else {
             return;
         };
@@ -370,6 +370,7 @@ impl Stream {
         {
             tracing::debug!(?named, %source, "media latched");
             agreed.latched = Some(source);
+            self.adjust(now);
         }
     }
 

@@ -218,6 +218,69 @@ fn a_peer_behind_a_nat_is_found_where_its_media_come_from() {
     }
 }
 
+/// A name cannot be sent to, but who sends can be answered.
+#[test]
+fn a_peer_that_names_a_host_is_answered_where_its_media_come_from() {
+    let mut net = Net::new();
+    let (alice, alices) = net.open(ALICE);
+    let (bob, bobs) = net.open(BOB);
+    let preferences = AudioPreferences::default();
+    let mut caller = Negotiation::new(1, alices, &preferences);
+    let mut callee = Negotiation::new(2, bobs, &preferences);
+    let offer = String::from_utf8(caller.offer().unwrap().to_vec()).unwrap();
+    let named = offer.replace("c=IN IP4 192.0.2.1", "c=IN IP4 phone.example.com");
+    assert_ne!(named, offer);
+    let (answer, theirs) = callee.answer(named).unwrap();
+    let theirs = theirs.unwrap();
+    assert_eq!(
+        (theirs.remote(), theirs.remote_host()),
+        (None, "phone.example.com")
+    );
+    net.engines[BOB].start(net.now, bob, &theirs).unwrap();
+    net.run(ms(200));
+    assert!(net.sent.is_empty());
+    let ours = caller.apply_answer(answer).unwrap().unwrap();
+    net.engines[ALICE].start(net.now, alice, &ours).unwrap();
+    net.run(Duration::from_secs(1));
+    let stats = net.engines[ALICE].stats(alice).unwrap();
+    assert!(stats.packets_received() > 40);
+}
+
+#[test]
+fn a_suspended_session_is_still_until_it_is_started_again() {
+    let mut net = Net::new();
+    let preferences = AudioPreferences::default();
+    let (ids, mut negotiations) = net.call_with([&preferences, &preferences]);
+    let source = Box::new(Tone::new(440.0, 0.5).lasting(ms(300)));
+    net.engines[ALICE]
+        .play(net.now, ids[ALICE], source)
+        .unwrap();
+    net.run(ms(100));
+    net.engines[ALICE].suspend(net.now, ids[ALICE]).unwrap();
+    net.engines[BOB].suspend(net.now, ids[BOB]).unwrap();
+    net.run(ms(100));
+    let before = net.sent.len();
+    net.run(Duration::from_secs(20));
+    assert_eq!(net.sent.len(), before);
+    assert_eq!(net.reports, [0, 0]);
+    assert_eq!(net.engines[ALICE].poll_timeout(), None);
+    net.renegotiate(ids, &mut negotiations);
+    // The source has waited.
+    let done = |event: &Event| {
+        matches!(
+            event,
+            Event::PlaybackDone {
+                completed: true,
+                ..
+            }
+        )
+    };
+    net.run(ms(150));
+    assert!(!net.events[ALICE].iter().any(done));
+    net.run(ms(100));
+    assert!(net.events[ALICE].iter().any(done));
+}
+
 #[test]
 fn a_stranger_can_not_draw_media_to_itself() {
     let mut net = Net::with(|config| config.latch(Latch::Always));
