@@ -95,3 +95,117 @@ fn same_host(one: &Host, other: &Host) -> bool {
         _ => one == other,
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods)] // a test needs an instant to start from
+mod tests {
+    use super::*;
+    use crate::{EndpointConfig, Listener};
+    use sip_io::{Receive, Transmit, WallClock};
+    use std::time::{Instant, SystemTime};
+
+    /// Listens at 192.0.2.1:5062 and tells others sip.example.net:6000.
+    fn endpoint() -> Endpoint {
+        let now = Instant::now();
+        let clock = WallClock {
+            at: now,
+            is: SystemTime::UNIX_EPOCH,
+        };
+        let mut endpoint = Endpoint::new(EndpointConfig::new([1; 32], clock));
+        let local = "192.0.2.1:5062".parse().unwrap();
+        endpoint.listen(
+            now,
+            Listener::udp(local)
+                .advertise("sip.example.net:6000")
+                .unwrap(),
+        );
+        let Some(Transmit::Bind { token, .. }) = endpoint.poll_transmit() else {
+            panic!("asked for a socket")
+        };
+        endpoint.handle_receive(
+            now,
+            Receive::Bound {
+                token,
+                result: Ok(local),
+            },
+        );
+        endpoint.settle(now);
+        endpoint
+    }
+
+    fn uri(text: &str) -> Uri {
+        Uri::parse(text).unwrap()
+    }
+
+    #[test]
+    fn a_domain_and_a_listener_are_ours_and_a_neighbour_on_the_same_host_is_not() {
+        let (endpoint, domains) = (
+            endpoint(),
+            Domains::new(["Example.com", "192.0.2.1"]).unwrap(),
+        );
+        for ours in [
+            "sip:bob@example.COM",
+            "sip:bob@example.com.",
+            "sips:example.com",
+            "sip:bob@example.com:5062",
+            "sip:bob@192.0.2.1",
+            "sip:192.0.2.1:5062",
+            "sip:bob@sip.example.net:6000",
+        ] {
+            assert!(domains.contains(&endpoint, &uri(ours)), "{ours}");
+        }
+        for foreign in [
+            "sip:bob@example.org",
+            "sip:bob@example.com:5080",
+            "sip:bob@192.0.2.1:5080",
+            "sip:bob@192.0.2.2",
+            "sip:example.com@elsewhere.org",
+            "tel:+15551234",
+        ] {
+            assert!(!domains.contains(&endpoint, &uri(foreign)), "{foreign}");
+        }
+    }
+
+    /// RFC 3261 §10.3 step 5.
+    #[test]
+    fn an_address_of_record_is_user_and_domain() {
+        let (endpoint, domains) = (
+            endpoint(),
+            Domains::new(["example.com", "example.net"]).unwrap(),
+        );
+        let aor = |text: &str| {
+            domains
+                .aor(&endpoint, &uri(text))
+                .map(|aor| aor.to_string())
+        };
+        let bob = Some("sip:bob@example.com".to_owned());
+        assert_eq!(aor("sip:bob@EXAMPLE.com"), bob);
+        assert_eq!(
+            aor("sips:%62ob@example.com:5062;transport=tcp;user=phone"),
+            bob
+        );
+        assert_eq!(
+            aor("sip:bob@192.0.2.1:5062"),
+            bob,
+            "a listener means the principal domain"
+        );
+        assert_eq!(
+            aor("sip:bob@example.net"),
+            Some("sip:bob@example.net".to_owned())
+        );
+        assert_eq!(aor("sip:example.com"), None);
+        assert_eq!(aor("sip:bob@example.org"), None);
+    }
+
+    #[test]
+    fn a_user_is_named_alone_or_with_the_domain() {
+        let (endpoint, domains) = (endpoint(), Domains::new(["example.com"]).unwrap());
+        let is = |text: &str, user: &str| domains.is_user(&endpoint, &uri(text), user);
+        assert!(is("sip:bob@example.com", "bob"));
+        assert!(is("sip:bob@example.com", "bob@example.com"));
+        assert!(!is("sip:bob@example.com", "Bob"));
+        assert!(!is("sip:bob@example.com", "bob@example.org"));
+        assert!(!is("sip:bob@example.org", "bob"));
+        assert!(!is("sip:example.com", ""));
+    }
+}

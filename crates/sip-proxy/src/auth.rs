@@ -25,7 +25,9 @@ impl Proxy {
         request: &mut Request,
         required: bool,
     ) -> Result<Option<String>, Refusal> {
-        let Some(Authenticator { server, store }) = &mut self.config.auth else { return Ok(None) };
+        let Some(Authenticator { server, store }) = &mut self.config.auth else {
+            return Ok(None);
+        };
         // An ACK cannot be answered, and a CANCEL not be sent again (RFC 3261 §22.1).
         if !required || [Method::ACK, Method::CANCEL].contains(request.method()) {
             return Ok(None);
@@ -43,7 +45,9 @@ impl Proxy {
 
     /// Credentials that were for us tell nobody else anything (RFC 3261 §22.3).
     fn consume(&self, request: &mut Request) {
-        let Some(Authenticator { server, .. }) = &self.config.auth else { return };
+        let Some(Authenticator { server, .. }) = &self.config.auth else {
+            return;
+        };
         let others: Vec<ProxyAuthorization> = request
             .headers()
             .all::<ProxyAuthorization>()

@@ -19,12 +19,20 @@ impl Proxy {
     /// Goes on with a request: waits, starts the next group, or comes to an end.
     pub(crate) fn advance(&mut self, cx: &mut Context<'_>, id: ProxyId) {
         loop {
-            let Some(context) = self.contexts.get_mut(id) else { return };
-            let Stage::Relaying { ending } = context.stage else { return };
+            let Some(context) = self.contexts.get_mut(id) else {
+                return;
+            };
+            let Stage::Relaying { ending } = context.stage else {
+                return;
+            };
             if context.is_pending() {
                 return;
             }
-            let group = if !ending && context.may_fail_over() { context.groups.pop_front() } else { None };
+            let group = if !ending && context.may_fail_over() {
+                context.groups.pop_front()
+            } else {
+                None
+            };
             let Some(mut group) = group else {
                 context.groups.clear();
                 return self.conclude(cx, id, true);
@@ -40,7 +48,9 @@ impl Proxy {
             if group.is_empty() {
                 context.groups.clear();
                 if context.outcomes.status().is_none() {
-                    context.outcomes.add(Outcome::Found(StatusCode::TEMPORARILY_UNAVAILABLE));
+                    context
+                        .outcomes
+                        .add(Outcome::Found(StatusCode::TEMPORARILY_UNAVAILABLE));
                 }
                 continue;
             }
@@ -50,23 +60,38 @@ impl Proxy {
 
     fn start_group(&mut self, cx: &mut Context<'_>, id: ProxyId, group: Vec<Target>) {
         self.stop_timer(id);
-        let Some(context) = self.contexts.get_mut(id) else { return };
+        let Some(context) = self.contexts.get_mut(id) else {
+            return;
+        };
         if let Some(ring_for) = context.ring_for {
             context.timer = Some(self.timers.insert(cx.now + ring_for, Due::Group(id)));
         }
         let is_invite = context.is_invite;
         let breadths: Vec<u32> = shares(context.breadth, group.len()).collect();
         for (target, breadth) in group.into_iter().zip(breadths) {
-            let Some(context) = self.contexts.get_mut(id) else { return };
+            let Some(context) = self.contexts.get_mut(id) else {
+                return;
+            };
             let only_flow = target.only_flow;
             let Some(draft) = draft(&self.key, context, target, breadth) else {
-                context.outcomes.add(Outcome::Found(StatusCode::UNSUPPORTED_URI_SCHEME));
+                context
+                    .outcomes
+                    .add(Outcome::Found(StatusCode::UNSUPPORTED_URI_SCHEME));
                 continue;
             };
             let request = cx.request(draft);
             self.stats.branches += 1;
-            let timer_c = is_invite.then(|| self.timers.insert(cx.now + self.config.timer_c, Due::C(request)));
-            context.branches.push(Branch { request, pending: true, timer_c, only_flow, verdict: Verdict::AsIs });
+            let timer_c = is_invite.then(|| {
+                self.timers
+                    .insert(cx.now + self.config.timer_c, Due::C(request))
+            });
+            context.branches.push(Branch {
+                request,
+                pending: true,
+                timer_c,
+                only_flow,
+                verdict: Verdict::AsIs,
+            });
             self.contexts.link(request, id);
         }
     }
@@ -79,10 +104,14 @@ impl Proxy {
         mut response: Response,
     ) {
         let timer_c = self.config.timer_c;
-        let Some(context) = self.contexts.get_mut(id) else { return };
+        let Some(context) = self.contexts.get_mut(id) else {
+            return;
+        };
         let is_invite = context.is_invite;
         let stage = context.stage;
-        let Some(branch) = context.branch_mut(request) else { return };
+        let Some(branch) = context.branch_mut(request) else {
+            return;
+        };
         let verdict = branch.verdict;
         let status = response.status();
         // RFC 3261 §16.7 step 3: our Via goes; one that was the only one was for a request of ours.
@@ -96,7 +125,9 @@ impl Proxy {
                     branch.timer_c = Some(self.timers.insert(cx.now + timer_c, Due::C(request)));
                 }
                 // RFC 4320 §4.1: nothing but 100 is provisional outside INVITE.
-                let wanted = is_invite && verdict != Verdict::Ignored && matches!(stage, Stage::Relaying { .. });
+                let wanted = is_invite
+                    && verdict != Verdict::Ignored
+                    && matches!(stage, Stage::Relaying { .. });
                 if for_upstream && wanted {
                     self.send_upstream(cx, id, response);
                 }
@@ -109,7 +140,11 @@ impl Proxy {
         }
         if !for_upstream {
             tracing::debug!(%status, "a response with a single Via");
-            response = context.request.response(StatusCode::BAD_GATEWAY).to_tag(cx.tag_for(context.server)).build();
+            response = context
+                .request
+                .response(StatusCode::BAD_GATEWAY)
+                .to_tag(cx.tag_for(context.server))
+                .build();
         }
         if response.status().is_success() {
             self.succeeded(cx, id, stage, is_invite, response);
@@ -140,28 +175,44 @@ impl Proxy {
     }
 
     /// RFC 3261 §16.7 step 5: every 2xx to an INVITE goes upstream at once, and so does the first to anything else.
-    fn succeeded(&mut self, cx: &mut Context<'_>, id: ProxyId, stage: Stage, is_invite: bool, response: Response) {
-        let status = response.status();
+    fn succeeded(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: ProxyId,
+        stage: Stage,
+        is_invite: bool,
+        response: Response,
+    ) {
         match stage {
             Stage::Answered if is_invite => self.send_upstream(cx, id, response),
             Stage::Answered => {}
             _ => {
                 self.finish(cx, id, response);
-                debug_assert!(status.is_success());
                 // RFC 3261 §16.7 step 10.
                 self.cancel_branches(cx, id, Verdict::AsIs);
             }
         }
     }
 
-    pub(crate) fn branch_failed(&mut self, cx: &mut Context<'_>, id: ProxyId, request: RequestId, reason: &Failure) {
+    pub(crate) fn branch_failed(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: ProxyId,
+        request: RequestId,
+        reason: &Failure,
+    ) {
         self.contexts.unlink(request);
-        let Some(context) = self.contexts.get_mut(id) else { return };
-        let Some(branch) = context.remove_branch(request) else { return };
+        let Some(context) = self.contexts.get_mut(id) else {
+            return;
+        };
+        let Some(branch) = context.remove_branch(request) else {
+            return;
+        };
         if let Some(timer) = branch.timer_c {
             self.timers.cancel(timer);
         }
-        if branch.pending && branch.verdict != Verdict::Ignored && context.stage != Stage::Answered {
+        if branch.pending && branch.verdict != Verdict::Ignored && context.stage != Stage::Answered
+        {
             let status = match branch.verdict {
                 Verdict::Becomes(status) => status,
                 _ => found(reason, branch.only_flow),
@@ -174,7 +225,9 @@ impl Proxy {
 
     pub(crate) fn branch_ended(&mut self, cx: &mut Context<'_>, id: ProxyId, request: RequestId) {
         self.contexts.unlink(request);
-        let Some(context) = self.contexts.get_mut(id) else { return };
+        let Some(context) = self.contexts.get_mut(id) else {
+            return;
+        };
         if let Some(branch) = context.remove_branch(request)
             && let Some(timer) = branch.timer_c
         {
@@ -187,7 +240,9 @@ impl Proxy {
     /// Cancels what still rings (RFC 3261 §16.10). Requests other than INVITE cannot be cancelled; what they come to is
     /// waited for.
     pub(crate) fn cancel_branches(&mut self, cx: &mut Context<'_>, id: ProxyId, verdict: Verdict) {
-        let Some(context) = self.contexts.get_mut(id) else { return };
+        let Some(context) = self.contexts.get_mut(id) else {
+            return;
+        };
         let is_invite = context.is_invite;
         let mut pending = Vec::new();
         for branch in context.branches.iter_mut().filter(|branch| branch.pending) {
@@ -207,8 +262,12 @@ impl Proxy {
 
     /// Stops waiting for a request that cannot be cancelled.
     fn give_up(&mut self, id: ProxyId, request: RequestId, verdict: Verdict) {
-        let Some(context) = self.contexts.get_mut(id) else { return };
-        let Some(branch) = context.branch_mut(request) else { return };
+        let Some(context) = self.contexts.get_mut(id) else {
+            return;
+        };
+        let Some(branch) = context.branch_mut(request) else {
+            return;
+        };
         branch.verdict = Verdict::Ignored;
         if let Verdict::Becomes(status) = verdict {
             context.outcomes.add(Outcome::Found(status));
@@ -217,8 +276,16 @@ impl Proxy {
 
     /// Timer C (RFC 3261 §16.8): CANCEL, and what comes of that counts as 408.
     pub(crate) fn timer_c_fired(&mut self, cx: &mut Context<'_>, request: RequestId) {
-        let Some(id) = self.contexts.by_request(request) else { return };
-        let Some(branch) = self.contexts.get_mut(id).and_then(|context| context.branch_mut(request)) else { return };
+        let Some(id) = self.contexts.by_request(request) else {
+            return;
+        };
+        let Some(branch) = self
+            .contexts
+            .get_mut(id)
+            .and_then(|context| context.branch_mut(request))
+        else {
+            return;
+        };
         branch.timer_c = None;
         if branch.pending {
             if branch.verdict == Verdict::AsIs {
@@ -231,7 +298,12 @@ impl Proxy {
 }
 
 /// One copy of a request (RFC 3261 §16.6); `None` for a target that has no way.
-fn draft(key: &crate::token::TokenKey, context: &ResponseContext, target: Target, breadth: u32) -> Option<Draft> {
+fn draft(
+    key: &crate::token::TokenKey,
+    context: &ResponseContext,
+    target: Target,
+    breadth: u32,
+) -> Option<Draft> {
     let mut request = context.request.clone();
     request.set_uri(route::request_uri(&target.uri));
     let headers = request.headers_mut();
@@ -246,8 +318,11 @@ fn draft(key: &crate::token::TokenKey, context: &ResponseContext, target: Target
     if !request.uri().is_sip() && !request.headers().contains::<Route>() {
         return None;
     }
-    let record_route = (context.record_route && makes_dialog(&request))
-        .then(|| RecordRouteTemplate { inbound: context.flow, user: Some(token(key, context, &request, &target)) });
+    let record_route =
+        (context.record_route && makes_dialog(&request)).then(|| RecordRouteTemplate {
+            inbound: context.flow,
+            user: Some(token(key, context, &request, &target)),
+        });
     let next = route::postprocess(&mut request).ok()?;
     let mut draft = Draft::new(request).branch_suffix(&*context.fingerprint);
     if let Some(record_route) = record_route {
@@ -262,7 +337,12 @@ fn draft(key: &crate::token::TokenKey, context: &ResponseContext, target: Target
 }
 
 /// The user part of our Record-Route: how both ends are reached. Inside a dialog it stays what it was.
-fn token(key: &crate::token::TokenKey, context: &ResponseContext, request: &Request, target: &Target) -> String {
+fn token(
+    key: &crate::token::TokenKey,
+    context: &ResponseContext,
+    request: &Request,
+    target: &Target,
+) -> String {
     if let Some(token) = &context.token {
         return token.clone();
     }
@@ -270,9 +350,16 @@ fn token(key: &crate::token::TokenKey, context: &ResponseContext, request: &Requ
         caller: sip_endpoint::neighbour_flow(request, &context.flow),
         callee: target.flow.filter(|_| target.path.is_empty()),
     };
-    let call_id = request.call_id().map(|call_id| call_id.as_str().to_owned()).unwrap_or_default();
+    let call_id = request
+        .call_id()
+        .map(|call_id| call_id.as_str().to_owned())
+        .unwrap_or_default();
     let tag = request.from().ok().and_then(|from| from.tag());
-    key.seal(&flows, &call_id, tag.as_ref().map_or("", |tag| tag.as_str()))
+    key.seal(
+        &flows,
+        &call_id,
+        tag.as_ref().map_or("", |tag| tag.as_str()),
+    )
 }
 
 /// Whether a request may make or refresh a dialog, so that Record-Route means something (RFC 3261 §16.6 step 4).

@@ -39,11 +39,17 @@ impl Outcomes {
         {
             let room = MAX_CHALLENGES.saturating_sub(self.challenges.len());
             for name in [HeaderName::WWW_AUTHENTICATE, HeaderName::PROXY_AUTHENTICATE] {
-                let values = response.headers().raw_all(&name).map(|value| (name.clone(), value));
+                let values = response
+                    .headers()
+                    .raw_all(&name)
+                    .map(|value| (name.clone(), value));
                 self.challenges.extend(values.take(room));
             }
         }
-        let better = self.best.as_ref().is_none_or(|best| rank(&outcome) < rank(best));
+        let better = self
+            .best
+            .as_ref()
+            .is_none_or(|best| rank(&outcome) < rank(best));
         if better {
             self.best = Some(outcome);
         }
@@ -54,7 +60,10 @@ impl Outcomes {
         self.challenges.extend(other.challenges);
         self.challenges.truncate(MAX_CHALLENGES);
         if let Some(outcome) = other.best
-            && self.best.as_ref().is_none_or(|best| rank(&outcome) < rank(best))
+            && self
+                .best
+                .as_ref()
+                .is_none_or(|best| rank(&outcome) < rank(best))
         {
             self.best = Some(outcome);
         }
@@ -67,7 +76,8 @@ impl Outcomes {
 
     /// The best, if it may be sent: a stateful element never sends a 408 to a request other than INVITE (RFC 4320 §4.2).
     pub(crate) fn best(&self, method: &Method) -> Option<Outcome> {
-        self.any().filter(|best| best.status() != StatusCode::REQUEST_TIMEOUT || method == Method::INVITE)
+        self.any()
+            .filter(|best| best.status() != StatusCode::REQUEST_TIMEOUT || method == Method::INVITE)
     }
 
     /// The best, made ready to go upstream.
@@ -112,12 +122,22 @@ fn rank(outcome: &Outcome) -> (u8, u8) {
         (4, 487) => (4, 4),
         (4, 408) => (4, 5),
         (class, 503) => (class as u8, 2),
-        (class, _) => (class as u8, if outcome.is_found() { 3 } else { 1 + u8::from(class == 4) }),
+        (class, _) => (
+            class as u8,
+            if outcome.is_found() {
+                3
+            } else {
+                1 + u8::from(class == 4)
+            },
+        ),
     }
 }
 
 fn is_challenge(status: StatusCode) -> bool {
-    matches!(status, StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED)
+    matches!(
+        status,
+        StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED
+    )
 }
 
 /// How many challenges are put together; more than any user agent has credentials for.
@@ -137,9 +157,13 @@ mod tests {
     }
 
     fn received(code: u16, headers: &[(HeaderName, &str)]) -> Outcome {
-        let mut response = request("INVITE").response(StatusCode::try_from(code).unwrap()).build();
+        let mut response = request("INVITE")
+            .response(StatusCode::try_from(code).unwrap())
+            .build();
         for (name, value) in headers {
-            response.headers_mut().push_raw(name.clone(), HeaderValue::new(value).unwrap());
+            response
+                .headers_mut()
+                .push_raw(name.clone(), HeaderValue::new(value).unwrap());
         }
         Outcome::Received(response)
     }
@@ -178,13 +202,37 @@ mod tests {
     #[test]
     fn challenges_of_all_branches_go_upstream_together() {
         let mut outcomes = Outcomes::default();
-        outcomes.add(received(401, &[(HeaderName::WWW_AUTHENTICATE, "Digest realm=\"a\", nonce=\"1\"")]));
+        outcomes.add(received(
+            401,
+            &[(
+                HeaderName::WWW_AUTHENTICATE,
+                "Digest realm=\"a\", nonce=\"1\"",
+            )],
+        ));
         outcomes.add(received(486, &[]));
-        outcomes.add(received(407, &[(HeaderName::PROXY_AUTHENTICATE, "Digest realm=\"b\", nonce=\"2\"")]));
-        let Some(Outcome::Received(best)) = outcomes.best(&Method::INVITE) else { panic!("a response") };
+        outcomes.add(received(
+            407,
+            &[(
+                HeaderName::PROXY_AUTHENTICATE,
+                "Digest realm=\"b\", nonce=\"2\"",
+            )],
+        ));
+        let Some(Outcome::Received(best)) = outcomes.best(&Method::INVITE) else {
+            panic!("a response")
+        };
         assert_eq!(best.status(), StatusCode::UNAUTHORIZED);
-        assert_eq!(best.headers().raw_all(&HeaderName::WWW_AUTHENTICATE).count(), 1);
-        assert_eq!(best.headers().raw_all(&HeaderName::PROXY_AUTHENTICATE).count(), 1);
+        assert_eq!(
+            best.headers()
+                .raw_all(&HeaderName::WWW_AUTHENTICATE)
+                .count(),
+            1
+        );
+        assert_eq!(
+            best.headers()
+                .raw_all(&HeaderName::PROXY_AUTHENTICATE)
+                .count(),
+            1
+        );
     }
 
     /// RFC 3261 §16.7 step 6: a 503 would stop everything that the upstream element sends to us.
@@ -192,7 +240,9 @@ mod tests {
     fn a_503_becomes_a_500_without_retry_after() {
         let mut outcomes = Outcomes::default();
         outcomes.add(received(503, &[(HeaderName::RETRY_AFTER, "120")]));
-        let Some(Outcome::Received(best)) = outcomes.best(&Method::INVITE) else { panic!("a response") };
+        let Some(Outcome::Received(best)) = outcomes.best(&Method::INVITE) else {
+            panic!("a response")
+        };
         assert_eq!(best.status(), StatusCode::SERVER_INTERNAL_ERROR);
         assert!(!best.headers().contains_name(&HeaderName::RETRY_AFTER));
     }
@@ -214,7 +264,14 @@ mod tests {
             let challenge = format!("Digest realm=\"{number}\", nonce=\"1\"");
             outcomes.add(received(401, &[(HeaderName::WWW_AUTHENTICATE, &challenge)]));
         }
-        let Some(Outcome::Received(best)) = outcomes.best(&Method::INVITE) else { panic!("a response") };
-        assert_eq!(best.headers().raw_all(&HeaderName::WWW_AUTHENTICATE).count(), MAX_CHALLENGES);
+        let Some(Outcome::Received(best)) = outcomes.best(&Method::INVITE) else {
+            panic!("a response")
+        };
+        assert_eq!(
+            best.headers()
+                .raw_all(&HeaderName::WWW_AUTHENTICATE)
+                .count(),
+            MAX_CHALLENGES
+        );
     }
 }

@@ -77,8 +77,15 @@ impl ProxyConfig {
     /// Who checks credentials (RFC 3261 §22.3), and the users. A request from a user of ours, or for a foreign domain, is then
     /// challenged with 407, and refused with 403 when its From is not the user who authenticated. ACK, CANCEL and
     /// requests inside a dialog that we recorded our route in are not. Defaults to none.
-    pub fn authenticate(mut self, server: Server, users: impl CredentialStore + Send + 'static) -> Self {
-        self.auth = Some(Authenticator { server, store: Box::new(users) });
+    pub fn authenticate(
+        mut self,
+        server: Server,
+        users: impl CredentialStore + Send + 'static,
+    ) -> Self {
+        self.auth = Some(Authenticator {
+            server,
+            store: Box::new(users),
+        });
         self
     }
 

@@ -111,12 +111,16 @@ impl ResponseContext {
 
     /// Whether a branch of the current plan has no final response yet.
     pub(crate) fn is_pending(&self) -> bool {
-        self.branches.iter().any(|branch| branch.pending && branch.verdict != Verdict::Ignored)
+        self.branches
+            .iter()
+            .any(|branch| branch.pending && branch.verdict != Verdict::Ignored)
     }
 
     /// Whether what has come in so far lets the next group have its turn.
     pub(crate) fn may_fail_over(&self) -> bool {
-        let Some(status) = self.outcomes.status() else { return true };
+        let Some(status) = self.outcomes.status() else {
+            return true;
+        };
         match &self.failover_on {
             Some(codes) => codes.contains(&status),
             None => !status.is_global_failure(),
@@ -128,7 +132,10 @@ impl ResponseContext {
     }
 
     pub(crate) fn remove_branch(&mut self, id: RequestId) -> Option<Branch> {
-        let at = self.branches.iter().position(|branch| branch.request == id)?;
+        let at = self
+            .branches
+            .iter()
+            .position(|branch| branch.request == id)?;
         Some(self.branches.swap_remove(at))
     }
 }
@@ -156,7 +163,10 @@ impl Contexts {
         self.generation = self.generation.wrapping_add(1);
         let server = context.server;
         let index = self.slots.insert((self.generation, context)) as u32;
-        let id = ProxyId { index, generation: self.generation };
+        let id = ProxyId {
+            index,
+            generation: self.generation,
+        };
         self.by_server.insert(server, id);
         id
     }

@@ -9,7 +9,8 @@ use crate::{
 use sip_endpoint::{Context, Draft, Event as EndpointEvent, ServerTransactionId};
 use sip_io::Flow;
 use sip_message::{
-    HeaderName, HeaderValue, Method, ParseError, Request, Response, ResponseBuilder, StatusCode, Tag, Uri,
+    HeaderName, HeaderValue, Method, ParseError, Request, Response, ResponseBuilder, StatusCode,
+    Tag, Uri,
     headers::{MaxBreadth, MaxForwards, ProxyRequire, Route, Unsupported},
 };
 
@@ -58,24 +59,39 @@ impl Proxy {
         None
     }
 
-    /// An ACK to a 2xx, or to a final response that another element sent: forwarded, never answered (RFC 3261 §16.11).
-    pub(crate) fn ack_received(&mut self, cx: &mut Context<'_>, flow: Flow, request: Request) {
-        match self.ack_draft(cx, &flow, request) {
+    /// An ACK to a 2xx, or to a final response that another element sent: forwarded, never answered (RFC 3261
+    /// §16.11). Returns whether it had a way.
+    pub(crate) fn ack_received(
+        &mut self,
+        cx: &mut Context<'_>,
+        flow: &Flow,
+        request: Request,
+    ) -> bool {
+        let draft = self.ack_draft(cx, flow, request);
+        let forwarded = draft.is_some();
+        match draft {
             Some(draft) => {
                 self.stats.acks += 1;
                 cx.forward_ack(draft);
             }
             None => self.stats.acks_dropped += 1,
         }
+        forwarded
     }
 
     fn ack_draft(&self, cx: &Context<'_>, flow: &Flow, request: Request) -> Option<Draft> {
         let checked = self.check(cx, flow, request).ok()?;
-        let Checked { mut request, way, hops, fingerprint, .. } = checked;
+        let Checked {
+            mut request,
+            way,
+            hops,
+            fingerprint,
+            ..
+        } = checked;
         let has_route = request.headers().contains::<Route>();
         let ours = self.config.domains.contains(cx, request.uri());
         if way.dialog.is_none() && !has_route && ours {
-            request.set_uri(self.default_uri(request.uri())?);
+            request.set_uri(self.default_target(request.uri())?);
         }
         if !has_route && !request.uri().is_sip() {
             return None;
@@ -83,7 +99,11 @@ impl Proxy {
         request.headers_mut().set(MaxForwards(hops));
         let next = route::postprocess(&mut request).ok()?;
         let mut draft = Draft::new(request).branch_suffix(fingerprint);
-        if let Some(flow) = way.dialog.as_ref().and_then(|dialog| dialog_flow(cx, dialog, flow, has_route)) {
+        if let Some(flow) = way
+            .dialog
+            .as_ref()
+            .and_then(|dialog| dialog_flow(cx, dialog, flow, has_route))
+        {
             draft = draft.to_flow(flow);
         } else if let Some(next) = next {
             draft = draft.to_uri(next);
@@ -122,7 +142,7 @@ impl Proxy {
         if inside
             && ours
             && !has_route
-            && let Some(uri) = self.default_uri(checked.request.uri())
+            && let Some(uri) = self.default_target(checked.request.uri())
         {
             checked.request.set_uri(uri);
             return self.follow(cx, id, flow, checked, None, None);
@@ -135,10 +155,19 @@ impl Proxy {
         let ours = ours && !has_route;
         let user = self.authorize(cx.now, &flow, &mut checked.request, ours, cx)?;
         let proxy_id = self.open(cx, id, flow, checked, None);
-        let request = self.contexts.get(proxy_id).map(|context| context.request.clone());
+        let request = self
+            .contexts
+            .get(proxy_id)
+            .map(|context| context.request.clone());
         if let Some(request) = request {
             self.await_decision(cx.now, proxy_id);
-            self.events.push_back(Event::RouteNeeded { id: proxy_id, request, user, ours, flow });
+            self.events.push_back(Event::RouteNeeded {
+                id: proxy_id,
+                request,
+                user,
+                ours,
+                flow,
+            });
         }
         Ok(())
     }
@@ -156,7 +185,9 @@ impl Proxy {
         let mut target = Target::new(checked.request.uri().clone());
         if let Some(flow) = to_flow {
             target = target.flow(flow);
-        } else if leads_nowhere(checked.request.uri()) && !checked.request.headers().contains::<Route>() {
+        } else if leads_nowhere(checked.request.uri())
+            && !checked.request.headers().contains::<Route>()
+        {
             // The connection is gone, and there was no other way (RFC 5626 §5.3).
             return Err(Refusal::Status(StatusCode::FLOW_FAILED));
         }
@@ -178,7 +209,13 @@ impl Proxy {
         checked: Checked,
         dialog: Option<Dialog>,
     ) -> crate::ProxyId {
-        let Checked { request, fingerprint, hops, breadth, .. } = checked;
+        let Checked {
+            request,
+            fingerprint,
+            hops,
+            breadth,
+            ..
+        } = checked;
         let is_invite = request.method() == Method::INVITE;
         if is_invite {
             self.reply(cx, server, request.response(StatusCode::TRYING).build());
@@ -208,7 +245,12 @@ impl Proxy {
     }
 
     /// RFC 3261 §16.3 steps 3 to 5 with RFC 5393, then Route processing (§16.4).
-    fn check(&self, cx: &Context<'_>, flow: &Flow, mut request: Request) -> Result<Checked, Refusal> {
+    fn check(
+        &self,
+        cx: &Context<'_>,
+        flow: &Flow,
+        mut request: Request,
+    ) -> Result<Checked, Refusal> {
         let hops = match request.headers().get::<MaxForwards>().transpose()? {
             Some(MaxForwards(0)) => return Err(Refusal::Status(StatusCode::TOO_MANY_HOPS)),
             Some(MaxForwards(hops)) => hops - 1,
@@ -231,10 +273,18 @@ impl Proxy {
             && !required.is_empty()
         {
             // We have no extension that a request could require of a proxy.
-            return Err(Refusal::Extensions(required.iter().map(str::to_owned).collect()));
+            return Err(Refusal::Extensions(
+                required.iter().map(str::to_owned).collect(),
+            ));
         }
         let way = route::preprocess(cx, &self.config.domains, &self.key, flow, &mut request)?;
-        Ok(Checked { request, way, fingerprint, hops, breadth })
+        Ok(Checked {
+            request,
+            way,
+            fingerprint,
+            hops,
+            breadth,
+        })
     }
 
     /// Who sent it, and whether it may pass (the relay policy).
@@ -246,7 +296,11 @@ impl Proxy {
         ours: bool,
         cx: &Context<'_>,
     ) -> Result<Option<String>, Refusal> {
-        if self.config.trusted.contains(&flow.remote().ip().to_canonical()) {
+        if self
+            .config
+            .trusted
+            .contains(&flow.remote().ip().to_canonical())
+        {
             return Ok(None);
         }
         let from = request.from()?;
@@ -254,8 +308,7 @@ impl Proxy {
         let foreign = !ours && self.config.foreign == Foreign::Authenticated;
         match self.authenticate(now, request, from_ours || foreign)? {
             Some(user) => {
-                let is_sender = from_ours && from.uri().user().is_some_and(|name| name == user.as_str());
-                if !is_sender {
+                if !self.config.domains.is_user(cx, from.uri(), &user) {
                     return Err(Refusal::Status(StatusCode::FORBIDDEN));
                 }
                 Ok(Some(user))
@@ -308,8 +361,9 @@ impl Proxy {
                 .all(|route| route.is_ok_and(|route| self.config.domains.contains(cx, route.uri())))
     }
 
-    /// Where a request goes that comes inside a dialog and without a Route to our own URI.
-    fn default_uri(&self, uri: &Uri) -> Option<Uri> {
+    /// The [default target](crate::ProxyConfig::default_target) for a request to `uri`: with its user, if the target
+    /// has none of its own.
+    pub fn default_target(&self, uri: &Uri) -> Option<Uri> {
         let default = self.config.default_target.as_ref()?;
         Some(match uri.user() {
             Some(user) if default.user_raw().is_none() => default.with_user(Some(&user)),
@@ -330,7 +384,10 @@ fn options_answer(request: &Request) -> ResponseBuilder {
     request
         .response(StatusCode::OK)
         .raw_header(HeaderName::ACCEPT, HeaderValue::from_static("*/*"))
-        .raw_header(HeaderName::ACCEPT_ENCODING, HeaderValue::from_static("identity"))
+        .raw_header(
+            HeaderName::ACCEPT_ENCODING,
+            HeaderValue::from_static("identity"),
+        )
         .raw_header(HeaderName::SUPPORTED, HeaderValue::from_static("path"))
 }
 
@@ -338,7 +395,10 @@ fn options_answer(request: &Request) -> ResponseBuilder {
 /// came from.
 fn dialog_flow(cx: &Context<'_>, dialog: &Dialog, came: &Flow, has_route: bool) -> Option<Flow> {
     // The flow is that of the neighbour, and with a Route left the neighbour is another.
-    let flow = dialog.flows.toward(dialog.direction).filter(|_| !has_route)?;
+    let flow = dialog
+        .flows
+        .toward(dialog.direction)
+        .filter(|_| !has_route)?;
     (flow != *came && cx.is_flow_open(&flow)).then_some(flow)
 }
 

@@ -143,13 +143,20 @@ impl Plan {
             for target in same {
                 let rings = target.instance.is_some()
                     && group.iter().any(|other| other.instance == target.instance);
-                if rings { others.push(vec![target.clone()]) } else { group.push(target.clone()) }
+                if rings {
+                    others.push(vec![target.clone()])
+                } else {
+                    group.push(target.clone())
+                }
             }
             groups.push_back(group);
             groups.extend(others);
             rest = after;
         }
-        Self { groups, ..Self::default() }
+        Self {
+            groups,
+            ..Self::default()
+        }
     }
 
     /// One more target, for when all before it have failed.
@@ -227,7 +234,11 @@ mod tests {
 
     #[test]
     fn equal_q_rings_together_and_lower_q_later() {
-        let plan = Plan::by_q([target("sip:a@h", 0.5), target("sip:b@h", 1.0), target("sip:c@h", 0.5)]);
+        let plan = Plan::by_q([
+            target("sip:a@h", 0.5),
+            target("sip:b@h", 1.0),
+            target("sip:c@h", 0.5),
+        ]);
         assert_eq!(users(&plan), [vec!["sip:b@h"], vec!["sip:a@h", "sip:c@h"]]);
     }
 

@@ -91,7 +91,12 @@ impl Proxy {
     pub fn new(config: ProxyConfig) -> Self {
         let mut rng = Rng::new(config.seed);
         let key = TokenKey::new(rng.seed());
-        let hasher = RandomState::with_seeds(rng.next_u64(), rng.next_u64(), rng.next_u64(), rng.next_u64());
+        let hasher = RandomState::with_seeds(
+            rng.next_u64(),
+            rng.next_u64(),
+            rng.next_u64(),
+            rng.next_u64(),
+        );
         Self {
             key,
             contexts: Contexts::new(hasher),
@@ -108,7 +113,12 @@ impl Proxy {
     /// # Errors
     ///
     /// When the request is gone or already on its way, or when there is no target.
-    pub fn relay(&mut self, cx: &mut Context<'_>, id: ProxyId, plan: Plan) -> Result<(), RelayError> {
+    pub fn relay(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: ProxyId,
+        plan: Plan,
+    ) -> Result<(), RelayError> {
         self.undecided(id)?;
         if plan.is_empty() {
             return Err(RelayError::NoTarget);
@@ -147,7 +157,12 @@ impl Proxy {
     /// # Errors
     ///
     /// When the request is gone or is with its targets.
-    pub fn answer(&mut self, cx: &mut Context<'_>, id: ProxyId, response: Response) -> Result<(), RelayError> {
+    pub fn answer(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: ProxyId,
+        response: Response,
+    ) -> Result<(), RelayError> {
         self.undecided(id)?;
         if response.status().is_provisional() {
             self.send_upstream(cx, id, response);
@@ -162,7 +177,12 @@ impl Proxy {
     /// # Errors
     ///
     /// When the request is gone or is with its targets.
-    pub fn reject(&mut self, cx: &mut Context<'_>, id: ProxyId, status: StatusCode) -> Result<(), RelayError> {
+    pub fn reject(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: ProxyId,
+        status: StatusCode,
+    ) -> Result<(), RelayError> {
         self.undecided(id)?;
         self.finish_with(cx, id, status);
         Ok(())
@@ -175,7 +195,11 @@ impl Proxy {
     /// When the request is gone or is with its targets, or when no plan has failed yet.
     pub fn forward(&mut self, cx: &mut Context<'_>, id: ProxyId) -> Result<(), RelayError> {
         self.undecided(id)?;
-        if !self.contexts.get(id).is_some_and(|context| context.stage == Stage::Held) {
+        if !self
+            .contexts
+            .get(id)
+            .is_some_and(|context| context.stage == Stage::Held)
+        {
             return Err(RelayError::NothingHeld);
         }
         self.conclude(cx, id, false);
@@ -190,7 +214,10 @@ impl Proxy {
 
     /// What was counted, and what is held.
     pub fn stats(&self) -> ProxyStats {
-        ProxyStats { held: self.contexts.len(), ..self.stats }
+        ProxyStats {
+            held: self.contexts.len(),
+            ..self.stats
+        }
     }
 
     fn undecided(&self, id: ProxyId) -> Result<(), RelayError> {
@@ -204,21 +231,29 @@ impl Proxy {
     /// Sets the time until which a decision is to come.
     pub(crate) fn await_decision(&mut self, now: Instant, id: ProxyId) {
         self.stop_timer(id);
-        let timer = self.timers.insert(now + self.config.decision, Due::Decision(id));
+        let timer = self
+            .timers
+            .insert(now + self.config.decision, Due::Decision(id));
         if let Some(context) = self.contexts.get_mut(id) {
             context.timer = Some(timer);
         }
     }
 
     pub(crate) fn stop_timer(&mut self, id: ProxyId) {
-        if let Some(timer) = self.contexts.get_mut(id).and_then(|context| context.timer.take()) {
+        if let Some(timer) = self
+            .contexts
+            .get_mut(id)
+            .and_then(|context| context.timer.take())
+        {
             self.timers.cancel(timer);
         }
     }
 
     /// CANCEL came from upstream and was answered (RFC 3261 §16.10).
     fn cancelled(&mut self, cx: &mut Context<'_>, id: ProxyId) {
-        let Some(context) = self.contexts.get_mut(id) else { return };
+        let Some(context) = self.contexts.get_mut(id) else {
+            return;
+        };
         match context.stage {
             Stage::Answered | Stage::Relaying { ending: true } => {}
             Stage::Asking | Stage::Held => {
@@ -248,7 +283,9 @@ impl Proxy {
     fn due(&mut self, cx: &mut Context<'_>, due: Due) {
         match due {
             Due::Decision(id) => {
-                let Some(context) = self.contexts.get_mut(id) else { return };
+                let Some(context) = self.contexts.get_mut(id) else {
+                    return;
+                };
                 context.timer = None;
                 match context.stage {
                     Stage::Held => self.conclude(cx, id, false),
@@ -268,7 +305,9 @@ impl Proxy {
     }
 
     fn server_ended(&mut self, server: sip_endpoint::ServerTransactionId) -> bool {
-        let Some(id) = self.contexts.end_server(server) else { return false };
+        let Some(id) = self.contexts.end_server(server) else {
+            return false;
+        };
         if let Some(context) = self.contexts.get_mut(id)
             && context.stage != Stage::Answered
         {
@@ -284,12 +323,26 @@ impl Proxy {
 impl Core for Proxy {
     type Event = Event;
 
-    fn handle_event(&mut self, cx: &mut Context<'_>, event: EndpointEvent) -> Option<EndpointEvent> {
+    fn handle_event(
+        &mut self,
+        cx: &mut Context<'_>,
+        event: EndpointEvent,
+    ) -> Option<EndpointEvent> {
         match event {
-            EndpointEvent::Request { id, flow, request } => self.request_received(cx, id, flow, request),
-            EndpointEvent::Ack { flow, request, .. } => {
-                self.ack_received(cx, flow, request);
-                None
+            EndpointEvent::Request { id, flow, request } => {
+                self.request_received(cx, id, flow, request)
+            }
+            EndpointEvent::Ack {
+                flow,
+                request,
+                invite,
+            } => {
+                let forwarded = self.ack_received(cx, &flow, request.clone());
+                (!forwarded).then_some(EndpointEvent::Ack {
+                    flow,
+                    request,
+                    invite,
+                })
             }
             EndpointEvent::Cancelled { id, request } => match self.contexts.by_server(id) {
                 Some(id) => {
@@ -342,7 +395,9 @@ impl Core for Proxy {
     fn shutdown(&mut self, cx: &mut Context<'_>) {
         self.shutting_down = true;
         for id in self.contexts.ids() {
-            let Some(context) = self.contexts.get(id) else { continue };
+            let Some(context) = self.contexts.get(id) else {
+                continue;
+            };
             match context.stage {
                 Stage::Asking => self.finish_with(cx, id, StatusCode::SERVICE_UNAVAILABLE),
                 Stage::Held => self.conclude(cx, id, false),
@@ -355,35 +410,55 @@ impl Core for Proxy {
     }
 
     fn is_idle(&self) -> bool {
-        self.contexts.values().all(|context| context.stage == Stage::Answered)
+        self.contexts
+            .values()
+            .all(|context| context.stage == Stage::Answered)
     }
 }
 
 impl Proxy {
     /// Sends a final response of our own making.
     pub(crate) fn finish_with(&mut self, cx: &mut Context<'_>, id: ProxyId, status: StatusCode) {
-        let Some(context) = self.contexts.get(id) else { return };
-        let response = context.request.response(status).to_tag(cx.tag_for(context.server)).build();
+        let Some(context) = self.contexts.get(id) else {
+            return;
+        };
+        let response = context
+            .request
+            .response(status)
+            .to_tag(cx.tag_for(context.server))
+            .build();
         self.finish(cx, id, response);
     }
 
     /// Sends a final response and takes the request off the table.
     pub(crate) fn finish(&mut self, cx: &mut Context<'_>, id: ProxyId, response: Response) {
         let status = response.status();
-        if status.is_success() { self.stats.succeeded += 1 } else { self.stats.failed += 1 }
+        if status.is_success() {
+            self.stats.succeeded += 1
+        } else {
+            self.stats.failed += 1
+        }
         self.send_upstream(cx, id, response);
         self.close(id);
         self.events.push_back(Event::Answered { id, status });
     }
 
     fn respond_with(&mut self, cx: &mut Context<'_>, id: ProxyId, status: StatusCode) {
-        let Some(context) = self.contexts.get(id) else { return };
-        let response = context.request.response(status).to_tag(cx.tag_for(context.server)).build();
+        let Some(context) = self.contexts.get(id) else {
+            return;
+        };
+        let response = context
+            .request
+            .response(status)
+            .to_tag(cx.tag_for(context.server))
+            .build();
         self.send_upstream(cx, id, response);
     }
 
     pub(crate) fn send_upstream(&mut self, cx: &mut Context<'_>, id: ProxyId, response: Response) {
-        let Some(context) = self.contexts.get(id) else { return };
+        let Some(context) = self.contexts.get(id) else {
+            return;
+        };
         if let Err(error) = cx.respond(context.server, response) {
             self.stats.dropped_responses += 1;
             tracing::debug!(%error, "a response has nowhere to go upstream");
@@ -402,9 +477,12 @@ impl Proxy {
     /// Every target has failed: asks, or sends the best response (RFC 3261 §16.7 steps 6 to 9).
     pub(crate) fn conclude(&mut self, cx: &mut Context<'_>, id: ProxyId, may_hold: bool) {
         self.stop_timer(id);
-        let Some(context) = self.contexts.get_mut(id) else { return };
+        let Some(context) = self.contexts.get_mut(id) else {
+            return;
+        };
         let method = context.request.method().clone();
-        let held = may_hold && context.hold_failure && context.stage == Stage::Relaying { ending: false };
+        let held =
+            may_hold && context.hold_failure && context.stage == Stage::Relaying { ending: false };
         if held && let Some(best) = context.outcomes.any() {
             context.stage = Stage::Held;
             let response = self.as_response(cx, id, best);
@@ -434,13 +512,19 @@ impl Proxy {
         let context = self.contexts.get(id)?;
         Some(match outcome {
             Outcome::Received(response) => response,
-            Outcome::Found(status) => context.request.response(status).to_tag(cx.tag_for(context.server)).build(),
+            Outcome::Found(status) => context
+                .request
+                .response(status)
+                .to_tag(cx.tag_for(context.server))
+                .build(),
         })
     }
 }
 
 impl fmt::Debug for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Proxy").field("stats", &self.stats()).finish_non_exhaustive()
+        f.debug_struct("Proxy")
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
     }
 }

@@ -42,7 +42,10 @@ pub(crate) fn preprocess(
     {
         way.was_ours = true;
         way.dialog = ids.dialog(key, request.uri());
-        let mut routes = request.headers().all::<Route>().collect::<Result<Vec<_>, _>>()?;
+        let mut routes = request
+            .headers()
+            .all::<Route>()
+            .collect::<Result<Vec<_>, _>>()?;
         if let Some(last) = routes.pop() {
             request.set_uri(last.uri().clone());
         }
@@ -75,7 +78,9 @@ struct DialogIds {
 
 impl DialogIds {
     fn of(request: &Request) -> Result<Self, ParseError> {
-        let tag = |tag: Option<sip_message::Tag>| tag.map_or_else(String::new, |tag| tag.as_str().to_owned());
+        let tag = |tag: Option<sip_message::Tag>| {
+            tag.map_or_else(String::new, |tag| tag.as_str().to_owned())
+        };
         Ok(Self {
             call_id: request.call_id()?.as_str().to_owned(),
             from_tag: tag(request.from()?.tag()),
@@ -89,12 +94,21 @@ impl DialogIds {
         }
         let token = uri.user_raw()?;
         let (flows, direction) = key.open(token, &self.call_id, &self.from_tag, &self.to_tag)?;
-        Some(Dialog { token: token.to_owned(), flows, direction })
+        Some(Dialog {
+            token: token.to_owned(),
+            flows,
+            direction,
+        })
     }
 }
 
 /// RFC 3261 §16.4: `maddr` that is ours goes, and with it port and transport, if that is how the request came.
-fn without_our_maddr(endpoint: &Endpoint, domains: &Domains, flow: &Flow, uri: &Uri) -> Option<Uri> {
+fn without_our_maddr(
+    endpoint: &Endpoint,
+    domains: &Domains,
+    flow: &Flow,
+    uri: &Uri,
+) -> Option<Uri> {
     let maddr = uri.maddr()?;
     let protocol = match uri.transport() {
         Some(transport) => Protocol::from_token(&transport)?,
@@ -120,7 +134,10 @@ pub(crate) fn fingerprint(key: &TokenKey, request: &Request) -> Result<String, P
     let (call_id, cseq, from) = (request.call_id()?, request.cseq()?, request.from()?);
     let number = cseq.number().to_be_bytes();
     let tag = from.tag();
-    let routes = request.headers().all::<Route>().collect::<Result<Vec<_>, _>>()?;
+    let routes = request
+        .headers()
+        .all::<Route>()
+        .collect::<Result<Vec<_>, _>>()?;
     let mut parts = vec![
         request.uri().as_bytes(),
         call_id.as_str().as_bytes(),
@@ -153,7 +170,9 @@ pub(crate) fn request_uri(uri: &Uri) -> Uri {
 /// Turns to the manner of RFC 2543 for a next hop that is a strict router (RFC 3261 §16.6 step 6). Returns where the
 /// copy is to be sent then.
 pub(crate) fn postprocess(request: &mut Request) -> Result<Option<Uri>, ParseError> {
-    let Some(first) = request.headers().get::<Route>().transpose()? else { return Ok(None) };
+    let Some(first) = request.headers().get::<Route>().transpose()? else {
+        return Ok(None);
+    };
     if first.uri().lr() {
         return Ok(None);
     }

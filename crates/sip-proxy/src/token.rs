@@ -48,7 +48,10 @@ impl TokenKey {
         let mut bytes = Vec::with_capacity(64);
         put_flow(&mut bytes, flows.caller);
         put_flow(&mut bytes, flows.callee);
-        let mac = self.mac(&bytes, call_id, caller_tag).finalize().into_bytes();
+        let mac = self
+            .mac(&bytes, call_id, caller_tag)
+            .finalize()
+            .into_bytes();
         bytes.extend_from_slice(&mac[..MAC_LENGTH]);
         encode(&bytes)
     }
@@ -66,12 +69,22 @@ impl TokenKey {
         }
         let bytes = decode(token)?;
         let (payload, mac) = bytes.split_at_checked(bytes.len().checked_sub(MAC_LENGTH)?)?;
-        let direction = [(from_tag, Direction::ToCallee), (to_tag, Direction::ToCaller)]
-            .into_iter()
-            .find(|(tag, _)| self.mac(payload, call_id, tag).verify_truncated_left(mac).is_ok())?
-            .1;
+        let direction = [
+            (from_tag, Direction::ToCallee),
+            (to_tag, Direction::ToCaller),
+        ]
+        .into_iter()
+        .find(|(tag, _)| {
+            self.mac(payload, call_id, tag)
+                .verify_truncated_left(mac)
+                .is_ok()
+        })?
+        .1;
         let mut rest = payload;
-        let flows = DialogFlows { caller: take_flow(&mut rest)?, callee: take_flow(&mut rest)? };
+        let flows = DialogFlows {
+            caller: take_flow(&mut rest)?,
+            callee: take_flow(&mut rest)?,
+        };
         rest.is_empty().then_some((flows, direction))
     }
 
@@ -104,7 +117,10 @@ fn put_flow(bytes: &mut Vec<u8>, flow: Option<Flow>) {
         bytes.push(0);
         return;
     };
-    let (protocol, family) = (protocol_number(flow.protocol()), u8::from(flow.remote().is_ipv6()) << 3);
+    let (protocol, family) = (
+        protocol_number(flow.protocol()),
+        u8::from(flow.remote().is_ipv6()) << 3,
+    );
     bytes.push(1 | protocol << 4 | family | u8::from(flow.is_stream()) << 2);
     if let Some(id) = flow.stream_id() {
         bytes.extend_from_slice(&id.as_u64().to_be_bytes());
@@ -113,10 +129,16 @@ fn put_flow(bytes: &mut Vec<u8>, flow: Option<Flow>) {
         match (flow.remote().ip(), address.ip()) {
             (IpAddr::V4(_), IpAddr::V4(ip)) => bytes.extend_from_slice(&ip.octets()),
             (IpAddr::V4(_), IpAddr::V6(ip)) => {
-                bytes.extend_from_slice(&ip.to_ipv4_mapped().unwrap_or(Ipv4Addr::UNSPECIFIED).octets());
+                bytes.extend_from_slice(
+                    &ip.to_ipv4_mapped()
+                        .unwrap_or(Ipv4Addr::UNSPECIFIED)
+                        .octets(),
+                );
             }
             (IpAddr::V6(_), IpAddr::V6(ip)) => bytes.extend_from_slice(&ip.octets()),
-            (IpAddr::V6(_), IpAddr::V4(ip)) => bytes.extend_from_slice(&ip.to_ipv6_mapped().octets()),
+            (IpAddr::V6(_), IpAddr::V4(ip)) => {
+                bytes.extend_from_slice(&ip.to_ipv6_mapped().octets())
+            }
         }
         bytes.extend_from_slice(&address.port().to_be_bytes());
     }
@@ -155,7 +177,10 @@ fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
 }
 
 fn protocol_number(protocol: Protocol) -> u8 {
-    PROTOCOLS.iter().position(|&known| known == protocol).unwrap_or(0) as u8
+    PROTOCOLS
+        .iter()
+        .position(|&known| known == protocol)
+        .unwrap_or(0) as u8
 }
 
 fn protocol_of(number: u8) -> Option<Protocol> {
@@ -170,7 +195,9 @@ fn encode(bytes: &[u8]) -> String {
         word[1..=chunk.len()].copy_from_slice(chunk);
         let word = u32::from_be_bytes(word);
         for digit in 0..=chunk.len() {
-            text.push(char::from(ALPHABET[(word >> (18 - 6 * digit)) as usize & 63]));
+            text.push(char::from(
+                ALPHABET[(word >> (18 - 6 * digit)) as usize & 63],
+            ));
         }
     }
     text
@@ -196,7 +223,13 @@ fn decode(text: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-const PROTOCOLS: [Protocol; 5] = [Protocol::Udp, Protocol::Tcp, Protocol::Tls, Protocol::Ws, Protocol::Wss];
+const PROTOCOLS: [Protocol; 5] = [
+    Protocol::Udp,
+    Protocol::Tcp,
+    Protocol::Tls,
+    Protocol::Ws,
+    Protocol::Wss,
+];
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 const MAC_LENGTH: usize = 10;
 /// Two streams over IPv6 and the MAC, in base 64.
@@ -212,7 +245,10 @@ mod tests {
     }
 
     fn flows() -> DialogFlows {
-        let (v4, v6) = ("192.0.2.1:5060".parse().unwrap(), "[2001:db8::1]:5061".parse().unwrap());
+        let (v4, v6) = (
+            "192.0.2.1:5060".parse().unwrap(),
+            "[2001:db8::1]:5061".parse().unwrap(),
+        );
         DialogFlows {
             caller: Some(Flow::stream(Protocol::Tls, StreamId::accepted(77), v6, v6)),
             callee: Some(Flow::udp(v4, "198.51.100.7:4060".parse().unwrap())),
@@ -221,10 +257,23 @@ mod tests {
 
     #[test]
     fn a_token_tells_its_flows_and_the_direction() {
-        for flows in [flows(), DialogFlows::default(), DialogFlows { caller: None, ..flows() }] {
+        for flows in [
+            flows(),
+            DialogFlows::default(),
+            DialogFlows {
+                caller: None,
+                ..flows()
+            },
+        ] {
             let token = key().seal(&flows, "call@host", "Alice");
-            assert_eq!(key().open(&token, "call@host", "alice", "bob"), Some((flows, Direction::ToCallee)));
-            assert_eq!(key().open(&token, "call@host", "bob", "alice"), Some((flows, Direction::ToCaller)));
+            assert_eq!(
+                key().open(&token, "call@host", "alice", "bob"),
+                Some((flows, Direction::ToCallee))
+            );
+            assert_eq!(
+                key().open(&token, "call@host", "bob", "alice"),
+                Some((flows, Direction::ToCaller))
+            );
         }
     }
 
@@ -233,7 +282,10 @@ mod tests {
         let token = key().seal(&flows(), "call@host", "alice");
         assert_eq!(key().open(&token, "other@host", "alice", "bob"), None);
         assert_eq!(key().open(&token, "call@host", "mallory", "bob"), None);
-        assert_eq!(TokenKey::new([4; 32]).open(&token, "call@host", "alice", "bob"), None);
+        assert_eq!(
+            TokenKey::new([4; 32]).open(&token, "call@host", "alice", "bob"),
+            None
+        );
     }
 
     #[test]
@@ -254,7 +306,9 @@ mod tests {
         let mut rng = Rng::new([9; 32]);
         for _ in 0..2_000 {
             let length = rng.below(200) as usize;
-            let text: String = (0..length).map(|_| char::from(rng.below(128) as u8)).collect();
+            let text: String = (0..length)
+                .map(|_| char::from(rng.below(128) as u8))
+                .collect();
             assert_eq!(key().open(&text, "call", "alice", "bob"), None);
         }
     }

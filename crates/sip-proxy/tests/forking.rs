@@ -28,22 +28,35 @@ fn in_order() -> Plan {
 }
 
 fn invite(world: &mut World) -> Draft {
-    let call = world.message("alice", "INVITE", "sip:group@example.com").line("Contact: <sip:alice@10.0.0.2>");
+    let call = world
+        .message("alice", "INVITE", "sip:group@example.com")
+        .line("Contact: <sip:alice@10.0.0.2>");
     world.udp("alice", call.text());
     world.response_at("alice", 100);
     call
 }
 
 fn cancel(call: &Draft) -> Draft {
-    Draft { method: "CANCEL".to_owned(), lines: Vec::new(), ..call.clone() }
+    Draft {
+        method: "CANCEL".to_owned(),
+        lines: Vec::new(),
+        ..call.clone()
+    }
 }
 
 /// The ACK to a final response other than 2xx: part of the INVITE's transaction.
 fn ack(call: &Draft, response: &Response) -> Draft {
-    Draft { method: "ACK".to_owned(), to: response.to().unwrap().to_string(), lines: Vec::new(), ..call.clone() }
+    Draft {
+        method: "ACK".to_owned(),
+        to: response.to().unwrap().to_string(),
+        lines: Vec::new(),
+        ..call.clone()
+    }
 }
 
 fn refuse(world: &mut World, flow: Flow, request: &Request, code: u16, name: &str) {
+    // What was sent again while the test waited.
+    world.discard(name);
     world.reply(flow, response(request, code, name).to_bytes());
     let (_, ack) = world.request_at(name, "ACK");
     assert_eq!(ack.via().unwrap().branch(), request.via().unwrap().branch());
@@ -52,7 +65,10 @@ fn refuse(world: &mut World, flow: Flow, request: &Request, code: u16, name: &st
 /// Answers a CANCEL with 200 and the INVITE with 487.
 fn obey(world: &mut World, name: &str, invite: &Request) {
     let (flow, cancel) = world.request_at(name, "CANCEL");
-    assert_eq!(cancel.via().unwrap().branch(), invite.via().unwrap().branch());
+    assert_eq!(
+        cancel.via().unwrap().branch(),
+        invite.via().unwrap().branch()
+    );
     world.reply(flow, response(&cancel, 200, name).to_bytes());
     refuse(world, flow, invite, 487, name);
 }
@@ -80,7 +96,13 @@ fn the_first_2xx_wins_and_the_others_are_cancelled() {
     world.nothing_at("alice");
     world.udp("alice", inside(&call, "ACK", &answer, call.cseq).text());
     world.request_at("bob", "ACK");
-    assert!(matches!(world.events[0], Event::Answered { status: StatusCode::OK, .. }));
+    assert!(matches!(
+        world.events[0],
+        Event::Answered {
+            status: StatusCode::OK,
+            ..
+        }
+    ));
     world.finish();
 }
 
@@ -95,7 +117,10 @@ fn a_second_2xx_goes_upstream_too() {
     world.response_at("alice", 180);
     world.reply(bob_flow, response_from(&bob, 200, "bob", BOB).to_bytes());
     world.response_at("alice", 200);
-    world.reply(carol_flow, response_from(&carol, 200, "carol", CAROL).to_bytes());
+    world.reply(
+        carol_flow,
+        response_from(&carol, 200, "carol", CAROL).to_bytes(),
+    );
     let second = world.response_at("alice", 200);
     assert_eq!(second.to().unwrap().tag().unwrap(), "carol");
     let (flow, request) = world.request_at("carol", "CANCEL");
@@ -147,7 +172,10 @@ fn a_2xx_that_crosses_a_6xx_wins() {
     world.reply(carol_flow, response(&carol, 180, "carol").to_bytes());
     world.response_at("alice", 180);
     refuse(&mut world, bob_flow, &bob, 603, "bob");
-    world.reply(carol_flow, response_from(&carol, 200, "carol", CAROL).to_bytes());
+    world.reply(
+        carol_flow,
+        response_from(&carol, 200, "carol", CAROL).to_bytes(),
+    );
     world.response_at("alice", 200);
     world.nothing_at("alice");
     world.discard("carol");
@@ -253,7 +281,9 @@ fn a_cancel_before_a_decision_is_487_at_once() {
     fail(&mut world, &call, 487);
     let id = world.asked[0].0;
     assert!(matches!(world.events[0], Event::Abandoned { id: gone } if gone == id));
-    let late = world.stack.command(world.now, |core, cx| core.1.relay(cx, id, at_once()));
+    let late = world
+        .stack
+        .command(world.now, |core, cx| core.1.relay(cx, id, at_once()));
     assert_eq!(late, Err(RelayError::Gone));
     world.nothing_at("bob");
     world.finish();
@@ -344,7 +374,9 @@ fn held(world: &mut World) -> (Draft, ProxyId) {
     let (flow, bob) = world.request_at("bob", "INVITE");
     refuse(world, flow, &bob, 486, "bob");
     world.nothing_at("alice");
-    let Some(Event::RelayFailed { id, response }) = world.events.pop_front() else { panic!("held") };
+    let Some(Event::RelayFailed { id, response }) = world.events.pop_front() else {
+        panic!("held")
+    };
     assert_eq!(response.status(), StatusCode::BUSY_HERE);
     (call, id)
 }
@@ -353,7 +385,12 @@ fn held(world: &mut World) -> (Draft, ProxyId) {
 fn a_held_failure_may_be_relayed_elsewhere() {
     let mut world = three(|| Plan::to(uri(BOB)).hold_failure(true));
     let (call, id) = held(&mut world);
-    world.stack.command(world.now, |core, cx| core.1.relay(cx, id, Plan::to(uri(CAROL)))).unwrap();
+    world
+        .stack
+        .command(world.now, |core, cx| {
+            core.1.relay(cx, id, Plan::to(uri(CAROL)))
+        })
+        .unwrap();
     world.settle();
     let (flow, carol) = world.request_at("carol", "INVITE");
     world.reply(flow, response_from(&carol, 200, "carol", CAROL).to_bytes());
@@ -367,12 +404,20 @@ fn a_held_failure_may_be_relayed_elsewhere() {
 fn a_held_failure_may_be_forwarded_answered_or_forgotten() {
     let mut world = three(|| Plan::to(uri(BOB)).hold_failure(true));
     let (call, id) = held(&mut world);
-    world.stack.command(world.now, |core, cx| core.1.forward(cx, id)).unwrap();
+    world
+        .stack
+        .command(world.now, |core, cx| core.1.forward(cx, id))
+        .unwrap();
     world.settle();
     fail(&mut world, &call, 486);
     world.events.clear();
     let (call, id) = held(&mut world);
-    world.stack.command(world.now, |core, cx| core.1.reject(cx, id, StatusCode::GONE)).unwrap();
+    world
+        .stack
+        .command(world.now, |core, cx| {
+            core.1.reject(cx, id, StatusCode::GONE)
+        })
+        .unwrap();
     world.settle();
     fail(&mut world, &call, 410);
     world.events.clear();
@@ -390,10 +435,20 @@ fn a_withdrawn_relay_is_cancelled_and_its_late_200_still_passes() {
     let (bob_flow, bob) = world.request_at("bob", "INVITE");
     world.reply(bob_flow, response(&bob, 180, "bob").to_bytes());
     world.response_at("alice", 180);
-    let busy = world.stack.command(world.now, |core, cx| core.1.relay(cx, id, Plan::to(uri(CAROL))));
+    let busy = world.stack.command(world.now, |core, cx| {
+        core.1.relay(cx, id, Plan::to(uri(CAROL)))
+    });
     assert_eq!(busy, Err(RelayError::Busy));
-    world.stack.command(world.now, |core, cx| core.1.withdraw(cx, id)).unwrap();
-    world.stack.command(world.now, |core, cx| core.1.relay(cx, id, Plan::to(uri(CAROL)))).unwrap();
+    world
+        .stack
+        .command(world.now, |core, cx| core.1.withdraw(cx, id))
+        .unwrap();
+    world
+        .stack
+        .command(world.now, |core, cx| {
+            core.1.relay(cx, id, Plan::to(uri(CAROL)))
+        })
+        .unwrap();
     world.settle();
     let (_, carol) = world.request_at("carol", "INVITE");
     let (flow, cancelling) = world.request_at("bob", "CANCEL");
@@ -459,7 +514,14 @@ fn shutting_down_ends_what_rings_and_refuses_what_is_new() {
     let last = world.statuses_at("alice");
     assert_eq!(last.len(), 1);
     assert!(last[0] >= 500, "{last:?}");
-    world.udp("alice", Draft { method: "ACK".to_owned(), ..call }.text());
+    world.udp(
+        "alice",
+        Draft {
+            method: "ACK".to_owned(),
+            ..call
+        }
+        .text(),
+    );
     world.discard("alice");
     assert!(world.stack.is_idle());
     world.finish();

@@ -22,13 +22,22 @@ fn two() -> World {
 fn a_new_registration_is_challenged_then_accepted() {
     let mut world = World::authenticating();
     world.host("bob", "10.0.0.3:5060");
-    let draft = world.message("bob", "REGISTER", "sip:example.com").to("sip:bob@example.com");
+    let draft = world
+        .message("bob", "REGISTER", "sip:example.com")
+        .to("sip:bob@example.com");
     let draft = draft.line("Contact: <sip:bob@10.0.0.3:5060>;expires=600");
     world.udp("bob", draft.text());
     let challenge = world.response_at("bob", 401);
-    assert!(challenge.headers().contains_name(&HeaderName::WWW_AUTHENTICATE));
+    assert!(
+        challenge
+            .headers()
+            .contains_name(&HeaderName::WWW_AUTHENTICATE)
+    );
     assert!(challenge.to().unwrap().tag().is_some());
-    world.udp("bob", with_credentials(&mut client("bob"), &draft, &challenge));
+    world.udp(
+        "bob",
+        with_credentials(&mut client("bob"), &draft, &challenge),
+    );
     let accepted = world.response_at("bob", 200);
     let contact = accepted.headers().require::<Contact>().unwrap();
     assert_eq!(contact.uri().to_string(), "sip:bob@10.0.0.3:5060");
@@ -41,13 +50,25 @@ fn a_new_registration_is_challenged_then_accepted() {
 #[test]
 fn a_query_tells_every_binding_with_what_remains() {
     let mut world = two();
-    world.register("bob", "<sip:bob@10.0.0.3>;expires=100;q=0.5, <sip:bob@10.0.0.9>;expires=200");
+    world.register(
+        "bob",
+        "<sip:bob@10.0.0.3>;expires=100;q=0.5, <sip:bob@10.0.0.9>;expires=200",
+    );
     world.wait(seconds(40));
-    let query = world.message("bob", "REGISTER", "sip:example.com").to("sip:bob@example.com");
+    let query = world
+        .message("bob", "REGISTER", "sip:example.com")
+        .to("sip:bob@example.com");
     world.udp("bob", query.text());
     let answer = world.response_at("bob", 200);
-    let contacts: Vec<Contact> = answer.headers().all::<Contact>().map(Result::unwrap).collect();
-    let remaining: Vec<u64> = contacts.iter().map(|contact| contact.expires().unwrap().as_secs()).collect();
+    let contacts: Vec<Contact> = answer
+        .headers()
+        .all::<Contact>()
+        .map(Result::unwrap)
+        .collect();
+    let remaining: Vec<u64> = contacts
+        .iter()
+        .map(|contact| contact.expires().unwrap().as_secs())
+        .collect();
     assert_eq!(remaining, [60, 160]);
     assert_eq!(contacts[0].q(), Some(500));
     world.finish();
@@ -57,7 +78,9 @@ fn a_query_tells_every_binding_with_what_remains() {
 fn a_wrong_password_is_refused_and_binds_nothing() {
     let mut world = World::authenticating();
     world.host("bob", "10.0.0.3:5060");
-    let draft = world.message("bob", "REGISTER", "sip:example.com").to("sip:bob@example.com");
+    let draft = world
+        .message("bob", "REGISTER", "sip:example.com")
+        .to("sip:bob@example.com");
     let draft = draft.line("Contact: <sip:bob@10.0.0.3>");
     world.udp("bob", draft.text());
     let challenge = world.response_at("bob", 401);
@@ -65,7 +88,9 @@ fn a_wrong_password_is_refused_and_binds_nothing() {
     wrong.add(sip_auth::Credentials::password("bob", "guess"));
     world.udp("bob", with_credentials(&mut wrong, &draft, &challenge));
     world.discard("bob");
-    let bindings = world.stack.command(world.now, |core, cx| core.0.lookup(cx, &uri("sip:bob@example.com")));
+    let bindings = world.stack.command(world.now, |core, cx| {
+        core.0.lookup(cx, &uri("sip:bob@example.com"))
+    });
     assert_eq!(bindings.map(|bindings| bindings.len()), Some(0));
     assert_eq!(world.stack.core().0.stats().accepted, 0);
     world.finish();
@@ -76,11 +101,16 @@ fn a_wrong_password_is_refused_and_binds_nothing() {
 fn nobody_registers_for_somebody_else() {
     let mut world = World::authenticating();
     world.host("alice", "10.0.0.2:5060");
-    let draft = world.message("alice", "REGISTER", "sip:example.com").to("sip:bob@example.com");
+    let draft = world
+        .message("alice", "REGISTER", "sip:example.com")
+        .to("sip:bob@example.com");
     let draft = draft.line("Contact: <sip:alice@10.0.0.2>");
     world.udp("alice", draft.text());
     let challenge = world.response_at("alice", 401);
-    world.udp("alice", with_credentials(&mut client("alice"), &draft, &challenge));
+    world.udp(
+        "alice",
+        with_credentials(&mut client("alice"), &draft, &challenge),
+    );
     world.response_at("alice", 403);
     world.finish();
 }
@@ -88,11 +118,16 @@ fn nobody_registers_for_somebody_else() {
 #[test]
 fn refusals_say_why() {
     let mut world = World::with(|registrar, proxy| {
-        (registrar.terms(Terms::new().min_expires(seconds(60)).bindings(2)), proxy)
+        (
+            registrar.terms(Terms::new().min_expires(seconds(60)).bindings(2)),
+            proxy,
+        )
     });
     world.host("bob", "10.0.0.3:5060");
     let mut register = |lines: &[&str], code: u16| {
-        let mut draft = world.message("bob", "REGISTER", "sip:example.com").to("sip:bob@example.com");
+        let mut draft = world
+            .message("bob", "REGISTER", "sip:example.com")
+            .to("sip:bob@example.com");
         for line in lines {
             draft = draft.line(line);
         }
@@ -100,13 +135,27 @@ fn refusals_say_why() {
         world.response_at("bob", code)
     };
     let brief = register(&["Contact: <sip:bob@10.0.0.3>;expires=30"], 423);
-    assert_eq!(brief.headers().require::<MinExpires>().unwrap().seconds(), 60);
+    assert_eq!(
+        brief.headers().require::<MinExpires>().unwrap().seconds(),
+        60
+    );
     register(&["Contact: *"], 400);
     register(&["Contact: <sip:1@h>, <sip:2@h>, <sip:3@h>"], 503);
     let unknown = register(&["Require: telepathy, path"], 420);
-    assert_eq!(unknown.headers().require::<Unsupported>().unwrap().to_string(), "telepathy");
+    assert_eq!(
+        unknown
+            .headers()
+            .require::<Unsupported>()
+            .unwrap()
+            .to_string(),
+        "telepathy"
+    );
     let malformed = register(&["Contact: <sip:bob@[::>"], 400);
-    assert!(malformed.reason().contains("Contact"), "{}", malformed.reason());
+    assert!(
+        malformed.reason().contains("Contact"),
+        "{}",
+        malformed.reason()
+    );
     world.finish();
 }
 
@@ -114,10 +163,14 @@ fn refusals_say_why() {
 #[test]
 fn a_stranger_is_not_found_and_another_domain_is_not_ours() {
     let mut world = two();
-    let stranger = world.message("bob", "REGISTER", "sip:example.com").to("sip:bob@elsewhere.example");
+    let stranger = world
+        .message("bob", "REGISTER", "sip:example.com")
+        .to("sip:bob@elsewhere.example");
     world.udp("bob", stranger.text());
     world.response_at("bob", 404);
-    let elsewhere = world.message("bob", "REGISTER", "sip:elsewhere.example").to("sip:bob@elsewhere.example");
+    let elsewhere = world
+        .message("bob", "REGISTER", "sip:elsewhere.example")
+        .to("sip:bob@elsewhere.example");
     world.udp("bob", elsewhere.text());
     world.response_at("bob", 403);
     world.finish();
@@ -127,7 +180,12 @@ fn a_stranger_is_not_found_and_another_domain_is_not_ours() {
 fn who_is_registered_is_called_by_name_or_by_our_own_address() {
     let mut world = two();
     world.register("bob", "<sip:bob@10.0.0.3:5060>");
-    for uri in ["sip:bob@example.com", "sip:bob@EXAMPLE.COM:5060", "sip:%62ob@10.0.0.1:5060", "sip:bob@10.0.0.1"] {
+    for uri in [
+        "sip:bob@example.com",
+        "sip:bob@EXAMPLE.COM:5060",
+        "sip:%62ob@10.0.0.1:5060",
+        "sip:bob@10.0.0.1",
+    ] {
         let call = world.message("alice", "MESSAGE", uri);
         world.udp("alice", call.text());
         let (flow, request) = world.request_at("bob", "MESSAGE");
@@ -159,29 +217,48 @@ fn a_binding_ends_by_its_time_and_by_expires_zero() {
 fn a_path_becomes_the_route_to_the_binding() {
     let mut world = two();
     world.host("edge", "10.0.0.8:5060");
-    let register = world.message("edge", "REGISTER", "sip:example.com").to("sip:bob@example.com");
+    let register = world
+        .message("edge", "REGISTER", "sip:example.com")
+        .to("sip:bob@example.com");
     let register = register
         .line("Via: SIP/2.0/UDP 10.0.0.3;branch=z9hG4bKua")
         .line("Path: <sip:10.0.0.8;lr>")
         .line("Contact: <sip:bob@10.0.0.3>");
     world.udp("edge", register.text());
     let accepted = world.response_at("edge", 200);
-    assert_eq!(accepted.headers().raw(&HeaderName::PATH).unwrap().text(), "<sip:10.0.0.8;lr>");
+    assert_eq!(
+        accepted.headers().raw(&HeaderName::PATH).unwrap().text(),
+        "<sip:10.0.0.8;lr>"
+    );
     let call = world.message("alice", "OPTIONS", "sip:bob@example.com");
     world.udp("alice", call.text());
     let (flow, request) = world.request_at("edge", "OPTIONS");
     assert_eq!(request.uri().to_string(), "sip:bob@10.0.0.3");
-    assert_eq!(request.headers().raw(&HeaderName::ROUTE).unwrap().text(), "<sip:10.0.0.8;lr>");
+    assert_eq!(
+        request.headers().raw(&HeaderName::ROUTE).unwrap().text(),
+        "<sip:10.0.0.8;lr>"
+    );
     world.reply(flow, response(&request, 200, "bob").to_bytes());
     world.response_at("alice", 200);
     world.finish();
 }
 
 fn outbound_register(world: &mut World, reg_id: u32) -> Request {
-    let draft = world.message("bob", "REGISTER", "sip:example.com").to("sip:bob@example.com").over_tcp();
-    let contact =
-        format!("Contact: <sip:bob@10.0.0.3;transport=tcp>;reg-id={reg_id};+sip.instance=\"<urn:uuid:b>\"");
-    Request::parse(draft.line(&contact).line("Supported: outbound, path").text().into()).unwrap()
+    let draft = world
+        .message("bob", "REGISTER", "sip:example.com")
+        .to("sip:bob@example.com")
+        .over_tcp();
+    let contact = format!(
+        "Contact: <sip:bob@10.0.0.3;transport=tcp>;reg-id={reg_id};+sip.instance=\"<urn:uuid:b>\""
+    );
+    Request::parse(
+        draft
+            .line(&contact)
+            .line("Supported: outbound, path")
+            .text()
+            .into(),
+    )
+    .unwrap()
 }
 
 /// RFC 5626 §6, §7.
@@ -192,7 +269,13 @@ fn a_managed_flow_is_the_only_way_and_takes_its_binding_along() {
     let register = outbound_register(&mut world, 1);
     world.tcp(flow, register.to_bytes());
     let accepted = world.response_at("bob", 200);
-    assert!(accepted.headers().require::<Require>().unwrap().contains("outbound"));
+    assert!(
+        accepted
+            .headers()
+            .require::<Require>()
+            .unwrap()
+            .contains("outbound")
+    );
     let call = world.message("alice", "OPTIONS", "sip:bob@example.com");
     world.udp("alice", call.text());
     let (came, request) = world.request_at("bob", "OPTIONS");
@@ -210,7 +293,9 @@ fn a_managed_flow_is_the_only_way_and_takes_its_binding_along() {
 #[test]
 fn a_reg_id_behind_an_edge_without_outbound_is_439() {
     let mut world = two();
-    let draft = world.message("bob", "REGISTER", "sip:example.com").to("sip:bob@example.com");
+    let draft = world
+        .message("bob", "REGISTER", "sip:example.com")
+        .to("sip:bob@example.com");
     let draft = draft
         .line("Via: SIP/2.0/UDP 10.0.0.77;branch=z9hG4bKua")
         .line("Contact: <sip:bob@10.0.0.77>;reg-id=1;+sip.instance=\"<urn:uuid:b>\"")
@@ -223,7 +308,9 @@ fn a_reg_id_behind_an_edge_without_outbound_is_439() {
 #[test]
 fn a_retransmitted_register_gets_the_same_answer() {
     let mut world = two();
-    let draft = world.message("bob", "REGISTER", "sip:example.com").to("sip:bob@example.com");
+    let draft = world
+        .message("bob", "REGISTER", "sip:example.com")
+        .to("sip:bob@example.com");
     let draft = draft.line("Contact: <sip:bob@10.0.0.3>");
     world.udp("bob", draft.text());
     let first = world.response_at("bob", 200);

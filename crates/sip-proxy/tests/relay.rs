@@ -17,7 +17,9 @@ fn two() -> World {
 }
 
 fn invite(world: &mut World, uri: &str) -> Draft {
-    world.message("alice", "INVITE", uri).line("Contact: <sip:alice@10.0.0.2>")
+    world
+        .message("alice", "INVITE", uri)
+        .line("Contact: <sip:alice@10.0.0.2>")
 }
 
 /// RFC 3665 §3.2, with one proxy.
@@ -31,7 +33,10 @@ fn a_call_through_the_proxy() {
     let (flow, request) = world.request_at("bob", "INVITE");
     assert_eq!(request.uri().to_string(), "sip:bob@10.0.0.3");
     assert_eq!(request.headers().count::<Via>(), 2);
-    assert_eq!(request.headers().require::<MaxForwards>().unwrap(), MaxForwards(69));
+    assert_eq!(
+        request.headers().require::<MaxForwards>().unwrap(),
+        MaxForwards(69)
+    );
     assert_eq!(request.headers().count::<RecordRoute>(), 1);
     world.reply(flow, response(&request, 100, "bob").to_bytes());
     world.nothing_at("alice");
@@ -62,11 +67,17 @@ fn what_a_proxy_does_not_own_crosses_byte_for_byte() {
     let mut world = two();
     world.register("bob", "<sip:bob@10.0.0.3>");
     let odd = "X-Odd:\t a ,b;  \"c,d\"\r\n folded";
-    let message = world.message("alice", "MESSAGE", "sip:bob@example.com").line(odd).line("m: <sip:x@y>;a=b");
+    let message = world
+        .message("alice", "MESSAGE", "sip:bob@example.com")
+        .line(odd)
+        .line("m: <sip:x@y>;a=b");
     world.udp("alice", message.text());
     let (flow, request) = world.request_at("bob", "MESSAGE");
     let text = String::from_utf8(request.to_bytes().to_vec()).unwrap();
-    assert!(text.contains(&format!("{odd}\r\n")) && text.contains("\r\nm: <sip:x@y>;a=b\r\n"), "{text}");
+    assert!(
+        text.contains(&format!("{odd}\r\n")) && text.contains("\r\nm: <sip:x@y>;a=b\r\n"),
+        "{text}"
+    );
     world.reply(flow, response(&request, 202, "bob").to_bytes());
     world.response_at("alice", 202);
     world.finish();
@@ -77,13 +88,20 @@ fn what_a_proxy_does_not_own_crosses_byte_for_byte() {
 fn no_hops_left_is_483_and_one_is_enough() {
     let mut world = two();
     world.register("bob", "<sip:bob@10.0.0.3>");
-    let none = world.message("alice", "MESSAGE", "sip:bob@example.com").max_forwards("0");
+    let none = world
+        .message("alice", "MESSAGE", "sip:bob@example.com")
+        .max_forwards("0");
     world.udp("alice", none.text());
     world.response_at("alice", 483);
-    let one = world.message("alice", "MESSAGE", "sip:bob@example.com").max_forwards("1");
+    let one = world
+        .message("alice", "MESSAGE", "sip:bob@example.com")
+        .max_forwards("1");
     world.udp("alice", one.text());
     let (flow, request) = world.request_at("bob", "MESSAGE");
-    assert_eq!(request.headers().require::<MaxForwards>().unwrap(), MaxForwards(0));
+    assert_eq!(
+        request.headers().require::<MaxForwards>().unwrap(),
+        MaxForwards(0)
+    );
     world.reply(flow, response(&request, 200, "bob").to_bytes());
     world.response_at("alice", 200);
     world.finish();
@@ -99,11 +117,23 @@ fn unknown_schemes_and_extensions_are_refused_and_require_is_not_ours() {
         world.udp("alice", scheme.text());
         world.response_at("alice", 416);
     }
-    let required = world.message("alice", "OPTIONS", "sip:bob@example.com").line("Proxy-Require: telepathy, foresight");
+    let required = world
+        .message("alice", "OPTIONS", "sip:bob@example.com")
+        .line("Proxy-Require: telepathy, foresight");
     world.udp("alice", required.text());
     let refused = world.response_at("alice", 420);
-    assert_eq!(refused.headers().require::<Unsupported>().unwrap().iter().collect::<Vec<_>>(), ["telepathy", "foresight"]);
-    let ignored = world.message("alice", "PING", "sip:bob@example.com").line("Require: telepathy");
+    assert_eq!(
+        refused
+            .headers()
+            .require::<Unsupported>()
+            .unwrap()
+            .iter()
+            .collect::<Vec<_>>(),
+        ["telepathy", "foresight"]
+    );
+    let ignored = world
+        .message("alice", "PING", "sip:bob@example.com")
+        .line("Require: telepathy");
     world.udp("alice", ignored.text());
     let (flow, request) = world.request_at("bob", "PING");
     world.reply(flow, response(&request, 200, "bob").to_bytes());
@@ -124,7 +154,8 @@ fn a_loop_is_482_and_a_spiral_passes() {
         let mut copy = request.clone();
         copy.set_uri(Uri::parse(uri).unwrap());
         let via = Via::new("UDP", sip_message::Host::parse("10.0.0.9").unwrap(), None);
-        copy.headers_mut().push_front(via.with_branch(&format!("z9hG4bKmirror{}", uri.len())));
+        copy.headers_mut()
+            .push_front(via.with_branch(&format!("z9hG4bKmirror{}", uri.len())));
         copy
     };
     world.udp("mirror", again(&request, "sip:bob@example.com").to_bytes());
@@ -132,7 +163,10 @@ fn a_loop_is_482_and_a_spiral_passes() {
     assert_eq!(looped.headers().count::<Via>(), 3);
     world.host("carol", "10.0.0.4:5060");
     world.register("carol", "<sip:bob@10.0.0.3>");
-    world.udp("mirror", again(&request, "sip:carol@example.com").to_bytes());
+    world.udp(
+        "mirror",
+        again(&request, "sip:carol@example.com").to_bytes(),
+    );
     let (flow, spiral) = world.request_at("bob", "MESSAGE");
     assert_eq!(spiral.headers().count::<Via>(), 4);
     world.reply(flow, response(&spiral, 200, "bob").to_bytes());
@@ -151,17 +185,29 @@ fn breadth_is_added_capped_and_divided() {
     world.host("carol", "10.0.0.4:5060");
     let both = || Plan::at_once([uri("sip:bob@10.0.0.3"), uri("sip:carol@10.0.0.4")]);
     world.route = Box::new(move |_| Decision::Plan(both()));
-    for (line, shares) in [("X: y", [30, 30]), ("Max-Breadth: 5", [3, 2]), ("Max-Breadth: 1000", [30, 30])] {
-        let message = world.message("alice", "MESSAGE", "sip:group@example.com").line(line);
+    for (line, shares) in [
+        ("X: y", [30, 30]),
+        ("Max-Breadth: 5", [3, 2]),
+        ("Max-Breadth: 1000", [30, 30]),
+    ] {
+        let message = world
+            .message("alice", "MESSAGE", "sip:group@example.com")
+            .line(line);
         world.udp("alice", message.text());
         for (name, share) in ["bob", "carol"].into_iter().zip(shares) {
             let (flow, request) = world.request_at(name, "MESSAGE");
-            assert_eq!(request.headers().require::<MaxBreadth>().unwrap(), MaxBreadth(share), "{line}");
+            assert_eq!(
+                request.headers().require::<MaxBreadth>().unwrap(),
+                MaxBreadth(share),
+                "{line}"
+            );
             world.reply(flow, response(&request, 486, name).to_bytes());
         }
         world.response_at("alice", 486);
     }
-    let serial = world.message("alice", "MESSAGE", "sip:group@example.com").line("Max-Breadth: 1");
+    let serial = world
+        .message("alice", "MESSAGE", "sip:group@example.com")
+        .line("Max-Breadth: 1");
     world.udp("alice", serial.text());
     let (flow, request) = world.request_at("bob", "MESSAGE");
     world.nothing_at("carol");
@@ -169,7 +215,9 @@ fn breadth_is_added_capped_and_divided() {
     let (flow, request) = world.request_at("carol", "MESSAGE");
     world.reply(flow, response(&request, 200, "carol").to_bytes());
     world.response_at("alice", 200);
-    let none = world.message("alice", "MESSAGE", "sip:group@example.com").line("Max-Breadth: 0");
+    let none = world
+        .message("alice", "MESSAGE", "sip:group@example.com")
+        .line("Max-Breadth: 0");
     world.udp("alice", none.text());
     world.response_at("alice", 440);
     world.finish();
@@ -178,7 +226,11 @@ fn breadth_is_added_capped_and_divided() {
 #[test]
 fn options_for_the_proxy_itself_is_answered() {
     let mut world = two();
-    for uri in ["sip:10.0.0.1", "sip:example.com", "sip:10.0.0.1:5060;transport=udp"] {
+    for uri in [
+        "sip:10.0.0.1",
+        "sip:example.com",
+        "sip:10.0.0.1:5060;transport=udp",
+    ] {
         let ping = world.message("alice", "OPTIONS", uri);
         world.udp("alice", ping.text());
         world.response_at("alice", 200);
@@ -199,9 +251,17 @@ fn users_of_ours_authenticate_and_strangers_reach_only_our_users() {
     let draft = world.message("alice", "MESSAGE", "sip:anyone@foreign.example");
     world.udp("alice", draft.text());
     let challenge = world.response_at("alice", 407);
-    world.udp("alice", with_credentials(&mut client("alice"), &draft, &challenge));
+    world.udp(
+        "alice",
+        with_credentials(&mut client("alice"), &draft, &challenge),
+    );
     let (flow, request) = world.request_at("bob", "MESSAGE");
-    assert!(!request.headers().contains_name(&HeaderName::PROXY_AUTHORIZATION), "what was for us stays here");
+    assert!(
+        !request
+            .headers()
+            .contains_name(&HeaderName::PROXY_AUTHORIZATION),
+        "what was for us stays here"
+    );
     assert_eq!(world.asked[0].2.as_deref(), Some("alice"));
     world.reply(flow, response(&request, 200, "bob").to_bytes());
     world.response_at("alice", 200);
@@ -230,7 +290,10 @@ fn nobody_calls_in_somebody_elses_name() {
     draft.from = "<sip:bob@example.com>;tag=b".to_owned();
     world.udp("alice", draft.text());
     let challenge = world.response_at("alice", 407);
-    world.udp("alice", with_credentials(&mut client("alice"), &draft, &challenge));
+    world.udp(
+        "alice",
+        with_credentials(&mut client("alice"), &draft, &challenge),
+    );
     world.response_at("alice", 403);
     assert!(world.asked.is_empty());
     world.finish();
@@ -246,7 +309,8 @@ fn a_stray_ack_is_dropped_or_goes_to_the_default_target() {
     assert_eq!(world.stack.core().1.stats().acks_dropped, 1);
     world.finish();
 
-    let mut world = World::with(|registrar, proxy| (registrar, proxy.default_target(uri("sip:10.0.0.3:5060"))));
+    let mut world =
+        World::with(|registrar, proxy| (registrar, proxy.default_target(uri("sip:10.0.0.3:5060"))));
     world.host("alice", "10.0.0.2:5060");
     world.host("bob", "10.0.0.3:5060");
     let ack = world.message("alice", "ACK", "sip:service@10.0.0.1:5060");
@@ -260,7 +324,10 @@ fn a_stray_ack_is_dropped_or_goes_to_the_default_target() {
     assert_eq!(bye.uri().to_string(), "sip:service@10.0.0.3:5060");
     world.reply(flow, response(&bye, 200, "bob").to_bytes());
     world.response_at("alice", 200);
-    assert!(world.asked.is_empty(), "inside a dialog nothing is looked up");
+    assert!(
+        world.asked.is_empty(),
+        "inside a dialog nothing is looked up"
+    );
     world.finish();
 }
 
@@ -286,7 +353,9 @@ fn a_decision_that_does_not_come_is_500() {
     world.wait(seconds(2));
     world.response_at("alice", 500);
     let id = world.asked[0].0;
-    let late = world.stack.command(world.now, |core, cx| core.1.relay(cx, id, Plan::to(uri("sip:b@10.0.0.3"))));
+    let late = world.stack.command(world.now, |core, cx| {
+        core.1.relay(cx, id, Plan::to(uri("sip:b@10.0.0.3")))
+    });
     assert_eq!(late, Err(sip_proxy::RelayError::Gone));
     world.finish();
 }
@@ -301,7 +370,10 @@ fn a_silent_target_leaves_a_request_other_than_invite_unanswered() {
     world.wait(seconds(40));
     assert_eq!(world.statuses_at("alice"), [100]);
     world.discard("bob");
-    assert!(matches!(world.events.pop_back(), Some(Event::Abandoned { .. })));
+    assert!(matches!(
+        world.events.pop_back(),
+        Some(Event::Abandoned { .. })
+    ));
     world.finish();
 }
 

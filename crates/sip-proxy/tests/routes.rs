@@ -7,10 +7,14 @@ use sip_message::{
     Request, Uri,
     headers::{RecordRoute, Route, Via},
 };
-use sip_proxy::Plan;
+use sip_proxy::{Foreign, Plan};
 
 fn record_routes(request: &Request) -> Vec<Uri> {
-    request.headers().all::<RecordRoute>().map(|route| route.unwrap().uri().clone()).collect()
+    request
+        .headers()
+        .all::<RecordRoute>()
+        .map(|route| route.unwrap().uri().clone())
+        .collect()
 }
 
 fn two() -> World {
@@ -23,8 +27,16 @@ fn two() -> World {
 /// Registers over a stream that bob opens, behind which nobody can reach him.
 fn bob_over_tcp(world: &mut World) -> sip_io::Flow {
     let flow = world.connect("bob");
-    let register = world.message("bob", "REGISTER", "sip:example.com").to("sip:bob@example.com").over_tcp();
-    world.tcp(flow, register.line("Contact: <sip:bob@192.168.0.7:5099;transport=tcp>").text());
+    let register = world
+        .message("bob", "REGISTER", "sip:example.com")
+        .to("sip:bob@example.com")
+        .over_tcp();
+    world.tcp(
+        flow,
+        register
+            .line("Contact: <sip:bob@192.168.0.7:5099;transport=tcp>")
+            .text(),
+    );
     world.response_at("bob", 200);
     flow
 }
@@ -34,7 +46,9 @@ fn bob_over_tcp(world: &mut World) -> sip_io::Flow {
 fn a_call_between_udp_and_an_accepted_stream_has_two_routes_and_stays_on_the_stream() {
     let mut world = two();
     let bob = bob_over_tcp(&mut world);
-    let call = world.message("alice", "INVITE", "sip:bob@example.com").line("Contact: <sip:alice@10.0.0.2>");
+    let call = world
+        .message("alice", "INVITE", "sip:bob@example.com")
+        .line("Contact: <sip:alice@10.0.0.2>");
     world.udp("alice", call.text());
     world.response_at("alice", 100);
     let (came, invite) = world.request_at("bob", "INVITE");
@@ -42,19 +56,36 @@ fn a_call_between_udp_and_an_accepted_stream_has_two_routes_and_stays_on_the_str
     assert_eq!(invite.via().unwrap().transport(), "TCP");
     let routes = record_routes(&invite);
     assert_eq!(routes.len(), 2);
-    assert_eq!(routes[0].transport().as_deref(), Some("tcp"), "bob's side first");
+    assert_eq!(
+        routes[0].transport().as_deref(),
+        Some("tcp"),
+        "bob's side first"
+    );
     assert!(routes[1].transport().is_none());
     assert!(routes.iter().all(Uri::lr));
-    let ok = response_from(&invite, 200, "bob", "sip:bob@192.168.0.7:5099;transport=tcp");
+    let ok = response_from(
+        &invite,
+        200,
+        "bob",
+        "sip:bob@192.168.0.7:5099;transport=tcp",
+    );
     world.tcp(bob, ok.to_bytes());
     let answer = world.response_at("alice", 200);
     for method in ["ACK", "INFO"] {
-        let inside = inside(&call, method, &answer, call.cseq + u32::from(method == "INFO"));
+        let inside = inside(
+            &call,
+            method,
+            &answer,
+            call.cseq + u32::from(method == "INFO"),
+        );
         world.udp("alice", inside.text());
         let (came, request) = world.request_at("bob", method);
         assert_eq!(came, bob);
         assert!(!request.headers().contains::<Route>());
-        assert_eq!(request.uri().to_string(), "sip:bob@192.168.0.7:5099;transport=tcp");
+        assert_eq!(
+            request.uri().to_string(),
+            "sip:bob@192.168.0.7:5099;transport=tcp"
+        );
         if method == "INFO" {
             world.tcp(bob, response(&request, 200, "bob").to_bytes());
             world.response_at("alice", 200);
@@ -84,7 +115,12 @@ fn two_accepted_streams_are_told_apart() {
     world.response_at("alice", 100);
     let (_, invite) = world.request_at("bob", "INVITE");
     assert_eq!(record_routes(&invite).len(), 1);
-    let ok = response_from(&invite, 200, "bob", "sip:bob@192.168.0.7:5099;transport=tcp");
+    let ok = response_from(
+        &invite,
+        200,
+        "bob",
+        "sip:bob@192.168.0.7:5099;transport=tcp",
+    );
     world.tcp(bob, ok.to_bytes());
     let answer = world.response_at("alice", 200);
     world.tcp(alice, inside(&call, "ACK", &answer, call.cseq).text());
@@ -110,7 +146,16 @@ fn a_new_connection_of_the_caller_still_finds_the_callee() {
         .line("Contact: <sip:alice@192.168.0.9:5098;transport=tcp>");
     world.tcp(alice, call.text());
     let (_, invite) = world.request_at("bob", "INVITE");
-    world.tcp(bob, response_from(&invite, 200, "bob", "sip:bob@192.168.0.7:5099;transport=tcp").to_bytes());
+    world.tcp(
+        bob,
+        response_from(
+            &invite,
+            200,
+            "bob",
+            "sip:bob@192.168.0.7:5099;transport=tcp",
+        )
+        .to_bytes(),
+    );
     world.response_at("alice", 100);
     let answer = world.response_at("alice", 200);
     world.close(alice);
@@ -130,13 +175,26 @@ fn a_closed_stream_leaves_the_contact_to_be_located() {
     let mut world = two();
     world.host("bob's port", "10.0.0.3:5099");
     let bob = world.connect("bob");
-    let register = world.message("bob", "REGISTER", "sip:example.com").to("sip:bob@example.com").over_tcp();
-    world.tcp(bob, register.line("Contact: <sip:bob@10.0.0.3:5099;transport=tcp>").text());
+    let register = world
+        .message("bob", "REGISTER", "sip:example.com")
+        .to("sip:bob@example.com")
+        .over_tcp();
+    world.tcp(
+        bob,
+        register
+            .line("Contact: <sip:bob@10.0.0.3:5099;transport=tcp>")
+            .text(),
+    );
     world.response_at("bob", 200);
-    let call = world.message("alice", "INVITE", "sip:bob@example.com").line("Contact: <sip:alice@10.0.0.2>");
+    let call = world
+        .message("alice", "INVITE", "sip:bob@example.com")
+        .line("Contact: <sip:alice@10.0.0.2>");
     world.udp("alice", call.text());
     let (_, invite) = world.request_at("bob", "INVITE");
-    world.tcp(bob, response_from(&invite, 200, "bob", "sip:bob@10.0.0.3:5099;transport=tcp").to_bytes());
+    world.tcp(
+        bob,
+        response_from(&invite, 200, "bob", "sip:bob@10.0.0.3:5099;transport=tcp").to_bytes(),
+    );
     world.response_at("alice", 100);
     let answer = world.response_at("alice", 200);
     world.close(bob);
@@ -153,13 +211,32 @@ fn a_closed_stream_leaves_the_contact_to_be_located() {
 fn a_closed_stream_to_a_contact_without_a_place_is_430() {
     let mut world = two();
     let bob = world.connect("bob");
-    let register = world.message("bob", "REGISTER", "sip:example.com").to("sip:bob@example.com").over_tcp();
-    world.tcp(bob, register.line("Contact: <sip:bob@df7jal23ls0d.invalid;transport=tcp>").text());
+    let register = world
+        .message("bob", "REGISTER", "sip:example.com")
+        .to("sip:bob@example.com")
+        .over_tcp();
+    world.tcp(
+        bob,
+        register
+            .line("Contact: <sip:bob@df7jal23ls0d.invalid;transport=tcp>")
+            .text(),
+    );
     world.response_at("bob", 200);
-    let call = world.message("alice", "INVITE", "sip:bob@example.com").line("Contact: <sip:alice@10.0.0.2>");
+    let call = world
+        .message("alice", "INVITE", "sip:bob@example.com")
+        .line("Contact: <sip:alice@10.0.0.2>");
     world.udp("alice", call.text());
     let (_, invite) = world.request_at("bob", "INVITE");
-    world.tcp(bob, response_from(&invite, 200, "bob", "sip:bob@df7jal23ls0d.invalid;transport=tcp").to_bytes());
+    world.tcp(
+        bob,
+        response_from(
+            &invite,
+            200,
+            "bob",
+            "sip:bob@df7jal23ls0d.invalid;transport=tcp",
+        )
+        .to_bytes(),
+    );
     world.response_at("alice", 100);
     let answer = world.response_at("alice", 200);
     world.close(bob);
@@ -172,16 +249,23 @@ fn a_closed_stream_to_a_contact_without_a_place_is_430() {
 #[test]
 fn datagrams_through_an_address_translator_find_their_way_back() {
     let mut world = two();
-    let register = world.message("bob", "REGISTER", "sip:example.com").to("sip:bob@example.com");
+    let register = world
+        .message("bob", "REGISTER", "sip:example.com")
+        .to("sip:bob@example.com");
     let mut register = register.line("Contact: <sip:bob@192.168.1.5:5060>");
     register.via = "SIP/2.0/UDP 192.168.1.5:5060;rport;branch=z9hG4bKnat".to_owned();
     world.udp("bob", register.text());
     world.response_at("bob", 200);
-    let call = world.message("alice", "INVITE", "sip:bob@example.com").line("Contact: <sip:alice@10.0.0.2>");
+    let call = world
+        .message("alice", "INVITE", "sip:bob@example.com")
+        .line("Contact: <sip:alice@10.0.0.2>");
     world.udp("alice", call.text());
     world.response_at("alice", 100);
     let (flow, invite) = world.request_at("bob", "INVITE");
-    world.reply(flow, response_from(&invite, 200, "bob", "sip:bob@192.168.1.5:5060").to_bytes());
+    world.reply(
+        flow,
+        response_from(&invite, 200, "bob", "sip:bob@192.168.1.5:5060").to_bytes(),
+    );
     let answer = world.response_at("alice", 200);
     world.udp("alice", inside(&call, "ACK", &answer, call.cseq).text());
     let (_, ack) = world.request_at("bob", "ACK");
@@ -196,12 +280,17 @@ fn a_route_of_ours_opens_no_door_without_its_dialog() {
     world.host("alice", "10.0.0.2:5060");
     world.host("bob", "10.0.0.3:5060");
     world.route = Box::new(|_| Decision::Plan(Plan::to(uri("sip:bob@10.0.0.3"))));
-    let mut call = world.message("alice", "INVITE", "sip:bob@example.com").line("Contact: <sip:alice@10.0.0.2>");
+    let mut call = world
+        .message("alice", "INVITE", "sip:bob@example.com")
+        .line("Contact: <sip:alice@10.0.0.2>");
     call.from = "<sip:zoe@foreign.example>;tag=z".to_owned();
     world.udp("alice", call.text());
     world.response_at("alice", 100);
     let (flow, invite) = world.request_at("bob", "INVITE");
-    world.reply(flow, response_from(&invite, 200, "bob", "sip:bob@10.0.0.3").to_bytes());
+    world.reply(
+        flow,
+        response_from(&invite, 200, "bob", "sip:bob@10.0.0.3").to_bytes(),
+    );
     let answer = world.response_at("alice", 200);
     world.udp("alice", inside(&call, "ACK", &answer, call.cseq).text());
     world.request_at("bob", "ACK");
@@ -228,7 +317,9 @@ fn a_route_of_ours_opens_no_door_without_its_dialog() {
 fn a_preloaded_route_is_taken_off_and_the_request_is_routed_as_usual() {
     let mut world = two();
     world.register("bob", "<sip:bob@10.0.0.3>");
-    let message = world.message("alice", "MESSAGE", "sip:bob@example.com").line("Route: <sip:10.0.0.1:5060;lr>");
+    let message = world
+        .message("alice", "MESSAGE", "sip:bob@example.com")
+        .line("Route: <sip:10.0.0.1:5060;lr>");
     world.udp("alice", message.text());
     let (flow, request) = world.request_at("bob", "MESSAGE");
     assert!(!request.headers().contains::<Route>());
@@ -242,10 +333,15 @@ fn a_preloaded_route_is_taken_off_and_the_request_is_routed_as_usual() {
 fn a_strict_router_upstream_is_understood() {
     let mut world = two();
     world.register("bob", "<sip:bob@10.0.0.3>");
-    let call = world.message("alice", "INVITE", "sip:bob@example.com").line("Contact: <sip:alice@10.0.0.2>");
+    let call = world
+        .message("alice", "INVITE", "sip:bob@example.com")
+        .line("Contact: <sip:alice@10.0.0.2>");
     world.udp("alice", call.text());
     let (flow, invite) = world.request_at("bob", "INVITE");
-    world.reply(flow, response_from(&invite, 200, "bob", "sip:bob@10.0.0.3").to_bytes());
+    world.reply(
+        flow,
+        response_from(&invite, 200, "bob", "sip:bob@10.0.0.3").to_bytes(),
+    );
     world.response_at("alice", 100);
     let answer = world.response_at("alice", 200);
     let mut bye = inside(&call, "BYE", &answer, call.cseq + 1);
@@ -263,7 +359,8 @@ fn a_strict_router_upstream_is_understood() {
 /// RFC 3261 §16.6 step 6: a next hop without `lr` gets itself as the Request-URI.
 #[test]
 fn a_strict_router_downstream_gets_what_it_expects() {
-    let mut world = two();
+    let mut world = World::with(|registrar, proxy| (registrar, proxy.foreign(Foreign::Anyone)));
+    world.host("alice", "10.0.0.2:5060");
     world.host("old", "10.0.0.20:5060");
     world.route = Box::new(|request| Decision::Plan(Plan::to(request.uri().clone())));
     let message = world
@@ -273,8 +370,11 @@ fn a_strict_router_downstream_gets_what_it_expects() {
     world.nothing_at("alice");
     let (flow, request) = world.request_at("old", "MESSAGE");
     assert_eq!(request.uri().to_string(), "sip:10.0.0.20");
-    let routes: Vec<String> =
-        request.headers().all::<Route>().map(|route| route.unwrap().uri().to_string()).collect();
+    let routes: Vec<String> = request
+        .headers()
+        .all::<Route>()
+        .map(|route| route.unwrap().uri().to_string())
+        .collect();
     assert_eq!(routes, ["sip:10.0.0.21;lr", "sip:bob@example.com"]);
     world.reply(flow, response(&request, 200, "bob").to_bytes());
     world.response_at("alice", 200);
@@ -287,12 +387,20 @@ fn only_what_makes_a_dialog_is_recorded() {
     let mut world = two();
     let stays = std::rc::Rc::new(std::cell::Cell::new(true));
     let says = stays.clone();
-    world.route = Box::new(move |_| Decision::Plan(Plan::to(uri("sip:bob@10.0.0.3")).record_route(says.get())));
-    for (method, stay, count) in
-        [("INVITE", true, 1), ("SUBSCRIBE", true, 1), ("X-NEW", true, 1), ("MESSAGE", true, 0), ("INVITE", false, 0)]
-    {
+    world.route = Box::new(move |_| {
+        Decision::Plan(Plan::to(uri("sip:bob@10.0.0.3")).record_route(says.get()))
+    });
+    for (method, stay, count) in [
+        ("INVITE", true, 1),
+        ("SUBSCRIBE", true, 1),
+        ("X-NEW", true, 1),
+        ("MESSAGE", true, 0),
+        ("INVITE", false, 0),
+    ] {
         stays.set(stay);
-        let request = world.message("alice", method, "sip:bob@example.com").line("Contact: <sip:alice@10.0.0.2>");
+        let request = world
+            .message("alice", method, "sip:bob@example.com")
+            .line("Contact: <sip:alice@10.0.0.2>");
         world.udp("alice", request.text());
         let (flow, request) = world.request_at("bob", method);
         assert_eq!(request.headers().count::<RecordRoute>(), count, "{method}");

@@ -133,7 +133,9 @@ impl ChangeError {
         match self {
             Self::TooBrief { .. } => StatusCode::INTERVAL_TOO_BRIEF,
             Self::TooMany { .. } => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Wildcard | Self::OutOfOrder { .. } | Self::SeveralFlows => StatusCode::BAD_REQUEST,
+            Self::Wildcard | Self::OutOfOrder { .. } | Self::SeveralFlows => {
+                StatusCode::BAD_REQUEST
+            }
         }
     }
 }
@@ -144,7 +146,11 @@ impl Change {
     /// # Errors
     ///
     /// When a header field that counts cannot be read.
-    pub fn from_request(request: &Request, terms: Terms, at: SystemTime) -> Result<Self, ParseError> {
+    pub fn from_request(
+        request: &Request,
+        terms: Terms,
+        at: SystemTime,
+    ) -> Result<Self, ParseError> {
         let headers = request.headers();
         // What is kept for hours does not keep the message that it came in.
         let own = |uri: &Uri| Uri::parse(uri.as_bytes());
@@ -165,7 +171,10 @@ impl Change {
             contacts,
             path,
             outbound: false,
-            user_agent: headers.get::<UserAgent>().and_then(Result::ok).map(|agent| agent.text().into_owned()),
+            user_agent: headers
+                .get::<UserAgent>()
+                .and_then(Result::ok)
+                .map(|agent| agent.text().into_owned()),
         })
     }
 
@@ -192,7 +201,11 @@ impl Change {
 
     /// Whether some of it made a binding under RFC 5626, so that the response says `Require: outbound`.
     pub fn is_outbound(&self) -> bool {
-        self.outbound && self.contacts.iter().any(|(contact, _)| is_flow_of_device(contact))
+        self.outbound
+            && self
+                .contacts
+                .iter()
+                .any(|(contact, _)| is_flow_of_device(contact))
     }
 
     /// The date at which it was asked for.
@@ -227,7 +240,9 @@ impl Change {
             }
         }
         if bindings.len() > self.terms.bindings && !self.is_query() {
-            return Err(ChangeError::TooMany { limit: self.terms.bindings });
+            return Err(ChangeError::TooMany {
+                limit: self.terms.bindings,
+            });
         }
         Ok(bindings)
     }
@@ -237,13 +252,18 @@ impl Change {
         if self.contacts.len() > 1 || self.expires != Some(Duration::ZERO) {
             return Err(ChangeError::Wildcard);
         }
-        bindings.iter().try_for_each(|binding| self.check_order(binding))?;
+        bindings
+            .iter()
+            .try_for_each(|binding| self.check_order(binding))?;
         Ok(Vec::new())
     }
 
     fn check_order(&self, binding: &Binding) -> Result<(), ChangeError> {
         if binding.call_id == self.call_id && binding.cseq >= self.cseq {
-            return Err(ChangeError::OutOfOrder { received: self.cseq, last: binding.cseq });
+            return Err(ChangeError::OutOfOrder {
+                received: self.cseq,
+                last: binding.cseq,
+            });
         }
         Ok(())
     }
@@ -259,14 +279,20 @@ impl Change {
     }
 
     fn requested(&self, contact: &Contact) -> Duration {
-        contact.expires().or(self.expires).unwrap_or(self.terms.default_expires)
+        contact
+            .expires()
+            .or(self.expires)
+            .unwrap_or(self.terms.default_expires)
     }
 
     fn lifetime(&self, contact: &Contact) -> Result<Duration, ChangeError> {
         let requested = self.requested(contact);
         let minimum = self.terms.min_expires;
         // RFC 3261 §10.3 step 7: only what is less than an hour may be refused.
-        if requested > Duration::ZERO && requested < minimum && requested < Duration::from_secs(3_600) {
+        if requested > Duration::ZERO
+            && requested < minimum
+            && requested < Duration::from_secs(3_600)
+        {
             return Err(ChangeError::TooBrief { minimum });
         }
         Ok(requested.min(self.terms.max_expires))

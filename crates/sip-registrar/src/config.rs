@@ -43,7 +43,11 @@ impl RegistrarConfig {
     /// Who checks credentials, and the users. A REGISTER is then challenged with 401, and refused with 403 when its To
     /// is not the user who authenticated (RFC 3261 §10.3 steps 3 and 4). Defaults to none: anyone may register as
     /// anyone.
-    pub fn authenticate(mut self, server: Server, users: impl CredentialStore + Send + 'static) -> Self {
+    pub fn authenticate(
+        mut self,
+        server: Server,
+        users: impl CredentialStore + Send + 'static,
+    ) -> Self {
         self.auth = Some((server, Box::new(users)));
         self
     }

@@ -21,7 +21,12 @@ pub trait Location: Send {
     /// # Errors
     ///
     /// When the change breaks a rule, or the store cannot take it.
-    fn update(&mut self, now: Instant, aor: &Aor, change: &Change) -> Result<Vec<Binding>, UpdateError>;
+    fn update(
+        &mut self,
+        now: Instant,
+        aor: &Aor,
+        change: &Change,
+    ) -> Result<Vec<Binding>, UpdateError>;
 
     /// A stream has ended: bindings that can only be reached over it go, the others forget it.
     fn flow_closed(&mut self, _flow: &Flow) {}
@@ -91,7 +96,12 @@ impl MemoryLocation {
     /// An empty one. The seed is for the hash table, whose keys anyone can choose.
     pub fn new(seed: [u8; 32], clock: WallClock) -> Self {
         let mut rng = sip_io::Rng::new(seed);
-        let hasher = RandomState::with_seeds(rng.next_u64(), rng.next_u64(), rng.next_u64(), rng.next_u64());
+        let hasher = RandomState::with_seeds(
+            rng.next_u64(),
+            rng.next_u64(),
+            rng.next_u64(),
+            rng.next_u64(),
+        );
         Self {
             clock,
             limit: 100_000,
@@ -120,27 +130,41 @@ impl MemoryLocation {
 
     /// Every address-of-record with its bindings, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (&Aor, &[Binding])> {
-        self.records.iter().map(|(aor, record)| (aor, record.bindings.as_slice()))
+        self.records
+            .iter()
+            .map(|(aor, record)| (aor, record.bindings.as_slice()))
     }
 
     /// Takes over the bindings of an address-of-record.
     fn store(&mut self, now: Instant, aor: &Aor, bindings: Vec<Binding>) {
         self.take(aor);
         let at = self.clock.at(now);
-        let Some(first) = bindings.iter().map(|binding| binding.remaining(at)).min() else { return };
+        let Some(first) = bindings.iter().map(|binding| binding.remaining(at)).min() else {
+            return;
+        };
         // A timer never fires early, and what it finds must have ended.
-        let timer = self.timers.insert(now + first + Duration::from_millis(1), aor.clone());
+        let timer = self
+            .timers
+            .insert(now + first + Duration::from_millis(1), aor.clone());
         for flow in bindings.iter().filter_map(|binding| binding.flow) {
             let reached = self.by_flow.entry(flow).or_default();
             if !reached.contains(aor) {
                 reached.push(aor.clone());
             }
         }
-        self.records.insert(aor.clone(), Record { bindings, timer: Some(timer) });
+        self.records.insert(
+            aor.clone(),
+            Record {
+                bindings,
+                timer: Some(timer),
+            },
+        );
     }
 
     fn take(&mut self, aor: &Aor) -> Vec<Binding> {
-        let Some(record) = self.records.remove(aor) else { return Vec::new() };
+        let Some(record) = self.records.remove(aor) else {
+            return Vec::new();
+        };
         if let Some(timer) = record.timer {
             self.timers.cancel(timer);
         }
@@ -159,17 +183,31 @@ impl MemoryLocation {
 impl Location for MemoryLocation {
     fn lookup(&self, now: Instant, aor: &Aor) -> Vec<Binding> {
         let at = self.clock.at(now);
-        let Some(record) = self.records.get(aor) else { return Vec::new() };
-        let mut bindings: Vec<Binding> =
-            record.bindings.iter().filter(|binding| !binding.is_expired(at)).cloned().collect();
+        let Some(record) = self.records.get(aor) else {
+            return Vec::new();
+        };
+        let mut bindings: Vec<Binding> = record
+            .bindings
+            .iter()
+            .filter(|binding| !binding.is_expired(at))
+            .cloned()
+            .collect();
         bindings.sort_by_key(|binding| std::cmp::Reverse(binding.q()));
         bindings
     }
 
-    fn update(&mut self, now: Instant, aor: &Aor, change: &Change) -> Result<Vec<Binding>, UpdateError> {
+    fn update(
+        &mut self,
+        now: Instant,
+        aor: &Aor,
+        change: &Change,
+    ) -> Result<Vec<Binding>, UpdateError> {
         let old = self.records.get(aor).map(|record| record.bindings.clone());
         if old.is_none() && self.records.len() >= self.limit && !change.is_query() {
-            return Err(UpdateError::Unavailable(format!("{} addresses-of-record", self.limit)));
+            return Err(UpdateError::Unavailable(format!(
+                "{} addresses-of-record",
+                self.limit
+            )));
         }
         let bindings = change.apply(old.unwrap_or_default())?;
         if !change.is_query() {
@@ -179,9 +217,13 @@ impl Location for MemoryLocation {
     }
 
     fn flow_closed(&mut self, flow: &Flow) {
-        let Some(reached) = self.by_flow.remove(flow) else { return };
+        let Some(reached) = self.by_flow.remove(flow) else {
+            return;
+        };
         for aor in reached {
-            let Some(record) = self.records.get_mut(&aor) else { continue };
+            let Some(record) = self.records.get_mut(&aor) else {
+                continue;
+            };
             record.bindings.retain_mut(|binding| {
                 if binding.flow != Some(*flow) {
                     return true;

@@ -1,8 +1,6 @@
 //! The registrar core.
 
-use crate::{
-    Binding, Change, Event, Location, RegistrarConfig, UpdateError, UpdateId,
-};
+use crate::{Binding, Change, Event, Location, RegistrarConfig, UpdateError, UpdateId};
 use sip_auth::{Outcome, Role};
 use sip_endpoint::{
     Context, Core, Event as EndpointEvent, ServerTransactionId, is_first_hop, neighbour_flow_of,
@@ -116,7 +114,11 @@ impl Registrar {
     /// or names no user. A registrar that asks knows of no bindings itself.
     pub fn lookup(&self, cx: &Context<'_>, uri: &Uri) -> Option<Vec<Binding>> {
         let aor = self.aor(cx, uri)?;
-        Some(self.location.as_ref().map_or_else(Vec::new, |location| location.lookup(cx.now, &aor)))
+        Some(
+            self.location
+                .as_ref()
+                .map_or_else(Vec::new, |location| location.lookup(cx.now, &aor)),
+        )
     }
 
     /// The address-of-record that `uri` means, if it is ours: the key of its bindings.
@@ -125,17 +127,33 @@ impl Registrar {
     }
 
     /// Says what came of an update: the bindings as they are now. An answer that comes too late is ignored.
-    pub fn provide_update(&mut self, cx: &mut Context<'_>, id: UpdateId, update: Result<Vec<Binding>, UpdateError>) {
-        let Some(pending) = self.pending.remove(&id) else { return };
+    pub fn provide_update(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: UpdateId,
+        update: Result<Vec<Binding>, UpdateError>,
+    ) {
+        let Some(pending) = self.pending.remove(&id) else {
+            return;
+        };
         self.timers.cancel(pending.timer);
-        let Pending { server, request, aor, change, .. } = pending;
+        let Pending {
+            server,
+            request,
+            aor,
+            change,
+            ..
+        } = pending;
         let result = update.map_err(Refusal::Update);
         self.finish(cx, server, &request, aor, &change, result);
     }
 
     /// What was counted, and what waits.
     pub fn stats(&self) -> RegistrarStats {
-        RegistrarStats { pending: self.pending.len(), ..self.stats }
+        RegistrarStats {
+            pending: self.pending.len(),
+            ..self.stats
+        }
     }
 
     /// Whether a REGISTER is for us, and not on its way to somebody else's Route.
@@ -148,7 +166,13 @@ impl Registrar {
                 .all(|route| route.is_ok_and(|route| domains.contains(cx, route.uri())))
     }
 
-    fn register(&mut self, cx: &mut Context<'_>, server: ServerTransactionId, flow: Flow, request: Request) {
+    fn register(
+        &mut self,
+        cx: &mut Context<'_>,
+        server: ServerTransactionId,
+        flow: Flow,
+        request: Request,
+    ) {
         self.stats.requests += 1;
         match self.admit(cx, server, &flow, &request) {
             Ok((aor, change)) => self.update(cx, server, request, aor, change),
@@ -170,7 +194,11 @@ impl Registrar {
         if let Some(required) = request.headers().get::<Require>().transpose()? {
             let unknown: Vec<String> = required
                 .iter()
-                .filter(|option| !EXTENSIONS.iter().any(|known| known.eq_ignore_ascii_case(option)))
+                .filter(|option| {
+                    !EXTENSIONS
+                        .iter()
+                        .any(|known| known.eq_ignore_ascii_case(option))
+                })
                 .map(str::to_owned)
                 .collect();
             if !unknown.is_empty() {
@@ -183,9 +211,11 @@ impl Registrar {
         }
         let to = request.to()?;
         let user = self.authenticate(cx.now, request)?;
-        let aor = self.aor(cx, to.uri()).ok_or(Refusal::Status(StatusCode::NOT_FOUND))?;
+        let aor = self
+            .aor(cx, to.uri())
+            .ok_or(Refusal::Status(StatusCode::NOT_FOUND))?;
         if let Some(user) = user
-            && to.uri().user().is_none_or(|name| name != user.as_str())
+            && !self.config.domains.is_user(cx, to.uri(), &user)
         {
             return Err(Refusal::Status(StatusCode::FORBIDDEN));
         }
@@ -198,7 +228,9 @@ impl Registrar {
     }
 
     fn authenticate(&mut self, now: Instant, request: &Request) -> Result<Option<String>, Refusal> {
-        let Some((server, store)) = &mut self.config.auth else { return Ok(None) };
+        let Some((server, store)) = &mut self.config.auth else {
+            return Ok(None);
+        };
         let outcome = server.authenticate(now, request, Role::Server, store.as_ref());
         if let Outcome::Granted { user } = outcome {
             return Ok(Some(user));
@@ -221,9 +253,15 @@ impl Registrar {
         if edge.is_some_and(|path| path.uri().has_param("ob")) {
             return Ok(true);
         }
-        let has_reg_id = request.headers().all::<Contact>().flatten().any(|contact| contact.reg_id().is_some());
+        let has_reg_id = request
+            .headers()
+            .all::<Contact>()
+            .flatten()
+            .any(|contact| contact.reg_id().is_some());
         if has_reg_id {
-            return Err(Refusal::Status(StatusCode::FIRST_HOP_LACKS_OUTBOUND_SUPPORT));
+            return Err(Refusal::Status(
+                StatusCode::FIRST_HOP_LACKS_OUTBOUND_SUPPORT,
+            ));
         }
         Ok(false)
     }
@@ -238,17 +276,37 @@ impl Registrar {
         change: Change,
     ) {
         if let Some(location) = &mut self.location {
-            let result = location.update(cx.now, &aor, &change).map_err(Refusal::Update);
+            let result = location
+                .update(cx.now, &aor, &change)
+                .map_err(Refusal::Update);
             return self.finish(cx, server, &request, aor, &change, result);
         }
         if self.pending.len() >= self.config.updates {
-            return self.refuse(cx, server, &request, Refusal::Status(StatusCode::SERVICE_UNAVAILABLE));
+            return self.refuse(
+                cx,
+                server,
+                &request,
+                Refusal::Status(StatusCode::SERVICE_UNAVAILABLE),
+            );
         }
         self.last_id += 1;
         let id = UpdateId(self.last_id);
         let timer = self.timers.insert(cx.now + self.config.decision, id);
-        self.events.push_back(Event::UpdateNeeded { id, aor: aor.clone(), change: change.clone() });
-        self.pending.insert(id, Pending { server, request, aor, change, timer });
+        self.events.push_back(Event::UpdateNeeded {
+            id,
+            aor: aor.clone(),
+            change: change.clone(),
+        });
+        self.pending.insert(
+            id,
+            Pending {
+                server,
+                request,
+                aor,
+                change,
+                timer,
+            },
+        );
     }
 
     /// RFC 3261 §10.3 step 8.
@@ -287,7 +345,13 @@ impl Registrar {
         }
     }
 
-    fn refuse(&mut self, cx: &mut Context<'_>, server: ServerTransactionId, request: &Request, refusal: Refusal) {
+    fn refuse(
+        &mut self,
+        cx: &mut Context<'_>,
+        server: ServerTransactionId,
+        request: &Request,
+        refusal: Refusal,
+    ) {
         let tag = cx.tag_for(server);
         let response = match refusal {
             Refusal::Response(mut response) => {
@@ -343,7 +407,11 @@ impl Registrar {
 impl Core for Registrar {
     type Event = Event;
 
-    fn handle_event(&mut self, cx: &mut Context<'_>, event: EndpointEvent) -> Option<EndpointEvent> {
+    fn handle_event(
+        &mut self,
+        cx: &mut Context<'_>,
+        event: EndpointEvent,
+    ) -> Option<EndpointEvent> {
         match event {
             EndpointEvent::Request { id, flow, request }
                 if request.method() == Method::REGISTER && self.is_ours(cx, &request) =>
@@ -363,18 +431,30 @@ impl Core for Registrar {
 
     fn handle_timeout(&mut self, cx: &mut Context<'_>) {
         while let Some(id) = self.timers.pop(cx.now) {
-            if let Some(Pending { server, request, .. }) = self.pending.remove(&id) {
-                self.refuse(cx, server, &request, Refusal::Status(StatusCode::SERVICE_UNAVAILABLE));
+            if let Some(Pending {
+                server, request, ..
+            }) = self.pending.remove(&id)
+            {
+                self.refuse(
+                    cx,
+                    server,
+                    &request,
+                    Refusal::Status(StatusCode::SERVICE_UNAVAILABLE),
+                );
             }
         }
         if let Some(location) = &mut self.location {
             let expired = location.handle_timeout(cx.now);
-            self.events.extend(expired.into_iter().map(|aor| Event::Expired { aor }));
+            self.events
+                .extend(expired.into_iter().map(|aor| Event::Expired { aor }));
         }
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        let location = self.location.as_ref().and_then(|location| location.poll_timeout());
+        let location = self
+            .location
+            .as_ref()
+            .and_then(|location| location.poll_timeout());
         [self.timers.next(), location].into_iter().flatten().min()
     }
 
@@ -385,9 +465,23 @@ impl Core for Registrar {
     /// REGISTER requests get 503 from now on.
     fn shutdown(&mut self, cx: &mut Context<'_>) {
         self.shutting_down = true;
-        for (_, Pending { server, request, timer, .. }) in std::mem::take(&mut self.pending) {
+        for (
+            _,
+            Pending {
+                server,
+                request,
+                timer,
+                ..
+            },
+        ) in std::mem::take(&mut self.pending)
+        {
             self.timers.cancel(timer);
-            self.refuse(cx, server, &request, Refusal::Status(StatusCode::SERVICE_UNAVAILABLE));
+            self.refuse(
+                cx,
+                server,
+                &request,
+                Refusal::Status(StatusCode::SERVICE_UNAVAILABLE),
+            );
         }
     }
 
@@ -398,7 +492,9 @@ impl Core for Registrar {
 
 impl fmt::Debug for Registrar {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Registrar").field("stats", &self.stats()).finish_non_exhaustive()
+        f.debug_struct("Registrar")
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
     }
 }
 

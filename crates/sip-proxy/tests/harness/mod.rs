@@ -55,15 +55,28 @@ impl World {
     pub fn authenticating() -> Self {
         let users = || Users::parse("alice:alice\nbob:bob").unwrap();
         let start = Instant::now();
-        let clock = WallClock { at: start, is: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000) };
-        let server =
-            || Server::new(Digest::realm("example.com").algorithms([Algorithm::Md5]), [5; 32], clock);
+        let clock = WallClock {
+            at: start,
+            is: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000),
+        };
+        let server = || {
+            Server::new(
+                Digest::realm("example.com").algorithms([Algorithm::Md5]),
+                [5; 32],
+                clock,
+            )
+        };
         Self::at(start, |registrar, proxy| {
-            (registrar.authenticate(server(), users()), proxy.authenticate(server(), users()))
+            (
+                registrar.authenticate(server(), users()),
+                proxy.authenticate(server(), users()),
+            )
         })
     }
 
-    pub fn with(configure: impl FnOnce(RegistrarConfig, ProxyConfig) -> (RegistrarConfig, ProxyConfig)) -> Self {
+    pub fn with(
+        configure: impl FnOnce(RegistrarConfig, ProxyConfig) -> (RegistrarConfig, ProxyConfig),
+    ) -> Self {
         Self::at(Instant::now(), configure)
     }
 
@@ -71,14 +84,20 @@ impl World {
         start: Instant,
         configure: impl FnOnce(RegistrarConfig, ProxyConfig) -> (RegistrarConfig, ProxyConfig),
     ) -> Self {
-        let clock = WallClock { at: start, is: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000) };
+        let clock = WallClock {
+            at: start,
+            is: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000),
+        };
         let domains = Domains::new(["example.com"]).unwrap();
         let (registrar, proxy) = configure(
             RegistrarConfig::new(clock, domains.clone()),
             ProxyConfig::new([3; 32], clock).domains(domains),
         );
         let registrar = Registrar::new(registrar, MemoryLocation::new([4; 32], clock));
-        let stack = Stack::new(EndpointConfig::new([1; 32], clock), (registrar, Proxy::new(proxy)));
+        let stack = Stack::new(
+            EndpointConfig::new([1; 32], clock),
+            (registrar, Proxy::new(proxy)),
+        );
         let mut world = Self {
             now: start,
             start,
@@ -108,7 +127,10 @@ impl World {
     }
 
     pub fn address(&self, name: &str) -> SocketAddr {
-        *self.hosts.get(name).unwrap_or_else(|| panic!("no host {name}"))
+        *self
+            .hosts
+            .get(name)
+            .unwrap_or_else(|| panic!("no host {name}"))
     }
 
     /// Sends a datagram to the server.
@@ -116,7 +138,8 @@ impl World {
         let flow = Flow::udp(SERVER.parse().unwrap(), self.address(from));
         let contents = bytes::Bytes::copy_from_slice(message.as_ref());
         self.note(from, "server", &contents);
-        self.stack.handle_receive(self.now, Receive::Datagram { flow, contents });
+        self.stack
+            .handle_receive(self.now, Receive::Datagram { flow, contents });
         self.settle();
     }
 
@@ -127,8 +150,16 @@ impl World {
         let mut remote = self.address(from);
         remote.set_port(40_000 + self.accepted as u16);
         let flow = Flow::stream(Protocol::Tcp, id, SERVER.parse().unwrap(), remote);
-        self.streams.insert(id, (from.to_owned(), flow, StreamFramer::new(sip_message::Limits::default())));
-        self.stack.handle_receive(self.now, Receive::Opened { flow });
+        self.streams.insert(
+            id,
+            (
+                from.to_owned(),
+                flow,
+                StreamFramer::new(sip_message::Limits::default()),
+            ),
+        );
+        self.stack
+            .handle_receive(self.now, Receive::Opened { flow });
         self.settle();
         flow
     }
@@ -138,14 +169,21 @@ impl World {
         let name = self.streams[&flow.stream_id().unwrap()].0.clone();
         let contents = bytes::Bytes::copy_from_slice(message.as_ref());
         self.note(&name, "server", &contents);
-        self.stack.handle_receive(self.now, Receive::Stream { flow, contents });
+        self.stack
+            .handle_receive(self.now, Receive::Stream { flow, contents });
         self.settle();
     }
 
     /// Closes a stream at the user agent's end.
     pub fn close(&mut self, flow: Flow) {
         self.streams.remove(&flow.stream_id().unwrap());
-        self.stack.handle_receive(self.now, Receive::Closed { flow, reason: CloseReason::ByPeer });
+        self.stack.handle_receive(
+            self.now,
+            Receive::Closed {
+                flow,
+                reason: CloseReason::ByPeer,
+            },
+        );
         self.settle();
     }
 
@@ -161,7 +199,9 @@ impl World {
     /// The next request that `name` got.
     pub fn request_at(&mut self, name: &str, method: &str) -> (Flow, Request) {
         match self.take(name) {
-            Some((flow, Message::Request(request))) if request.method() == method => (flow, request),
+            Some((flow, Message::Request(request))) if request.method() == method => {
+                (flow, request)
+            }
             other => panic!("{name} expected {method}, got {other:?}\n{}", self.ladder()),
         }
     }
@@ -181,9 +221,11 @@ impl World {
         }
     }
 
-    fn take(&mut self, name: &str) -> Option<(Flow, Message)> {
+    pub fn take(&mut self, name: &str) -> Option<(Flow, Message)> {
         let place = self.inbox.iter().position(|(to, ..)| to == name)?;
-        self.inbox.remove(place).map(|(_, flow, message)| (flow, message))
+        self.inbox
+            .remove(place)
+            .map(|(_, flow, message)| (flow, message))
     }
 
     /// The statuses of all responses that `name` got.
@@ -215,26 +257,56 @@ impl World {
     /// Moves time until nothing is left to wait for, and checks that nothing is left.
     pub fn finish(mut self) {
         for (_, (_, flow, _)) in std::mem::take(&mut self.streams) {
-            self.stack.handle_receive(self.now, Receive::Closed { flow, reason: CloseReason::ByPeer });
+            self.stack.handle_receive(
+                self.now,
+                Receive::Closed {
+                    flow,
+                    reason: CloseReason::ByPeer,
+                },
+            );
             self.settle();
         }
         for _ in 0..10_000 {
-            let Some(at) = self.stack.poll_timeout() else { break };
+            let Some(at) = self.stack.poll_timeout() else {
+                break;
+            };
             self.now = at.max(self.now);
             self.stack.handle_timeout(self.now);
             self.settle();
         }
-        assert_eq!(self.stack.poll_timeout(), None, "a timer is left\n{}", self.ladder());
+        assert_eq!(
+            self.stack.poll_timeout(),
+            None,
+            "a timer is left\n{}",
+            self.ladder()
+        );
         let stats = self.stack.endpoint().stats();
-        let left = (stats.client_transactions, stats.server_transactions, stats.requests, stats.acknowledgements);
-        assert_eq!(left, (0, 0, 0, 0), "a transaction is left\n{}", self.ladder());
-        assert_eq!(self.stack.core().1.stats().held, 0, "a response context is left\n{}", self.ladder());
+        let left = (
+            stats.client_transactions,
+            stats.server_transactions,
+            stats.requests,
+            stats.acknowledgements,
+        );
+        assert_eq!(
+            left,
+            (0, 0, 0, 0),
+            "a transaction is left\n{}",
+            self.ladder()
+        );
+        assert_eq!(
+            self.stack.core().1.stats().held,
+            0,
+            "a response context is left\n{}",
+            self.ladder()
+        );
         assert!(self.stack.is_idle());
     }
 
     /// Registers a Contact over UDP.
     pub fn register(&mut self, name: &str, contact: &str) {
-        let request = self.message(name, "REGISTER", "sip:example.com").to(&format!("sip:{name}@example.com"));
+        let request = self
+            .message(name, "REGISTER", "sip:example.com")
+            .to(&format!("sip:{name}@example.com"));
         let request = request.line(&format!("Contact: {contact}"));
         self.udp(name, request.text());
         self.response_at(name, 200);
@@ -247,7 +319,10 @@ impl World {
         Draft {
             method: method.to_owned(),
             uri: uri.to_owned(),
-            via: format!("SIP/2.0/UDP {address};rport;branch=z9hG4bK{name}{}", self.serial),
+            via: format!(
+                "SIP/2.0/UDP {address};rport;branch=z9hG4bK{name}{}",
+                self.serial
+            ),
             from: format!("<sip:{name}@example.com>;tag={name}"),
             to: format!("<{uri}>"),
             call_id: format!("call-of-{name}"),
@@ -284,7 +359,13 @@ impl World {
     fn transmit(&mut self, transmit: Transmit) {
         match transmit {
             Transmit::Bind { token, local, .. } => {
-                self.stack.handle_receive(self.now, Receive::Bound { token, result: Ok(local) });
+                self.stack.handle_receive(
+                    self.now,
+                    Receive::Bound {
+                        token,
+                        result: Ok(local),
+                    },
+                );
             }
             Transmit::Datagram { flow, contents } => {
                 let name = self.name(flow.remote());
@@ -293,7 +374,10 @@ impl World {
                 self.inbox.push_back((name, flow, message));
             }
             Transmit::Stream { flow, contents } => {
-                let Some((name, _, framer)) = self.streams.get_mut(&flow.stream_id().unwrap()) else { return };
+                let Some((name, _, framer)) = self.streams.get_mut(&flow.stream_id().unwrap())
+                else {
+                    return;
+                };
                 let name = name.clone();
                 framer.push(&contents);
                 let mut messages = Vec::new();
@@ -301,19 +385,37 @@ impl World {
                     messages.push(message);
                 }
                 self.note("server", &name, &contents);
-                self.inbox.extend(messages.into_iter().map(|message| (name.clone(), flow, message)));
+                self.inbox.extend(
+                    messages
+                        .into_iter()
+                        .map(|message| (name.clone(), flow, message)),
+                );
             }
             Transmit::Open { flow } => {
-                let Some(name) = self.hosts.iter().find(|(_, at)| **at == flow.remote()).map(|(name, _)| name.clone())
+                let Some(name) = self
+                    .hosts
+                    .iter()
+                    .find(|(_, at)| **at == flow.remote())
+                    .map(|(name, _)| name.clone())
                 else {
                     let reason = CloseReason::Refused(std::io::ErrorKind::ConnectionRefused);
-                    return self.stack.handle_receive(self.now, Receive::Closed { flow, reason });
+                    return self
+                        .stack
+                        .handle_receive(self.now, Receive::Closed { flow, reason });
                 };
                 let mut local: SocketAddr = SERVER.parse().unwrap();
                 local.set_port(50_000);
                 let flow = flow.with_local(local);
-                self.streams.insert(flow.stream_id().unwrap(), (name, flow, StreamFramer::new(sip_message::Limits::default())));
-                self.stack.handle_receive(self.now, Receive::Opened { flow });
+                self.streams.insert(
+                    flow.stream_id().unwrap(),
+                    (
+                        name,
+                        flow,
+                        StreamFramer::new(sip_message::Limits::default()),
+                    ),
+                );
+                self.stack
+                    .handle_receive(self.now, Receive::Opened { flow });
             }
             Transmit::Close { flow } => {
                 self.streams.remove(&flow.stream_id().unwrap());
@@ -323,7 +425,14 @@ impl World {
     }
 
     fn decide(&mut self, event: Event) {
-        let Event::RouteNeeded { id, request, user, ours, .. } = &event else {
+        let Event::RouteNeeded {
+            id,
+            request,
+            user,
+            ours,
+            ..
+        } = &event
+        else {
             self.events.push_back(event);
             return;
         };
@@ -331,9 +440,14 @@ impl World {
         let (id, uri, ours) = (*id, request.uri().clone(), *ours);
         match (self.route)(request) {
             Decision::Later => {}
-            Decision::Plan(plan) => self.stack.command(self.now, |core, cx| core.1.relay(cx, id, plan)).unwrap(),
+            Decision::Plan(plan) => self
+                .stack
+                .command(self.now, |core, cx| core.1.relay(cx, id, plan))
+                .unwrap(),
             Decision::Location if !ours => {
-                self.stack.command(self.now, |core, cx| core.1.relay(cx, id, Plan::to(uri))).unwrap();
+                self.stack
+                    .command(self.now, |core, cx| core.1.relay(cx, id, Plan::to(uri)))
+                    .unwrap();
             }
             Decision::Location => {
                 let decided = self.stack.command(self.now, |(registrar, proxy), cx| {
@@ -359,14 +473,17 @@ impl World {
         let text = String::from_utf8_lossy(contents);
         let line = text.lines().next().unwrap_or_default();
         let at = self.now.duration_since(self.start).as_millis();
-        self.ladder.push(format!("{at:>8} ms  {from:>7} -> {to:<7} {line}"));
+        self.ladder
+            .push(format!("{at:>8} ms  {from:>7} -> {to:<7} {line}"));
     }
 }
 
 fn next_message(framer: &mut StreamFramer) -> Option<Message> {
     loop {
         match framer.next() {
-            Ok(Some(sip_message::Frame::Message(wire))) => return Some(Message::parse(wire).unwrap()),
+            Ok(Some(sip_message::Frame::Message(wire))) => {
+                return Some(Message::parse(wire).unwrap());
+            }
             Ok(Some(_)) => {}
             Ok(None) => return None,
             Err(error) => panic!("the server wrote {error}"),
@@ -422,7 +539,10 @@ impl Draft {
     }
 
     pub fn text(&self) -> String {
-        let mut text = format!("{} {} SIP/2.0\r\nVia: {}\r\n", self.method, self.uri, self.via);
+        let mut text = format!(
+            "{} {} SIP/2.0\r\nVia: {}\r\n",
+            self.method, self.uri, self.via
+        );
         let (first, last): (Vec<&String>, Vec<&String>) = self
             .lines
             .iter()
@@ -430,8 +550,14 @@ impl Draft {
         for line in first {
             text.push_str(&format!("{line}\r\n"));
         }
-        text.push_str(&format!("Max-Forwards: {}\r\nFrom: {}\r\nTo: {}\r\n", self.max_forwards, self.from, self.to));
-        text.push_str(&format!("Call-ID: {}\r\nCSeq: {} {}\r\n", self.call_id, self.cseq, self.method));
+        text.push_str(&format!(
+            "Max-Forwards: {}\r\nFrom: {}\r\nTo: {}\r\n",
+            self.max_forwards, self.from, self.to
+        ));
+        text.push_str(&format!(
+            "Call-ID: {}\r\nCSeq: {} {}\r\n",
+            self.call_id, self.cseq, self.method
+        ));
         for line in last {
             text.push_str(&format!("{line}\r\n"));
         }
@@ -453,15 +579,25 @@ pub fn response(request: &Request, code: u16, name: &str) -> Response {
 /// As [`response`], with a Contact.
 pub fn response_from(request: &Request, code: u16, name: &str, contact: &str) -> Response {
     let mut response = response(request, code, name);
-    response.headers_mut().push::<Contact>(format!("<{contact}>").parse().unwrap());
+    response
+        .headers_mut()
+        .push::<Contact>(format!("<{contact}>").parse().unwrap());
     response
 }
 
 /// The request that an INVITE's 2xx lets its sender make: route set reversed, to the remote target.
 pub fn inside(draft: &Draft, method: &str, answer: &Response, cseq: u32) -> Draft {
-    let target = answer.headers().require::<Contact>().unwrap().uri().to_string();
-    let mut routes: Vec<String> =
-        answer.headers().all::<RecordRoute>().map(|route| format!("Route: {}", route.unwrap())).collect();
+    let target = answer
+        .headers()
+        .require::<Contact>()
+        .unwrap()
+        .uri()
+        .to_string();
+    let mut routes: Vec<String> = answer
+        .headers()
+        .all::<RecordRoute>()
+        .map(|route| format!("Route: {}", route.unwrap()))
+        .collect();
     routes.reverse();
     Draft {
         method: method.to_owned(),
@@ -476,7 +612,16 @@ pub fn inside(draft: &Draft, method: &str, answer: &Response, cseq: u32) -> Draf
 
 /// The request that the callee makes inside the dialog: route set as it came, to the caller's Contact.
 pub fn from_callee(world: &mut World, name: &str, method: &str, invite: &Request) -> Draft {
-    let mut draft = world.message(name, method, &invite.headers().require::<Contact>().unwrap().uri().to_string());
+    let mut draft = world.message(
+        name,
+        method,
+        &invite
+            .headers()
+            .require::<Contact>()
+            .unwrap()
+            .uri()
+            .to_string(),
+    );
     draft.from = format!("{};tag={name}", invite.to().unwrap());
     draft.to = invite.from().unwrap().to_string();
     draft.call_id = invite.call_id().unwrap().as_str().to_owned();

@@ -13,8 +13,15 @@ struct Fixture {
 impl Fixture {
     fn new() -> Self {
         let start = Instant::now();
-        let clock = WallClock { at: start, is: SystemTime::UNIX_EPOCH + Duration::from_secs(1_000) };
-        Self { start, location: MemoryLocation::new([1; 32], clock).limit(3), cseq: 0 }
+        let clock = WallClock {
+            at: start,
+            is: SystemTime::UNIX_EPOCH + Duration::from_secs(1_000),
+        };
+        Self {
+            start,
+            location: MemoryLocation::new([1; 32], clock).limit(3),
+            cseq: 0,
+        }
     }
 
     fn at(&self, second: u64) -> Instant {
@@ -36,13 +43,19 @@ impl Fixture {
         );
         let request = Request::parse(text.into()).unwrap();
         let at = self.location.clock.at(self.at(second));
-        let change = Change::from_request(&request, Terms::new(), at).unwrap().outbound(true).reached_by(|_| flow);
+        let change = Change::from_request(&request, Terms::new(), at)
+            .unwrap()
+            .outbound(true)
+            .reached_by(|_| flow);
         self.location.update(self.at(second), &aor(user), &change)
     }
 
     fn lookup(&self, second: u64, user: &str) -> Vec<String> {
         let bindings = self.location.lookup(self.at(second), &aor(user));
-        bindings.iter().map(|binding| binding.uri().to_string()).collect()
+        bindings
+            .iter()
+            .map(|binding| binding.uri().to_string())
+            .collect()
     }
 }
 
@@ -51,14 +64,24 @@ fn aor(user: &str) -> Aor {
 }
 
 fn stream(number: u64) -> Flow {
-    let (local, remote) = ("192.0.2.1:5060".parse().unwrap(), "192.0.2.4:40000".parse().unwrap());
+    let (local, remote) = (
+        "192.0.2.1:5060".parse().unwrap(),
+        "192.0.2.4:40000".parse().unwrap(),
+    );
     Flow::stream(Protocol::Tcp, StreamId::accepted(number), local, remote)
 }
 
 #[test]
 fn bindings_are_found_by_preference_until_they_end() {
     let mut fixture = Fixture::new();
-    fixture.update(0, "bob", "<sip:a@h>;q=0.1;expires=60, <sip:b@h>;q=0.9;expires=30", None).unwrap();
+    fixture
+        .update(
+            0,
+            "bob",
+            "<sip:a@h>;q=0.1;expires=60, <sip:b@h>;q=0.9;expires=30",
+            None,
+        )
+        .unwrap();
     assert_eq!(fixture.lookup(0, "bob"), ["sip:b@h", "sip:a@h"]);
     assert_eq!(fixture.lookup(30, "bob"), ["sip:a@h"]);
     assert!(fixture.lookup(60, "bob").is_empty());
@@ -68,12 +91,22 @@ fn bindings_are_found_by_preference_until_they_end() {
 #[test]
 fn what_ends_is_forgotten_and_no_timer_is_left() {
     let mut fixture = Fixture::new();
-    fixture.update(0, "bob", "<sip:a@h>;expires=60, <sip:b@h>;expires=30", Some(stream(1))).unwrap();
+    fixture
+        .update(
+            0,
+            "bob",
+            "<sip:a@h>;expires=60, <sip:b@h>;expires=30",
+            Some(stream(1)),
+        )
+        .unwrap();
     let mut changes = Vec::new();
     while let Some(at) = fixture.location.poll_timeout() {
         let changed = fixture.location.handle_timeout(at);
         if !changed.is_empty() {
-            changes.push((at.duration_since(fixture.start).as_secs(), fixture.location.len()));
+            changes.push((
+                at.duration_since(fixture.start).as_secs(),
+                fixture.location.len(),
+            ));
         }
     }
     assert_eq!(changes, [(30, 1), (60, 0)]);
@@ -83,8 +116,12 @@ fn what_ends_is_forgotten_and_no_timer_is_left() {
 #[test]
 fn a_refresh_moves_the_end() {
     let mut fixture = Fixture::new();
-    fixture.update(0, "bob", "<sip:a@h>;expires=60", None).unwrap();
-    fixture.update(50, "bob", "<sip:a@h>;expires=60", None).unwrap();
+    fixture
+        .update(0, "bob", "<sip:a@h>;expires=60", None)
+        .unwrap();
+    fixture
+        .update(50, "bob", "<sip:a@h>;expires=60", None)
+        .unwrap();
     let at = fixture.at(61);
     assert!(fixture.location.handle_timeout(at).is_empty());
     assert_eq!(fixture.lookup(61, "bob"), ["sip:a@h"]);
@@ -109,24 +146,40 @@ fn a_closed_stream_takes_its_bindings_along_unless_they_can_be_located() {
     let mut fixture = Fixture::new();
     let outbound = "<sip:a@h>;reg-id=1;+sip.instance=\"<urn:uuid:1>\"";
     fixture.update(0, "bob", outbound, Some(stream(1))).unwrap();
-    fixture.update(0, "carol", "<sip:c@h>", Some(stream(1))).unwrap();
-    fixture.update(0, "dave", "<sip:d@h>", Some(stream(2))).unwrap();
+    fixture
+        .update(0, "carol", "<sip:c@h>", Some(stream(1)))
+        .unwrap();
+    fixture
+        .update(0, "dave", "<sip:d@h>", Some(stream(2)))
+        .unwrap();
     fixture.location.flow_closed(&stream(1));
     assert!(fixture.lookup(0, "bob").is_empty());
-    assert_eq!(fixture.location.lookup(fixture.start, &aor("carol"))[0].flow, None);
-    assert_eq!(fixture.location.lookup(fixture.start, &aor("dave"))[0].flow, Some(stream(2)));
+    assert_eq!(
+        fixture.location.lookup(fixture.start, &aor("carol"))[0].flow,
+        None
+    );
+    assert_eq!(
+        fixture.location.lookup(fixture.start, &aor("dave"))[0].flow,
+        Some(stream(2))
+    );
     fixture.location.flow_closed(&stream(1));
 }
 
 #[test]
 fn a_query_changes_nothing() {
     let mut fixture = Fixture::new();
-    fixture.update(0, "bob", "<sip:a@h>;expires=60", None).unwrap();
+    fixture
+        .update(0, "bob", "<sip:a@h>;expires=60", None)
+        .unwrap();
     let text = "REGISTER sip:h SIP/2.0\r\nVia: SIP/2.0/TCP 192.0.2.4;branch=z9hG4bK1\r\nFrom: <sip:bob@h>;tag=1\r\n\
                 To: <sip:bob@h>\r\nCall-ID: 1\r\nCSeq: 1 REGISTER\r\n\r\n";
     let at = fixture.location.clock.at(fixture.start);
-    let query = Change::from_request(&Request::parse(text.into()).unwrap(), Terms::new(), at).unwrap();
-    let found = fixture.location.update(fixture.start, &aor("bob"), &query).unwrap();
+    let query =
+        Change::from_request(&Request::parse(text.into()).unwrap(), Terms::new(), at).unwrap();
+    let found = fixture
+        .location
+        .update(fixture.start, &aor("bob"), &query)
+        .unwrap();
     assert_eq!(found.len(), 1);
     assert_eq!(fixture.lookup(0, "bob"), ["sip:a@h"]);
 }

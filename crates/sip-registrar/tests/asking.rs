@@ -1,0 +1,120 @@
+//! A registrar whose bindings are elsewhere: it asks, and waits only so long.
+#![allow(clippy::disallowed_methods)] // a test needs an instant to start from
+
+use bytes::Bytes;
+use sip_endpoint::{Domains, EndpointConfig, Listener, Stack, StackEvent};
+use sip_io::{Flow, Receive, StateMachine, Transmit, WallClock};
+use sip_message::{Response, headers::Contact};
+use sip_registrar::{Change, Event, Registrar, RegistrarConfig, UpdateError, UpdateId};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant, SystemTime},
+};
+
+struct Fixture {
+    now: Instant,
+    stack: Stack<Registrar>,
+    flow: Flow,
+    serial: u32,
+}
+
+impl Fixture {
+    fn new(configure: impl FnOnce(RegistrarConfig) -> RegistrarConfig) -> Self {
+        let now = Instant::now();
+        let clock = WallClock { at: now, is: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000) };
+        let config = configure(RegistrarConfig::new(clock, Domains::new(["example.com"]).unwrap()));
+        let mut stack = Stack::new(EndpointConfig::new([1; 32], clock), Registrar::asking(config));
+        let local: SocketAddr = "10.0.0.1:5060".parse().unwrap();
+        stack.command(now, |_, cx| cx.listen(Listener::udp(local)));
+        let Some(Transmit::Bind { token, .. }) = stack.poll_transmit() else { panic!("asked for a socket") };
+        stack.handle_receive(now, Receive::Bound { token, result: Ok(local) });
+        let flow = Flow::udp(local, "10.0.0.3:5060".parse().unwrap());
+        Self { now, stack, flow, serial: 0 }
+    }
+
+    fn register(&mut self) {
+        self.serial += 1;
+        let text = format!(
+            "REGISTER sip:example.com SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.3:5060;branch=z9hG4bK{0}\r\n\
+             Max-Forwards: 70\r\nFrom: <sip:bob@example.com>;tag=1\r\nTo: <sip:bob@example.com>\r\nCall-ID: 1\r\n\
+             CSeq: {0} REGISTER\r\nContact: <sip:bob@10.0.0.3>;expires=60\r\nContent-Length: 0\r\n\r\n",
+            self.serial
+        );
+        let contents = Bytes::from(text);
+        self.stack.handle_receive(self.now, Receive::Datagram { flow: self.flow, contents });
+    }
+
+    fn question(&mut self) -> Option<(UpdateId, Change)> {
+        std::iter::from_fn(|| self.stack.poll_event()).find_map(|event| match event {
+            StackEvent::Core(Event::UpdateNeeded { id, aor, change }) => {
+                assert_eq!(aor.as_str(), "sip:bob@example.com");
+                Some((id, change))
+            }
+            _ => None,
+        })
+    }
+
+    fn answer(&mut self) -> Option<Response> {
+        match self.stack.poll_transmit()? {
+            Transmit::Datagram { contents, .. } => Some(Response::parse(contents).unwrap()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn finish(mut self) {
+        while let Some(at) = self.stack.poll_timeout() {
+            self.now = at;
+            self.stack.handle_timeout(at);
+        }
+        assert_eq!(self.stack.core().stats().pending, 0);
+        assert!(self.stack.is_idle());
+    }
+}
+
+#[test]
+fn the_store_elsewhere_applies_the_change_and_the_answer_follows() {
+    let mut fixture = Fixture::new(|config| config);
+    fixture.register();
+    assert!(fixture.answer().is_none());
+    assert!(!fixture.stack.is_idle());
+    let (id, change) = fixture.question().expect("asked");
+    let bindings = change.apply(Vec::new()).unwrap();
+    fixture.stack.command(fixture.now, |core, cx| core.provide_update(cx, id, Ok(bindings)));
+    let answer = fixture.answer().expect("answered");
+    assert_eq!(answer.status(), 200);
+    assert_eq!(answer.headers().require::<Contact>().unwrap().expires(), Some(Duration::from_secs(60)));
+    assert!(matches!(fixture.stack.poll_event(), Some(StackEvent::Core(Event::Changed { .. }))));
+    fixture.finish();
+}
+
+#[test]
+fn a_store_that_is_out_of_order_or_silent_is_503() {
+    let mut fixture = Fixture::new(|config| config.decision(Duration::from_secs(5)));
+    fixture.register();
+    let (id, _) = fixture.question().expect("asked");
+    let broken = UpdateError::Unavailable("no connection".to_owned());
+    fixture.stack.command(fixture.now, |core, cx| core.provide_update(cx, id, Err(broken)));
+    assert_eq!(fixture.answer().expect("answered").status(), 503);
+    fixture.register();
+    let (id, change) = fixture.question().expect("asked");
+    let late = fixture.now + Duration::from_secs(6);
+    fixture.stack.handle_timeout(late);
+    assert_eq!(fixture.answer().expect("answered").status(), 503);
+    let bindings = change.apply(Vec::new()).unwrap();
+    fixture.stack.command(late, |core, cx| core.provide_update(cx, id, Ok(bindings)));
+    assert!(fixture.answer().is_none(), "too late");
+    fixture.finish();
+}
+
+#[test]
+fn questions_are_bounded() {
+    let mut fixture = Fixture::new(|config| config.updates(1));
+    fixture.register();
+    fixture.register();
+    assert_eq!(fixture.answer().expect("answered").status(), 503);
+    assert!(fixture.question().is_some());
+    assert!(fixture.question().is_none());
+    fixture.stack.shutdown(fixture.now);
+    assert_eq!(fixture.answer().expect("answered").status(), 503);
+    fixture.finish();
+}
