@@ -175,20 +175,21 @@ fn split(
 }
 
 fn part(content: Bytes, limits: &Limits, depth: usize, offset: usize) -> Result<Part, ParseError> {
-    let mut lines = smallvec::SmallVec::new();
-    let head = parse::header_lines(&content, 0, limits, &mut lines);
+    let mut section = parse::Section::new();
+    let head = section.read(&content, 0, limits);
     let body = match head {
-        Ok((body, _)) => content.slice(body..),
+        Ok(body) => content.slice(body..),
         // A header section may be all there is, when the body behind it is empty.
         Err(error) if error.kind() == ParseErrorKind::Incomplete => {
             let mut whole = content.to_vec();
             whole.extend_from_slice(b"\r\n\r\n");
-            lines.clear();
+            section = parse::Section::new();
             let whole = Bytes::from(whole);
-            parse::header_lines(&whole, 0, limits, &mut lines)
+            section
+                .read(&whole, 0, limits)
                 .map_err(|error| error.shifted(offset))?;
             return Ok(Part {
-                headers: Headers::from_wire(whole, lines),
+                headers: Headers::from_wire(whole, section.lines, section.first),
                 body: Bytes::new(),
                 depth,
             });
@@ -196,7 +197,7 @@ fn part(content: Bytes, limits: &Limits, depth: usize, offset: usize) -> Result<
         Err(error) => return Err(error.shifted(offset)),
     };
     Ok(Part {
-        headers: Headers::from_wire(content, lines),
+        headers: Headers::from_wire(content, section.lines, section.first),
         body,
         depth,
     })

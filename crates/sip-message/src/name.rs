@@ -179,6 +179,101 @@ pub(crate) const fn id_of(name: &[u8]) -> u8 {
     UNKNOWN
 }
 
+/// Customary spellings of up to 15 bytes as two words, filled up with zeros.
+const WORDS: [(u64, u64); TABLE.len()] = words();
+
+/// For each length and first byte, an id plus one to try first.
+const BUCKETS: [[u8; 32]; 16] = buckets().0;
+
+/// The id plus one to try next.
+const NEXT: [u8; TABLE.len()] = buckets().1;
+
+/// Ids plus one of compact forms.
+const COMPACT: [u8; 256] = compact();
+
+const fn words() -> [(u64, u64); TABLE.len()] {
+    let mut words = [(0, 0); TABLE.len()];
+    let mut id = 0;
+    while id < TABLE.len() {
+        let name = TABLE[id].name.as_bytes();
+        let mut at = 0;
+        while at < name.len() && name.len() < 16 {
+            let byte = (name[at] as u64) << (at % 8 * 8);
+            if at < 8 {
+                words[id].0 |= byte;
+            } else {
+                words[id].1 |= byte;
+            }
+            at += 1;
+        }
+        id += 1;
+    }
+    words
+}
+
+const fn buckets() -> ([[u8; 32]; 16], [u8; TABLE.len()]) {
+    let mut first = [[0; 32]; 16];
+    let mut next = [0; TABLE.len()];
+    // Backwards, so that of two names the one with the smaller id, the more common one, is tried first.
+    let mut id = TABLE.len();
+    while id > 0 {
+        id -= 1;
+        let name = TABLE[id].name.as_bytes();
+        if name.len() < 16 {
+            let bucket = &mut first[name.len()][name[0] as usize & 31];
+            next[id] = *bucket;
+            *bucket = id as u8 + 1;
+        }
+    }
+    (first, next)
+}
+
+const fn compact() -> [u8; 256] {
+    let mut table = [0; 256];
+    let mut id = 0;
+    while id < TABLE.len() {
+        let letter = TABLE[id].compact;
+        if letter != 0 {
+            table[letter as usize] = id as u8 + 1;
+            table[letter.to_ascii_uppercase() as usize] = id as u8 + 1;
+        }
+        id += 1;
+    }
+    table
+}
+
+/// Length and id of the name that stands at `at`, if it is a known one in its customary spelling, right before a colon.
+///
+/// A name that is matched exactly needs no check of its characters.
+#[inline]
+pub(crate) fn read(wire: &[u8], at: usize) -> Option<(usize, u8)> {
+    let chunk = wire.get(at..)?.first_chunk::<16>()?;
+    let length = scan::colon(chunk)?;
+    let (low, high) = chunk.split_at(8);
+    let low = u64::from_le_bytes(*low.first_chunk()?);
+    let high = u64::from_le_bytes(*high.first_chunk()?);
+    // The colon is not the name's; a shift by 64 bits would be undefined.
+    let (low, high) = match length {
+        0 => return None,
+        1 => {
+            let id = COMPACT[usize::from(chunk[0])];
+            return if id == 0 { None } else { Some((1, id - 1)) };
+        }
+        2..=7 => (low & ((1 << (length * 8)) - 1), 0),
+        8 => (low, 0),
+        _ => (low, high & ((1 << ((length - 8) * 8)) - 1)),
+    };
+    let mut candidate = BUCKETS[length & 15][usize::from(chunk[0] & 31)];
+    while candidate != 0 {
+        let id = usize::from(candidate - 1);
+        if WORDS[id] == (low, high) {
+            return Some((length, candidate - 1));
+        }
+        candidate = NEXT[id];
+    }
+    None
+}
+
 /// Where generated messages carry a field: lower comes first.
 ///
 /// RFC 3261 §7.3.1 asks that fields which proxies read come first; ALGs and old phones depend on this order.

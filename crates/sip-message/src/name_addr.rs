@@ -19,13 +19,18 @@ use crate::{HeaderValue, ParseError, ParseErrorKind, Uri, params, scan, uri};
 /// assert_eq!(address.param("tag").flatten().as_deref(), Some("7"));
 /// # Ok::<(), sip_message::ParseError>(())
 /// ```
-#[derive(Clone)]
-pub struct NameAddr {
+#[derive(Clone, Copy)]
+pub struct NameAddr<T = Bytes> {
     /// Its buffer is the whole value.
-    uri: Uri,
+    uri: Uri<T>,
     display: (u32, u32),
     params: (u32, u32),
+    /// The value of the parameter `tag`; empty if there is none.
+    tag: (u32, u32),
 }
+
+/// An address that borrows from the message it stands in.
+pub type NameAddrView<'a> = NameAddr<&'a [u8]>;
 
 impl NameAddr {
     /// Reads an address.
@@ -33,7 +38,7 @@ impl NameAddr {
     /// # Errors
     /// If the text does not follow the grammar.
     pub fn parse(text: impl AsRef<[u8]>) -> Result<Self, ParseError> {
-        Self::from_value(&HeaderValue::new(text)?)
+        Self::from_value(HeaderValue::new(text)?)
     }
 
     /// `<uri>`.
@@ -73,15 +78,32 @@ impl NameAddr {
     }
 
     fn composed(text: Vec<u8>) -> Self {
-        Self::from_value(&HeaderValue::written(text))
+        Self::from_value(HeaderValue::written(text))
             .expect("an address put together from its parts can be read")
     }
 
-    pub(crate) fn from_value(value: &HeaderValue) -> Result<Self, ParseError> {
-        let text = value.as_bytes();
+    /// The address that is all of `value`.
+    pub(crate) fn from_value(value: HeaderValue) -> Result<Self, ParseError> {
+        let (view, end) = NameAddrView::read(value.as_bytes())?;
+        params::whole(value.as_bytes(), end)?;
+        let places = view.map(|_| ());
+        Ok(places.map(|()| value.into_bytes()))
+    }
+
+    /// The address that `value` starts with.
+    pub(crate) fn first_of(value: HeaderValue) -> Result<Self, ParseError> {
+        let (view, end) = NameAddrView::read(value.as_bytes())?;
+        let places = view.map(|_| ());
+        Ok(places.map(|()| value.truncated(end).into_bytes()))
+    }
+}
+
+impl<'a> NameAddrView<'a> {
+    /// The address that `text` starts with, and its end: behind it there is nothing or a comma.
+    pub(crate) fn read(text: &'a [u8]) -> Result<(Self, usize), ParseError> {
         let start = scan::skip_lws(text, 0);
         match scan::byte(text, start) {
-            b'<' => Self::bracketed(value.bytes(), (start, start), start),
+            b'<' => Self::bracketed(text, (start, start), start),
             b'"' => {
                 let end = scan::quoted(text, start)
                     .ok_or_else(|| ParseError::new(ParseErrorKind::Unbalanced, start))?;
@@ -89,22 +111,22 @@ impl NameAddr {
                 if scan::byte(text, open) != b'<' {
                     return Err(ParseError::new(ParseErrorKind::Malformed, open));
                 }
-                Self::bracketed(value.bytes(), (start, end), open)
+                Self::bracketed(text, (start, end), open)
             }
             0 if text.len() == start => Err(ParseError::new(ParseErrorKind::Empty, start)),
             _ => {
                 let token = scan::run(text, start, scan::TOKEN);
                 if token > start && scan::byte(text, token) == b':' {
-                    Self::bare(value.bytes(), start)
+                    Self::bare(text, start)
                 } else {
-                    Self::named(value.bytes(), start)
+                    Self::named(text, start)
                 }
             }
         }
     }
 
     /// `*( token LWS ) < ... >`; a name that is not quoted may have any letters, but nothing that divides fields.
-    fn named(text: &Bytes, start: usize) -> Result<Self, ParseError> {
+    fn named(text: &'a [u8], start: usize) -> Result<(Self, usize), ParseError> {
         let mut open = start;
         while let Some(&byte) = text.get(open) {
             match byte {
@@ -118,7 +140,12 @@ impl NameAddr {
         Err(ParseError::new(ParseErrorKind::Malformed, open))
     }
 
-    fn bracketed(text: &Bytes, display: (usize, usize), open: usize) -> Result<Self, ParseError> {
+    #[inline]
+    fn bracketed(
+        text: &'a [u8],
+        display: (usize, usize),
+        open: usize,
+    ) -> Result<(Self, usize), ParseError> {
         let close = memchr::memchr(b'>', &text[open..])
             .map(|length| open + length)
             .ok_or_else(|| ParseError::new(ParseErrorKind::Unbalanced, open))?;
@@ -126,13 +153,13 @@ impl NameAddr {
         Self::finish(text, parts, display, close + 1)
     }
 
-    /// `addr-spec`: ends at the first semicolon; a question mark or comma would be ambiguous (RFC 3261 §20).
-    fn bare(text: &Bytes, start: usize) -> Result<Self, ParseError> {
+    /// `addr-spec`: ends at the first semicolon or comma; a question mark would be ambiguous (RFC 3261 §20).
+    fn bare(text: &'a [u8], start: usize) -> Result<(Self, usize), ParseError> {
         let mut end = start;
         while let Some(&byte) = text.get(end) {
             match byte {
-                b';' | b' ' | b'\t' | b'\r' | b'\n' => break,
-                b'?' | b',' | b'<' | b'>' | b'"' => {
+                b';' | b',' | b' ' | b'\t' | b'\r' | b'\n' => break,
+                b'?' | b'<' | b'>' | b'"' => {
                     return Err(ParseError::new(ParseErrorKind::Malformed, end));
                 }
                 _ => end += 1,
@@ -142,24 +169,50 @@ impl NameAddr {
         Self::finish(text, parts, (start, start), end)
     }
 
+    #[inline]
     fn finish(
-        text: &Bytes,
+        text: &'a [u8],
         parts: uri::Parts,
         display: (usize, usize),
         params: usize,
-    ) -> Result<Self, ParseError> {
-        let end = params::check(text, params)?;
+    ) -> Result<(Self, usize), ParseError> {
+        let mut tag = (0, 0);
+        let end = params::check_item(text, params, |param| {
+            let name = &text[param.name.0..param.name.1];
+            if name.len() == 3 && tag == (0, 0) && name.eq_ignore_ascii_case(b"tag") {
+                tag = param.value.unwrap_or_default();
+            }
+        })?;
         // `uri::parse` has refused text of which the places would not fit.
         let span = |(start, end): (usize, usize)| (start as u32, end as u32);
-        Ok(Self {
-            uri: Uri::with_parts(text.clone(), parts),
-            display: span(display),
-            params: span((params, end)),
-        })
+        let uri = Uri::with_parts(text, parts);
+        Ok((
+            Self {
+                uri,
+                display: span(display),
+                params: span((params, end)),
+                tag: span(tag),
+            },
+            end,
+        ))
     }
+}
 
-    fn text(&self) -> &Bytes {
-        self.uri.text()
+impl<T> NameAddr<T> {
+    /// The same places in another buffer with the same text.
+    fn map<U>(self, buffer: impl FnOnce(T) -> U) -> NameAddr<U> {
+        NameAddr {
+            uri: self.uri.map(buffer),
+            display: self.display,
+            params: self.params,
+            tag: self.tag,
+        }
+    }
+}
+
+impl<T: AsRef<[u8]>> NameAddr<T> {
+    fn text(&self) -> &[u8] {
+        self.uri.text().as_ref()
     }
 
     fn region(&self) -> (usize, usize) {
@@ -175,7 +228,7 @@ impl NameAddr {
     }
 
     /// The URI.
-    pub const fn uri(&self) -> &Uri {
+    pub const fn uri(&self) -> &Uri<T> {
         &self.uri
     }
 
@@ -186,6 +239,16 @@ impl NameAddr {
             None
         } else {
             Some(scan::lossy(scan::unquote(raw))).filter(|name| !name.is_empty())
+        }
+    }
+
+    /// The value of the parameter `tag` (RFC 3261 §19.3), if there is one.
+    pub fn tag(&self) -> Option<&str> {
+        let (start, end) = (self.tag.0 as usize, self.tag.1 as usize);
+        if end > start {
+            str::from_utf8(&self.text()[start..end]).ok()
+        } else {
+            None
         }
     }
 
@@ -214,7 +277,9 @@ impl NameAddr {
             (scan::ascii(&text[param.name.0..param.name.1]), value)
         })
     }
+}
 
+impl NameAddr {
     /// Sets a parameter, in its place if it is there already; a value that is no token is quoted.
     pub fn set_param<'a>(&mut self, name: &str, value: impl Into<Option<&'a str>>) {
         *self = Self::composed(params::set(
@@ -239,13 +304,13 @@ impl NameAddr {
         }
     }
 
-    pub(crate) fn param_bytes(&self, name: &str) -> Option<Bytes> {
-        let (start, end) = params::find(self.text(), self.region(), name)?.value?;
-        Some(self.text().slice(start..end))
+    pub(crate) fn tag_bytes(&self) -> Option<Bytes> {
+        let (start, end) = (self.tag.0 as usize, self.tag.1 as usize);
+        (end > start).then(|| self.uri.text().slice(start..end))
     }
 
     pub(crate) fn value(&self) -> HeaderValue {
-        HeaderValue::from_wire(self.text().clone())
+        HeaderValue::from_wire(self.uri.text().clone())
     }
 }
 
@@ -261,21 +326,21 @@ impl From<Uri> for NameAddr {
     }
 }
 
-impl PartialEq for NameAddr {
+impl<T: AsRef<[u8]>> PartialEq for NameAddr<T> {
     fn eq(&self, other: &Self) -> bool {
         self.text() == other.text()
     }
 }
 
-impl Eq for NameAddr {}
+impl<T: AsRef<[u8]>> Eq for NameAddr<T> {}
 
-impl fmt::Debug for NameAddr {
+impl<T: AsRef<[u8]>> fmt::Debug for NameAddr<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
 }
 
-impl fmt::Display for NameAddr {
+impl<T: AsRef<[u8]>> fmt::Display for NameAddr<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&String::from_utf8_lossy(self.text()))
     }

@@ -70,14 +70,45 @@ pub(crate) fn value_end(text: &[u8], at: usize) -> Result<usize, ParseError> {
 /// Checks the parameters from `at` to the end of `text`; answers where the last one ends.
 #[inline]
 pub(crate) fn check(text: &[u8], at: usize) -> Result<usize, ParseError> {
+    let end = check_item(text, at, |_| {})?;
+    let next = scan::skip_lws(text, end);
+    if next < text.len() {
+        Err(ParseError::new(ParseErrorKind::Malformed, next))
+    } else {
+        Ok(end)
+    }
+}
+
+/// Checks the parameters from `at` to the end of `text` or a comma, showing each; answers where the last one ends.
+#[inline]
+pub(crate) fn check_item(
+    text: &[u8],
+    at: usize,
+    mut show: impl FnMut(&Param),
+) -> Result<usize, ParseError> {
     let mut end = at;
     loop {
         let next = scan::skip_lws(text, end);
-        match text.get(next) {
-            None => return Ok(end),
-            Some(b';') => end = one(text, next)?.end,
-            Some(_) => return Err(ParseError::new(ParseErrorKind::Malformed, next)),
+        match scan::byte(text, next) {
+            b';' => {
+                let param = one(text, next)?;
+                show(&param);
+                end = param.end;
+            }
+            b',' => return Ok(end),
+            _ if next >= text.len() => return Ok(end),
+            _ => return Err(ParseError::new(ParseErrorKind::Malformed, next)),
         }
+    }
+}
+
+/// Whether the item of a list that ends at `end` is all there is; otherwise a comma follows.
+pub(crate) fn whole(text: &[u8], end: usize) -> Result<(), ParseError> {
+    let next = scan::skip_lws(text, end);
+    if next < text.len() {
+        Err(ParseError::new(ParseErrorKind::Malformed, next))
+    } else {
+        Ok(())
     }
 }
 

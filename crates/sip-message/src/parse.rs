@@ -5,7 +5,9 @@ use smallvec::SmallVec;
 
 use crate::{
     HeaderName, Headers, Limits, Message, Method, ParseError, ParseErrorKind, Request, Response,
-    StatusCode, Uri, headers::Line, name, scan, uri,
+    StatusCode, Uri,
+    headers::{First, Line},
+    name, scan, uri,
 };
 
 /// What the start line says.
@@ -49,10 +51,10 @@ pub(crate) fn leading_line_ends(wire: &[u8]) -> usize {
 
 fn read(wire: Bytes, limits: &Limits) -> Result<Message, ParseError> {
     let (start, lines_at) = start_line(&wire)?;
-    let mut lines = SmallVec::new();
-    let (body_at, content_length) = header_lines(&wire, lines_at, limits, &mut lines)?;
+    let mut section = Section::new();
+    let body_at = section.read(&wire, lines_at, limits)?;
     let available = wire.len() - body_at;
-    let length = match content_length {
+    let length = match section.content_length {
         None => available,
         Some((length, _)) if length <= available => length,
         Some((_, at)) => {
@@ -74,7 +76,7 @@ fn read(wire: Bytes, limits: &Limits) -> Result<Message, ParseError> {
     } else {
         wire
     };
-    let headers = Headers::from_wire(wire, lines);
+    let headers = Headers::from_wire(wire, section.lines, section.first);
     Ok(match start {
         Start::Request { method, uri } => {
             Message::Request(Request::from_parts(method, uri, headers, body))
@@ -205,77 +207,104 @@ const SINGLE: u16 = 1 << HeaderName::CALL_ID.id()
     | 1 << HeaderName::CONTENT_LENGTH.id()
     | 1 << HeaderName::MAX_FORWARDS.id();
 
-pub(crate) type BodyAt = (usize, Option<(usize, usize)>);
+/// The header lines of a message.
+pub(crate) struct Section {
+    pub(crate) lines: SmallVec<[Line; 32]>,
+    pub(crate) first: First,
+    /// Content-Length and its place.
+    content_length: Option<(usize, usize)>,
+}
 
-/// Reads header lines up to the empty line; answers where the body starts, and Content-Length with its place.
-pub(crate) fn header_lines(
-    wire: &[u8],
-    start: usize,
-    limits: &Limits,
-    lines: &mut SmallVec<[Line; 32]>,
-) -> Result<BodyAt, ParseError> {
-    let head_limit = limits.head_size.min(usize::from(u16::MAX));
-    let mut seen = 0_u16;
-    let mut content_length = None;
-    let mut at = start;
-    loop {
-        match scan::byte(wire, at) {
-            b'\r' if scan::byte(wire, at + 1) == b'\n' => return Ok((at + 2, content_length)),
-            b'\n' => return Ok((at + 1, content_length)),
-            _ => {}
+impl Section {
+    pub(crate) fn new() -> Self {
+        Self {
+            lines: SmallVec::new(),
+            first: [0; 16],
+            content_length: None,
         }
-        let name_end = scan::run(wire, at, scan::TOKEN);
-        if name_end == wire.len() {
-            return Err(ParseError::part(
-                ParseErrorKind::Incomplete,
-                "header section",
-                wire.len(),
-            ));
-        }
-        let colon = blank(wire, name_end);
-        if name_end == at || scan::byte(wire, colon) != b':' {
-            return Err(line_error(ParseErrorKind::Malformed, colon));
-        }
-        let (value, end, next) = value(wire, colon + 1)?;
-        if next > head_limit {
-            return Err(ParseError::part(
-                ParseErrorKind::TooLarge { limit: head_limit },
-                "header section",
-                head_limit,
-            ));
-        }
-        if lines.len() == limits.header_lines {
-            let kind = ParseErrorKind::TooMany {
-                limit: limits.header_lines,
-            };
-            return Err(ParseError::part(kind, "header section", at));
-        }
-        let id = name::id_of(&wire[at..name_end]);
-        if id < 16 && SINGLE & (1 << id) != 0 {
-            if seen & (1 << id) != 0 {
-                return Err(ParseError::header(
-                    ParseErrorKind::Duplicate,
-                    HeaderName::from_id(id),
-                    at,
-                ));
-            }
-            seen |= 1 << id;
-            if id == HeaderName::CONTENT_LENGTH.id() {
-                let length = length(&wire[value..end])
-                    .map_err(|kind| ParseError::header(kind, HeaderName::CONTENT_LENGTH, value))?;
-                content_length = Some((length, value));
-            }
-        }
-        // All places are below the limit of the head, which fits 16 bits.
-        lines.push(Line::wire(
-            at as u16,
-            name_end - at,
-            value as u16,
-            end as u16,
-            id,
-        ));
-        at = next;
     }
+
+    /// Reads header lines up to the empty line; answers where the body starts.
+    pub(crate) fn read(
+        &mut self,
+        wire: &[u8],
+        start: usize,
+        limits: &Limits,
+    ) -> Result<usize, ParseError> {
+        let head_limit = limits.head_size.min(usize::from(u16::MAX));
+        let mut at = start;
+        loop {
+            let (name_end, colon, id) = match name::read(wire, at) {
+                Some((length, id)) => (at + length, at + length, id),
+                None => match wire.get(at..) {
+                    Some([b'\r', b'\n', ..]) => return Ok(at + 2),
+                    Some([b'\n', ..]) => return Ok(at + 1),
+                    _ => odd_name(wire, at)?,
+                },
+            };
+            let (value, end, next) = value(wire, colon + 1)?;
+            if next > head_limit {
+                return Err(too_large(head_limit));
+            }
+            if self.lines.len() >= limits.header_lines {
+                return Err(too_many(limits.header_lines, at));
+            }
+            if let Some(first) = self.first.get_mut(usize::from(id)) {
+                if *first == 0 {
+                    *first = u8::try_from(self.lines.len() + 1).unwrap_or(u8::MAX);
+                } else if SINGLE & (1 << id) != 0 {
+                    return Err(ParseError::header(
+                        ParseErrorKind::Duplicate,
+                        HeaderName::from_id(id),
+                        at,
+                    ));
+                }
+                if id == HeaderName::CONTENT_LENGTH.id() {
+                    let length = length(&wire[value..end]).map_err(|kind| {
+                        ParseError::header(kind, HeaderName::CONTENT_LENGTH, value)
+                    })?;
+                    self.content_length = Some((length, value));
+                }
+            }
+            // All places are below the limit of the head, which fits 16 bits.
+            self.lines.push(Line::wire(
+                at as u16,
+                name_end - at,
+                value as u16,
+                end as u16,
+                id,
+            ));
+            at = next;
+        }
+    }
+}
+
+#[cold]
+fn too_large(limit: usize) -> ParseError {
+    ParseError::part(ParseErrorKind::TooLarge { limit }, "header section", limit)
+}
+
+#[cold]
+fn too_many(limit: usize, at: usize) -> ParseError {
+    ParseError::part(ParseErrorKind::TooMany { limit }, "header section", at)
+}
+
+/// A name that is long, unknown, in unusual case, or has white space behind it: its end, the colon, its id.
+#[inline(never)]
+fn odd_name(wire: &[u8], at: usize) -> Result<(usize, usize, u8), ParseError> {
+    let name_end = scan::run(wire, at, scan::TOKEN);
+    if name_end == wire.len() {
+        return Err(ParseError::part(
+            ParseErrorKind::Incomplete,
+            "header section",
+            wire.len(),
+        ));
+    }
+    let colon = blank(wire, name_end);
+    if name_end == at || scan::byte(wire, colon) != b':' {
+        return Err(line_error(ParseErrorKind::Malformed, colon));
+    }
+    Ok((name_end, colon, name::id_of(&wire[at..name_end])))
 }
 
 /// Content-Length as a number that can be compared with what there is.
@@ -297,31 +326,37 @@ fn blank(wire: &[u8], at: usize) -> usize {
 }
 
 /// Start and end of a value without white space around it, and the start of the next line.
+#[inline]
 fn value(wire: &[u8], at: usize) -> Result<(usize, usize, usize), ParseError> {
+    // What nearly every line looks like: one space, a value without control characters, CRLF, a name.
+    let start = at + usize::from(scan::byte(wire, at) == b' ');
+    let end = scan::control(wire, start);
+    if let Some([b'\r', b'\n', next, ..]) = wire.get(end..)
+        && !matches!(next, b' ' | b'\t')
+        && end > start
+        && wire[start] != b' '
+        && wire[end - 1] != b' '
+    {
+        return Ok((start, end, end + 2));
+    }
+    odd_value(wire, at)
+}
+
+/// A value that is folded, empty, surrounded by white space, or has control characters.
+#[inline(never)]
+fn odd_value(wire: &[u8], at: usize) -> Result<(usize, usize, usize), ParseError> {
+    let incomplete = || ParseError::part(ParseErrorKind::Incomplete, "header section", wire.len());
     let mut next = at;
     loop {
-        let Some(found) = wire[next..].iter().position(|&b| b < b' ' || b == 0x7f) else {
-            return Err(ParseError::part(
-                ParseErrorKind::Incomplete,
-                "header section",
-                wire.len(),
-            ));
-        };
-        next += found;
-        let after = match wire[next] {
+        next = scan::control(wire, next);
+        let after = match wire.get(next).ok_or_else(incomplete)? {
             b'\t' => {
                 next += 1;
                 continue;
             }
             b'\n' => next + 1,
             b'\r' if scan::byte(wire, next + 1) == b'\n' => next + 2,
-            b'\r' if next + 1 == wire.len() => {
-                return Err(ParseError::part(
-                    ParseErrorKind::Incomplete,
-                    "header section",
-                    wire.len(),
-                ));
-            }
+            b'\r' if next + 1 == wire.len() => return Err(incomplete()),
             // A control character may be quoted (RFC 3261 §25.1 quoted-pair), but a line end may not.
             b'\r' => return Err(line_error(ParseErrorKind::Control, next)),
             _ if next > at && wire[next - 1] == b'\\' => {

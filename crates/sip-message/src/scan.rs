@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use wide::u8x16;
+
 /// `token` (RFC 3261 §25.1).
 pub(crate) const TOKEN: u8 = 1;
 /// `user` without escapes: `unreserved / user-unreserved`, and what many send unescaped.
@@ -309,5 +311,40 @@ pub(crate) fn comment(text: &[u8], at: usize) -> Option<usize> {
             _ => {}
         }
         at += 1;
+    }
+}
+
+/// The first control character at or after `at`, HT and DEL included; the length of `text` if there is none.
+///
+/// One scan finds the end of a line and whatever may not stand in it.
+#[inline]
+pub(crate) fn control(text: &[u8], at: usize) -> usize {
+    let mut at = at;
+    while let Some(chunk) = text.get(at..).and_then(<[u8]>::first_chunk::<16>) {
+        let bytes = u8x16::new(*chunk);
+        let found =
+            bytes.min(u8x16::splat(0x1f)).simd_eq(bytes) | bytes.simd_eq(u8x16::splat(0x7f));
+        match found.to_bitmask() {
+            0 => at += 16,
+            mask => return at + mask.trailing_zeros() as usize,
+        }
+    }
+    while let Some(&byte) = text.get(at) {
+        if byte < b' ' || byte == 0x7f {
+            break;
+        }
+        at += 1;
+    }
+    at
+}
+
+/// The distance to the colon among the next 16 bytes.
+#[inline]
+pub(crate) fn colon(chunk: &[u8; 16]) -> Option<usize> {
+    let found = u8x16::new(*chunk).simd_eq(u8x16::splat(b':')).to_bitmask();
+    if found == 0 {
+        None
+    } else {
+        Some(found.trailing_zeros() as usize)
     }
 }

@@ -61,12 +61,12 @@ impl SipFrag {
         } else {
             (None, 0)
         };
-        let mut lines = smallvec::SmallVec::new();
-        let (body_at, _) = parse::header_lines(&whole, lines_at, &Limits::default(), &mut lines)?;
+        let mut section = parse::Section::new();
+        let body_at = section.read(&whole, lines_at, &Limits::default())?;
         let body = body.slice(body_at.min(body.len())..);
         Ok(Self {
             start,
-            headers: Headers::from_wire(whole, lines),
+            headers: Headers::from_wire(whole, section.lines, section.first),
             body,
         })
     }

@@ -26,11 +26,14 @@ use crate::{Aor, Host, ParseError, ParseErrorKind, host, scan};
 /// assert!(uri.lr());
 /// # Ok::<(), sip_message::ParseError>(())
 /// ```
-#[derive(Clone)]
-pub struct Uri {
-    text: Bytes,
+#[derive(Clone, Copy)]
+pub struct Uri<T = Bytes> {
+    text: T,
     parts: Parts,
 }
+
+/// A URI that borrows from the message it stands in.
+pub type UriView<'a> = Uri<&'a [u8]>;
 
 /// The scheme of a URI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -82,10 +85,6 @@ impl Uri {
     pub fn from_bytes(text: Bytes) -> Result<Self, ParseError> {
         let parts = parse(&text, 0, text.len()).map_err(|error| error.in_part("URI", 0))?;
         Ok(Self { text, parts })
-    }
-
-    pub(crate) const fn with_parts(text: Bytes, parts: Parts) -> Self {
-        Self { text, parts }
     }
 
     /// `sip:user@host`; the user part is escaped, so that no text can name another host.
@@ -143,9 +142,25 @@ impl Uri {
     fn composed(text: Vec<u8>) -> Self {
         Self::from_bytes(text.into()).expect("a URI put together from its parts can be read")
     }
+}
 
+impl<T> Uri<T> {
+    pub(crate) const fn with_parts(text: T, parts: Parts) -> Self {
+        Self { text, parts }
+    }
+
+    /// The same places in another buffer with the same text.
+    pub(crate) fn map<U>(self, buffer: impl FnOnce(T) -> U) -> Uri<U> {
+        Uri {
+            text: buffer(self.text),
+            parts: self.parts,
+        }
+    }
+}
+
+impl<T: AsRef<[u8]>> Uri<T> {
     fn span(&self, start: u32, end: u32) -> &[u8] {
-        &self.text[start as usize..end as usize]
+        &self.text.as_ref()[start as usize..end as usize]
     }
 
     fn str(&self, start: u32, end: u32) -> &str {
@@ -163,7 +178,7 @@ impl Uri {
     }
 
     /// The buffer that the URI stands in: itself alone, or the header value around it.
-    pub(crate) const fn text(&self) -> &Bytes {
+    pub(crate) const fn text(&self) -> &T {
         &self.text
     }
 
@@ -205,14 +220,6 @@ impl Uri {
     pub fn password(&self) -> Option<&str> {
         (self.parts.user_end > self.parts.colon && self.parts.at > self.parts.user_end)
             .then(|| self.str(self.parts.user_end + 1, self.parts.at))
-    }
-
-    /// The host of a `sip` or `sips` URI; an empty name for other schemes.
-    pub fn host(&self) -> Host {
-        Host::from_checked(
-            self.text
-                .slice(self.parts.host as usize..self.parts.host_end as usize),
-        )
     }
 
     /// The host as written, with the brackets of an IPv6 address.
@@ -301,6 +308,16 @@ impl Uri {
     /// Whether the URI carries headers.
     pub const fn has_headers(&self) -> bool {
         self.parts.end > self.parts.headers
+    }
+}
+
+impl Uri {
+    /// The host of a `sip` or `sips` URI; an empty name for other schemes.
+    pub fn host(&self) -> Host {
+        Host::from_checked(
+            self.text
+                .slice(self.parts.host as usize..self.parts.host_end as usize),
+        )
     }
 
     /// The URI with a parameter set, in its place if it is there already; characters that may not stand in it are escaped.
@@ -459,33 +476,33 @@ impl Uri {
     }
 }
 
-impl fmt::Debug for Uri {
+impl<T: AsRef<[u8]>> fmt::Debug for Uri<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
 }
 
-impl fmt::Display for Uri {
+impl<T: AsRef<[u8]>> fmt::Display for Uri<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
 }
 
-impl PartialEq for Uri {
+impl<T: AsRef<[u8]>> PartialEq for Uri<T> {
     fn eq(&self, other: &Self) -> bool {
         self.as_bytes() == other.as_bytes()
     }
 }
 
-impl Eq for Uri {}
+impl<T: AsRef<[u8]>> Eq for Uri<T> {}
 
-impl Hash for Uri {
+impl<T: AsRef<[u8]>> Hash for Uri<T> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.as_bytes().hash(state);
     }
 }
 
-impl AsRef<str> for Uri {
+impl<T: AsRef<[u8]>> AsRef<str> for Uri<T> {
     fn as_ref(&self) -> &str {
         self.as_str()
     }

@@ -89,6 +89,16 @@ impl HeaderValue {
         &self.0
     }
 
+    pub(crate) fn into_bytes(self) -> Bytes {
+        self.0
+    }
+
+    /// The value up to a place in it.
+    pub(crate) fn truncated(mut self, end: usize) -> Self {
+        self.0.truncate(end);
+        self
+    }
+
     /// The value between two places in this one.
     pub(crate) fn slice(&self, start: usize, end: usize) -> Self {
         Self(self.0.slice(start..end))

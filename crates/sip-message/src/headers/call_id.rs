@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::{HeaderField, HeaderName, HeaderValue, ParseError, ParseErrorKind, scan};
+use crate::{HeaderField, HeaderName, HeaderValue, ParseError, ParseErrorKind, ViewField, scan};
 
 /// What groups the messages of a dialog or registration (RFC 3261 §20.8); compared byte for byte.
 ///
@@ -38,27 +38,41 @@ impl HeaderField for CallId {
     const NAME: HeaderName = HeaderName::CALL_ID;
 
     fn parse(value: &HeaderValue) -> Result<Self, ParseError> {
-        let text = value.as_bytes();
-        if text.is_empty() {
-            return Err(ParseError::new(ParseErrorKind::Empty, 0));
-        }
-        let mut end = scan::run(text, 0, scan::WORD);
-        if end > 0 && scan::byte(text, end) == b'@' {
-            let host = end + 1;
-            end = scan::run(text, host, scan::WORD);
-            if end == host {
-                return Err(ParseError::new(ParseErrorKind::Malformed, end));
-            }
-        }
-        if end < text.len() {
-            return Err(ParseError::new(ParseErrorKind::Malformed, end));
-        }
-        Ok(Self(value.bytes().clone()))
+        Self::take(value.clone())
+    }
+
+    fn take(value: HeaderValue) -> Result<Self, ParseError> {
+        check(value.as_bytes())?;
+        Ok(Self(value.into_bytes()))
     }
 
     fn value(&self) -> HeaderValue {
         HeaderValue::from_wire(self.0.clone())
     }
+}
+
+impl ViewField for CallId {
+    type View<'a> = &'a str;
+
+    fn view(line: &[u8]) -> Result<(&str, usize), ParseError> {
+        check(line)?;
+        Ok((scan::ascii(line), line.len()))
+    }
+}
+
+fn check(text: &[u8]) -> Result<(), ParseError> {
+    if text.is_empty() {
+        return Err(ParseError::new(ParseErrorKind::Empty, 0));
+    }
+    let mut end = scan::run(text, 0, scan::WORD);
+    if end > 0 && scan::byte(text, end) == b'@' {
+        let host = end + 1;
+        end = scan::run(text, host, scan::WORD);
+        if end == host {
+            return Err(ParseError::new(ParseErrorKind::Malformed, end));
+        }
+    }
+    if end < text.len() { Err(ParseError::new(ParseErrorKind::Malformed, end)) } else { Ok(()) }
 }
 
 impl AsRef<str> for CallId {

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, time::Duration};
 
-use crate::{HeaderField, HeaderName, HeaderValue, NameAddr, ParseError, Shape, Uri, headers::number};
+use crate::{HeaderField, HeaderName, HeaderValue, NameAddr, NameAddrView, ParseError, Shape, Uri, ViewField, headers::number};
 
 /// Where somebody can be reached directly (RFC 3261 §20.10).
 ///
@@ -148,14 +148,37 @@ impl HeaderField for Contact {
     const SHAPE: Shape = Shape::List;
 
     fn parse(value: &HeaderValue) -> Result<Self, ParseError> {
+        Self::take(value.clone())
+    }
+
+    fn take(value: HeaderValue) -> Result<Self, ParseError> {
         if value.as_bytes() == b"*" {
             return Ok(Self::star());
         }
-        NameAddr::from_value(value).map(|address| Self { address, star: false })
+        NameAddr::from_value(value).map(Self::new)
+    }
+
+    fn first_of(value: HeaderValue) -> Result<Self, ParseError> {
+        if value.as_bytes() == b"*" {
+            return Ok(Self::star());
+        }
+        NameAddr::first_of(value).map(Self::new)
     }
 
     fn value(&self) -> HeaderValue {
         if self.star { HeaderValue::from_static("*") } else { self.address.value() }
+    }
+}
+
+impl ViewField for Contact {
+    /// `None` stands for `*`.
+    type View<'a> = Option<NameAddrView<'a>>;
+
+    fn view(text: &[u8]) -> Result<(Option<NameAddrView<'_>>, usize), ParseError> {
+        if text == b"*" {
+            return Ok((None, 1));
+        }
+        NameAddrView::read(text).map(|(view, end)| (Some(view), end))
     }
 }
 

@@ -1,6 +1,6 @@
 //! `Content-Length: 349`
 
-use crate::{HeaderField, HeaderName, HeaderValue, ParseError, headers::number};
+use crate::{HeaderField, HeaderName, HeaderValue, ParseError, ViewField, headers::number};
 
 /// The size of the body in bytes (RFC 3261 §20.14).
 ///
@@ -16,11 +16,19 @@ impl HeaderField for ContentLength {
     const NAME: HeaderName = HeaderName::CONTENT_LENGTH;
 
     fn parse(value: &HeaderValue) -> Result<Self, ParseError> {
-        number::exact(value.as_bytes()).map(Self)
+        Self::view(value.as_bytes()).map(|(field, _)| field)
     }
 
     fn value(&self) -> HeaderValue {
         HeaderValue::from(self.0)
+    }
+}
+
+impl ViewField for ContentLength {
+    type View<'a> = Self;
+
+    fn view(text: &[u8]) -> Result<(Self, usize), ParseError> {
+        number::exact(text).map(|length| (Self(length), text.len()))
     }
 }
 

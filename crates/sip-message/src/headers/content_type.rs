@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use crate::{HeaderField, HeaderName, HeaderValue, ParseError, params, scan};
+use crate::{HeaderField, HeaderName, HeaderValue, ParseError, ViewField, params, scan};
 
 /// What the body is (RFC 3261 §20.15).
 ///
@@ -22,13 +22,16 @@ use crate::{HeaderField, HeaderName, HeaderValue, ParseError, params, scan};
 /// assert!(sdp.is("application/sdp"));
 /// # Ok::<(), sip_message::ParseError>(())
 /// ```
-#[derive(Clone, PartialEq, Eq)]
-pub struct ContentType {
-    text: Bytes,
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct ContentType<T = Bytes> {
+    text: T,
     media: (u32, u32),
     subtype: (u32, u32),
     params: (u32, u32),
 }
+
+/// A media type that borrows from the message it stands in.
+pub type ContentTypeView<'a> = ContentType<&'a [u8]>;
 
 macro_rules! constants {
     ($($name:ident $text:literal $slash:literal)*) => {
@@ -74,9 +77,11 @@ impl ContentType {
     pub fn new(text: &str) -> Result<Self, ParseError> {
         text.parse()
     }
+}
 
+impl<T: AsRef<[u8]>> ContentType<T> {
     fn str(&self, (start, end): (u32, u32)) -> &str {
-        scan::ascii(&self.text[start as usize..end as usize])
+        scan::ascii(&self.text.as_ref()[start as usize..end as usize])
     }
 
     fn region(&self) -> (usize, usize) {
@@ -107,17 +112,19 @@ impl ContentType {
 
     /// A parameter, unquoted: `None` if it is absent, `Some(None)` if it has no value.
     pub fn param(&self, name: &str) -> Option<Option<Cow<'_, str>>> {
-        params::get(&self.text, self.region(), name)
+        params::get(self.text.as_ref(), self.region(), name)
     }
 
     /// All parameters in order; values unquoted.
     pub fn params(&self) -> impl Iterator<Item = (&str, Option<Cow<'_, str>>)> {
-        params::iter(&self.text, self.region()).map(|param| {
-            let value = param.value.map(|(start, end)| scan::lossy(scan::unquote(&self.text[start..end])));
-            (scan::ascii(&self.text[param.name.0..param.name.1]), value)
+        params::iter(self.text.as_ref(), self.region()).map(|param| {
+            let value = param.value.map(|(start, end)| scan::lossy(scan::unquote(&self.text.as_ref()[start..end])));
+            (scan::ascii(&self.text.as_ref()[param.name.0..param.name.1]), value)
         })
     }
+}
 
+impl ContentType {
     /// The type with a parameter set; a value that is no token is quoted.
     #[must_use]
     pub fn with_param<'a>(&self, name: &str, value: impl Into<Option<&'a str>>) -> Self {
@@ -130,28 +137,12 @@ impl HeaderField for ContentType {
     const NAME: HeaderName = HeaderName::CONTENT_TYPE;
 
     fn parse(value: &HeaderValue) -> Result<Self, ParseError> {
-        let text = value.as_bytes();
-        let media = scan::run(text, 0, scan::TOKEN);
-        let slash = scan::skip_lws(text, media);
-        if media == 0 || scan::byte(text, slash) != b'/' {
-            return Err(ParseError::malformed(slash.min(text.len())));
-        }
-        let subtype = scan::skip_lws(text, slash + 1);
-        let end = scan::run(text, subtype, scan::TOKEN);
-        if end == subtype {
-            return Err(ParseError::malformed(end));
-        }
-        let params_end = params::check(text, end)?;
-        if u32::try_from(text.len()).is_err() {
-            return Err(ParseError::malformed(0));
-        }
-        let span = |start: usize, end: usize| (start as u32, end as u32);
-        Ok(Self {
-            text: value.bytes().clone(),
-            media: (0, media as u32),
-            subtype: span(subtype, end),
-            params: span(end, params_end),
-        })
+        Self::take(value.clone())
+    }
+
+    fn take(value: HeaderValue) -> Result<Self, ParseError> {
+        let view = read(value.as_bytes())?;
+        Ok(Self { media: view.media, subtype: view.subtype, params: view.params, text: value.into_bytes() })
     }
 
     fn value(&self) -> HeaderValue {
@@ -159,4 +150,31 @@ impl HeaderField for ContentType {
     }
 }
 
+impl ViewField for ContentType {
+    type View<'a> = ContentTypeView<'a>;
+
+    fn view(line: &[u8]) -> Result<(ContentTypeView<'_>, usize), ParseError> {
+        read(line).map(|view| (view, line.len()))
+    }
+}
+
 display_as_value!(ContentType);
+
+fn read(text: &[u8]) -> Result<ContentTypeView<'_>, ParseError> {
+    let media = scan::run(text, 0, scan::TOKEN);
+    let slash = scan::skip_lws(text, media);
+    if media == 0 || scan::byte(text, slash) != b'/' {
+        return Err(ParseError::malformed(slash.min(text.len())));
+    }
+    let subtype = scan::skip_lws(text, slash + 1);
+    let end = scan::run(text, subtype, scan::TOKEN);
+    if end == subtype {
+        return Err(ParseError::malformed(end));
+    }
+    let params_end = params::check(text, end)?;
+    if u32::try_from(text.len()).is_err() {
+        return Err(ParseError::malformed(0));
+    }
+    let span = |start: usize, end: usize| (start as u32, end as u32);
+    Ok(ContentType { text, media: span(0, media), subtype: span(subtype, end), params: span(end, params_end) })
+}

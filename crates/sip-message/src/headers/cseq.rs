@@ -1,6 +1,6 @@
 //! `CSeq: 4711 INVITE`
 
-use crate::{HeaderField, HeaderName, HeaderValue, Method, ParseError, headers::number, scan};
+use crate::{HeaderField, HeaderName, HeaderValue, Method, ParseError, ViewField, headers::number, scan};
 
 /// The place of a request in its dialog, and its method again (RFC 3261 §20.16).
 ///
@@ -36,7 +36,18 @@ impl HeaderField for CSeq {
     const NAME: HeaderName = HeaderName::CSEQ;
 
     fn parse(value: &HeaderValue) -> Result<Self, ParseError> {
-        let text = value.as_bytes();
+        Self::view(value.as_bytes()).map(|(cseq, _)| cseq)
+    }
+
+    fn value(&self) -> HeaderValue {
+        HeaderValue::written(format!("{} {}", self.number, self.method))
+    }
+}
+
+impl ViewField for CSeq {
+    type View<'a> = Self;
+
+    fn view(text: &[u8]) -> Result<(Self, usize), ParseError> {
         let end = text.iter().position(|b| !b.is_ascii_digit()).unwrap_or(text.len());
         let number = number::exact(&text[..end])?;
         let start = scan::skip_lws(text, end);
@@ -44,11 +55,7 @@ impl HeaderField for CSeq {
             return Err(ParseError::malformed(end));
         }
         let method = Method::from_bytes(&text[start..]).ok_or_else(|| ParseError::malformed(start))?;
-        Ok(Self { number, method })
-    }
-
-    fn value(&self) -> HeaderValue {
-        HeaderValue::written(format!("{} {}", self.number, self.method))
+        Ok((Self { number, method }, text.len()))
     }
 }
 

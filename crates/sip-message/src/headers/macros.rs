@@ -72,11 +72,30 @@ macro_rules! address_field {
             const SHAPE: $crate::Shape = $crate::Shape::$shape;
 
             fn parse(value: &$crate::HeaderValue) -> Result<Self, $crate::ParseError> {
+                $crate::NameAddr::from_value(value.clone()).map(Self)
+            }
+
+            fn take(value: $crate::HeaderValue) -> Result<Self, $crate::ParseError> {
                 $crate::NameAddr::from_value(value).map(Self)
+            }
+
+            fn first_of(value: $crate::HeaderValue) -> Result<Self, $crate::ParseError> {
+                match Self::SHAPE {
+                    $crate::Shape::List => $crate::NameAddr::first_of(value).map(Self),
+                    _ => Self::take(value),
+                }
             }
 
             fn value(&self) -> $crate::HeaderValue {
                 self.0.value()
+            }
+        }
+
+        impl $crate::ViewField for $type {
+            type View<'a> = $crate::NameAddrView<'a>;
+
+            fn view(text: &[u8]) -> Result<($crate::NameAddrView<'_>, usize), $crate::ParseError> {
+                $crate::NameAddrView::read(text)
             }
         }
 
@@ -129,7 +148,7 @@ macro_rules! tagged {
         impl $type {
             /// The tag (RFC 3261 §19.3), if there is one that is a token.
             pub fn tag(&self) -> Option<$crate::Tag> {
-                self.0.param_bytes("tag").and_then($crate::Tag::from_bytes)
+                self.0.tag_bytes().and_then($crate::Tag::from_bytes)
             }
 
             /// The field with a tag.

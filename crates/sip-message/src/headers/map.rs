@@ -3,7 +3,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use smallvec::SmallVec;
 
-use super::{HeaderField, Shape};
+use super::{HeaderField, Shape, ViewField};
 use crate::{HeaderName, HeaderValue, ParseError, ParseErrorKind, name, scan};
 
 /// The header fields of a message, in order, as they came and as they were edited.
@@ -29,7 +29,12 @@ pub struct Headers {
     /// Fields that did not come over the wire.
     added: Vec<Added>,
     modified: bool,
+    /// Where the first line of each common field stands, counted from 1; 0 says that there is none. Only for sections as they came.
+    first: First,
 }
+
+/// Places of the first lines of the fields whose ids are small.
+pub(crate) type First = [u8; 16];
 
 /// One header line: places in the message, or the index of an added field.
 #[derive(Clone, Copy, Debug)]
@@ -96,12 +101,13 @@ impl Headers {
         Self::default()
     }
 
-    pub(crate) const fn from_wire(wire: Bytes, lines: SmallVec<[Line; 32]>) -> Self {
+    pub(crate) const fn from_wire(wire: Bytes, lines: SmallVec<[Line; 32]>, first: First) -> Self {
         Self {
             wire,
             lines,
             added: Vec::new(),
             modified: false,
+            first,
         }
     }
 
@@ -119,17 +125,80 @@ impl Headers {
     ///
     /// For fields whose lines add up to one list (Supported, Allow, …) it is the list of all lines.
     pub fn get<H: HeaderField>(&self) -> Option<Result<H, ParseError>> {
-        let mut places = self.places(&H::NAME);
-        let first = places.next()?;
-        if H::SHAPE == Shape::Joined && places.next().is_some() {
+        let name = H::NAME;
+        let place = self.first_place(&name)?;
+        if H::SHAPE == Shape::Joined && self.places(&name).nth(1).is_some() {
             return Some(self.joined::<H>());
         }
-        let line = self.lines[first];
-        let value = match H::SHAPE {
-            Shape::List => self.first_item(line),
-            _ => self.value_at(line),
-        };
-        Some(H::parse(&value).map_err(|error| error.within(&H::NAME, self.offset_of(line))))
+        let line = self.lines[place];
+        Some(
+            H::first_of(self.value_at(line))
+                .map_err(|error| error.within(&name, self.offset_of(line))),
+        )
+    }
+
+    /// The first value of a field, borrowing from the message: for readers that look and do not keep.
+    pub fn view<H: ViewField>(&self) -> Option<Result<H::View<'_>, ParseError>> {
+        let name = H::NAME;
+        let line = self.lines[self.first_place(&name)?];
+        Some(match H::view(self.text_at(line)) {
+            Ok((view, _)) => Ok(view),
+            Err(error) => Err(error.within(&name, self.offset_of(line))),
+        })
+    }
+
+    /// Every value of a field, borrowing from the message.
+    pub fn views<H: ViewField>(&self) -> impl Iterator<Item = Result<H::View<'_>, ParseError>> {
+        let first = self.first_place(&H::NAME);
+        let mut place = first.unwrap_or(self.lines.len());
+        let mut at = 0;
+        let name = H::NAME;
+        std::iter::from_fn(move || {
+            while !self.is_named(*self.lines.get(place)?, &name) {
+                place += 1;
+            }
+            let line = self.lines[place];
+            let text = self.text_at(line);
+            let start = scan::skip_lws(text, at).min(text.len());
+            let read = H::view(&text[start..]);
+            let end = match &read {
+                // Behind the value stands a comma, or nothing.
+                Ok((_, end)) => scan::skip_lws(text, start + end),
+                Err(_) => scan::list_item_end(text, start),
+            };
+            if end < text.len() {
+                at = end + 1;
+            } else {
+                place += 1;
+                at = 0;
+            }
+            Some(
+                read.map(|(view, _)| view)
+                    .map_err(|error| error.within(&name, self.offset_of(line) + start)),
+            )
+        })
+    }
+
+    fn first_place(&self, name: &HeaderName) -> Option<usize> {
+        let id = name.id();
+        if !self.modified
+            && let Some(&first) = self.first.get(usize::from(id))
+            && first < u8::MAX
+        {
+            return usize::from(first).checked_sub(1);
+        }
+        if id == name::UNKNOWN {
+            return self.places(name).next();
+        }
+        self.lines.iter().position(|line| line.id() == id)
+    }
+
+    /// The value of a line, with its commas.
+    fn text_at(&self, line: Line) -> &[u8] {
+        match line.index() {
+            Some(index) => self.added[index].value.as_bytes(),
+            None => &self.wire[usize::from(line.value)..usize::from(line.end)],
+        }
     }
 
     #[cold]
@@ -152,9 +221,7 @@ impl Headers {
     pub fn all<H: HeaderField>(&self) -> impl Iterator<Item = Result<H, ParseError>> {
         let name = H::NAME;
         self.items(H::NAME, H::SHAPE == Shape::List)
-            .map(move |(offset, value)| {
-                H::parse(&value).map_err(|error| error.within(&name, offset))
-            })
+            .map(move |(offset, value)| H::take(value).map_err(|error| error.within(&name, offset)))
     }
 
     /// The first value; its absence is an error of kind [`ParseErrorKind::Missing`].
@@ -168,7 +235,7 @@ impl Headers {
 
     /// Whether there is a line of this field.
     pub fn contains<H: HeaderField>(&self) -> bool {
-        self.contains_name(&H::NAME)
+        self.first_place(&H::NAME).is_some()
     }
 
     /// How many values the field has.
@@ -386,19 +453,6 @@ impl Headers {
                 ))
             })
         })
-    }
-
-    fn first_item(&self, line: Line) -> HeaderValue {
-        let (start, text) = match line.index() {
-            Some(index) => {
-                let value = &self.added[index].value;
-                let end = scan::list_item_end(value.as_bytes(), 0);
-                return value.slice(0, scan::trim_end(value.as_bytes(), 0, end));
-            }
-            None => (usize::from(line.value), &self.wire[..usize::from(line.end)]),
-        };
-        let end = scan::list_item_end(text, start);
-        HeaderValue::from_wire(self.wire.slice(start..scan::trim_end(text, start, end)))
     }
 
     fn value_at(&self, line: Line) -> HeaderValue {

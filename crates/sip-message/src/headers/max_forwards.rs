@@ -1,6 +1,6 @@
 //! `Max-Forwards: 70`
 
-use crate::{HeaderField, HeaderName, HeaderValue, ParseError, headers::number};
+use crate::{HeaderField, HeaderName, HeaderValue, ParseError, ViewField, headers::number};
 
 /// How many more proxies the request may pass (RFC 3261 §20.22).
 ///
@@ -23,11 +23,19 @@ impl HeaderField for MaxForwards {
     const NAME: HeaderName = HeaderName::MAX_FORWARDS;
 
     fn parse(value: &HeaderValue) -> Result<Self, ParseError> {
-        number::saturating(value.as_bytes()).map(|hops| Self(u8::try_from(hops).unwrap_or(u8::MAX)))
+        Self::view(value.as_bytes()).map(|(field, _)| field)
     }
 
     fn value(&self) -> HeaderValue {
         HeaderValue::from(u32::from(self.0))
+    }
+}
+
+impl ViewField for MaxForwards {
+    type View<'a> = Self;
+
+    fn view(text: &[u8]) -> Result<(Self, usize), ParseError> {
+        number::saturating(text).map(|hops| (Self(u8::try_from(hops).unwrap_or(u8::MAX)), text.len()))
     }
 }
 

@@ -11,9 +11,9 @@ mod tokens;
 mod valued;
 
 pub use map::Headers;
-pub(crate) use map::Line;
+pub(crate) use map::{First, Line};
 
-use crate::{HeaderName, HeaderValue, ParseError};
+use crate::{HeaderName, HeaderValue, ParseError, scan};
 
 /// A header field with a type of its own.
 ///
@@ -46,6 +46,37 @@ pub trait HeaderField: Sized {
 
     /// Writes the value.
     fn value(&self) -> HeaderValue;
+
+    /// As [`HeaderField::parse`], of a value that may be kept.
+    #[doc(hidden)]
+    fn take(value: HeaderValue) -> Result<Self, ParseError> {
+        Self::parse(&value)
+    }
+
+    /// The first value of a line.
+    #[doc(hidden)]
+    fn first_of(line: HeaderValue) -> Result<Self, ParseError> {
+        if Self::SHAPE == Shape::List {
+            let end = scan::list_item_end(line.as_bytes(), 0);
+            let end = scan::trim_end(line.as_bytes(), 0, end);
+            return Self::take(line.truncated(end));
+        }
+        Self::take(line)
+    }
+}
+
+/// A header field that can be read without counting a reference to the message's buffer.
+///
+/// The dozen fields that routing reads have it; see [`Headers::view`].
+pub trait ViewField: HeaderField {
+    /// The value, borrowing from the message.
+    type View<'a>;
+
+    /// Reads the first value of a line; answers where it ends.
+    ///
+    /// # Errors
+    /// If it does not follow the field's grammar.
+    fn view(line: &[u8]) -> Result<(Self::View<'_>, usize), ParseError>;
 }
 
 /// How the values of a field are spread over lines (RFC 3261 §7.3.1).
@@ -84,7 +115,7 @@ files! {
     content_encoding: ContentEncoding;
     content_language: ContentLanguage;
     content_length: ContentLength;
-    content_type: ContentType;
+    content_type: ContentType, ContentTypeView;
     cseq: CSeq;
     date: Date;
     diversion: Diversion;
@@ -161,7 +192,7 @@ files! {
     unsupported: Unsupported;
     user_agent: UserAgent;
     user_to_user: UserToUser;
-    via: Via;
+    via: Via, ViaView;
     warning: Warning;
     www_authenticate: WwwAuthenticate;
 }

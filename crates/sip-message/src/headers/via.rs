@@ -4,7 +4,7 @@ use std::{borrow::Cow, net::IpAddr};
 
 use bytes::Bytes;
 
-use crate::{HeaderField, HeaderName, HeaderValue, Host, ParseError, ParseErrorKind, Shape, host, params, scan};
+use crate::{HeaderField, HeaderName, HeaderValue, Host, ParseError, ParseErrorKind, Shape, ViewField, host, params, scan};
 
 /// One hop that the request took, and that the response takes back (RFC 3261 §20.42).
 ///
@@ -23,20 +23,27 @@ use crate::{HeaderField, HeaderName, HeaderValue, Host, ParseError, ParseErrorKi
 /// assert_eq!(via.branch(), Some("z9hG4bKa7c6a8dlze.1"));
 /// # Ok::<(), sip_message::ParseError>(())
 /// ```
-#[derive(Clone, PartialEq, Eq)]
-pub struct Via {
-    text: Bytes,
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Via<T = Bytes> {
+    text: T,
     parts: Parts,
 }
+
+/// A Via that borrows from the message it stands in.
+pub type ViaView<'a> = Via<&'a [u8]>;
 
 /// Places in the value.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Parts {
-    transport: (u16, u16),
-    host: (u16, u16),
+    transport: (u32, u32),
+    host: (u32, u32),
     port: Option<u16>,
     /// From the end of sent-by to the end of the last parameter.
-    params: (u16, u16),
+    params: (u32, u32),
+    /// The values of parameters that routing reads; empty if there is none.
+    branch: (u32, u32),
+    received: (u32, u32),
+    rport: Option<Option<u16>>,
 }
 
 impl Via {
@@ -110,22 +117,25 @@ impl Via {
         }
     }
 
+    /// The host of sent-by.
+    pub fn host(&self) -> Host {
+        let (start, end) = self.parts.host;
+        Host::from_checked(self.text.slice(start as usize..end as usize))
+    }
+}
+
+impl<T: AsRef<[u8]>> Via<T> {
     fn region(&self) -> (usize, usize) {
-        (usize::from(self.parts.params.0), usize::from(self.parts.params.1))
+        (self.parts.params.0 as usize, self.parts.params.1 as usize)
     }
 
-    fn str(&self, (start, end): (u16, u16)) -> &str {
-        scan::ascii(&self.text[usize::from(start)..usize::from(end)])
+    fn str(&self, (start, end): (u32, u32)) -> &str {
+        scan::ascii(&self.text.as_ref()[start as usize..end as usize])
     }
 
     /// The transport as written: `UDP`, `TCP`, `TLS`, `WSS`, …
     pub fn transport(&self) -> &str {
         self.str(self.parts.transport)
-    }
-
-    /// The host of sent-by.
-    pub fn host(&self) -> Host {
-        Host::from_checked(self.text.slice(usize::from(self.parts.host.0)..usize::from(self.parts.host.1)))
     }
 
     /// The host of sent-by as written.
@@ -148,20 +158,19 @@ impl Via {
 
     /// The branch, which names the transaction (RFC 3261 §8.1.1.7).
     pub fn branch(&self) -> Option<&str> {
-        self.param_str("branch")
+        Some(self.str(self.parts.branch)).filter(|branch| !branch.is_empty())
     }
 
     /// Where the request really came from, if the server saw something else than sent-by.
     pub fn received(&self) -> Option<IpAddr> {
-        let text = self.param_str("received")?;
+        let text = self.str(self.parts.received);
         let text = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
         text.parse().ok()
     }
 
     /// `rport` (RFC 3581): `None` if it is absent, `Some(None)` if it asks, `Some(Some(port))` if it was answered.
-    pub fn rport(&self) -> Option<Option<u16>> {
-        let param = params::find(&self.text, self.region(), "rport")?;
-        Some(param.value.and_then(|(start, end)| scan::ascii(&self.text[start..end]).parse().ok()))
+    pub const fn rport(&self) -> Option<Option<u16>> {
+        self.parts.rport
     }
 
     /// Where to send the response instead (RFC 3261 §18.2.2): a multicast address.
@@ -175,24 +184,24 @@ impl Via {
     }
 
     fn param_str(&self, name: &str) -> Option<&str> {
-        params::raw(&self.text, self.region(), name).and_then(|raw| str::from_utf8(raw).ok())
+        params::raw(self.text.as_ref(), self.region(), name).and_then(|raw| str::from_utf8(raw).ok())
     }
 
     /// A parameter, unquoted: `None` if it is absent, `Some(None)` if it has no value.
     pub fn param(&self, name: &str) -> Option<Option<Cow<'_, str>>> {
-        params::get(&self.text, self.region(), name)
+        params::get(self.text.as_ref(), self.region(), name)
     }
 
     /// Whether the parameter is there, with or without a value.
     pub fn has_param(&self, name: &str) -> bool {
-        params::find(&self.text, self.region(), name).is_some()
+        params::find(self.text.as_ref(), self.region(), name).is_some()
     }
 
     /// All parameters in order; values unquoted.
     pub fn params(&self) -> impl Iterator<Item = (&str, Option<Cow<'_, str>>)> {
-        params::iter(&self.text, self.region()).map(|param| {
-            let value = param.value.map(|(start, end)| scan::lossy(scan::unquote(&self.text[start..end])));
-            (scan::ascii(&self.text[param.name.0..param.name.1]), value)
+        params::iter(self.text.as_ref(), self.region()).map(|param| {
+            let value = param.value.map(|(start, end)| scan::lossy(scan::unquote(&self.text.as_ref()[start..end])));
+            (scan::ascii(&self.text.as_ref()[param.name.0..param.name.1]), value)
         })
     }
 }
@@ -202,7 +211,18 @@ impl HeaderField for Via {
     const SHAPE: Shape = Shape::List;
 
     fn parse(value: &HeaderValue) -> Result<Self, ParseError> {
-        Ok(Self { parts: read(value.as_bytes())?, text: value.bytes().clone() })
+        Self::take(value.clone())
+    }
+
+    fn take(value: HeaderValue) -> Result<Self, ParseError> {
+        let (parts, end) = read(value.as_bytes())?;
+        params::whole(value.as_bytes(), end)?;
+        Ok(Self { parts, text: value.into_bytes() })
+    }
+
+    fn first_of(line: HeaderValue) -> Result<Self, ParseError> {
+        let (parts, end) = read(line.as_bytes())?;
+        Ok(Self { parts, text: line.truncated(end).into_bytes() })
     }
 
     fn value(&self) -> HeaderValue {
@@ -210,11 +230,20 @@ impl HeaderField for Via {
     }
 }
 
+impl ViewField for Via {
+    type View<'a> = ViaView<'a>;
+
+    fn view(line: &[u8]) -> Result<(ViaView<'_>, usize), ParseError> {
+        read(line).map(|(parts, end)| (Via { text: line, parts }, end))
+    }
+}
+
 display_as_value!(Via);
 
-fn read(text: &[u8]) -> Result<Parts, ParseError> {
-    if text.len() > usize::from(u16::MAX) {
-        return Err(ParseError::new(ParseErrorKind::TooLarge { limit: usize::from(u16::MAX) }, 0));
+/// The Via that `text` starts with, and its end: behind it there is nothing or a comma.
+fn read(text: &[u8]) -> Result<(Parts, usize), ParseError> {
+    if u32::try_from(text.len()).is_err() {
+        return Err(ParseError::new(ParseErrorKind::OutOfRange, 0));
     }
     let transport = match text {
         [b'S', b'I', b'P', b'/', b'2', b'.', b'0', b'/', ..] => 8,
@@ -237,9 +266,34 @@ fn read(text: &[u8]) -> Result<Parts, ParseError> {
         port = Some(value);
         end = after;
     }
-    let params_end = params::check(text, end)?;
-    let span = |start: usize, end: usize| (start as u16, end as u16);
-    Ok(Parts { transport: span(transport, transport_end), host: span(host, host_end), port, params: span(end, params_end) })
+    let span = |start: usize, end: usize| (start as u32, end as u32);
+    let mut parts = Parts {
+        transport: span(transport, transport_end),
+        host: span(host, host_end),
+        port,
+        params: (0, 0),
+        branch: (0, 0),
+        received: (0, 0),
+        rport: None,
+    };
+    let params_end = params::check_item(text, end, |param| note(text, param, &mut parts))?;
+    parts.params = span(end, params_end);
+    Ok((parts, params_end))
+}
+
+/// Remembers the first of each parameter that routing reads.
+#[inline]
+fn note(text: &[u8], param: &params::Param, parts: &mut Parts) {
+    let name = &text[param.name.0..param.name.1];
+    let span = || param.value.map_or((0, 0), |(start, end)| (start as u32, end as u32));
+    match name.len() {
+        5 if parts.rport.is_none() && name.eq_ignore_ascii_case(b"rport") => {
+            parts.rport = Some(param.value.and_then(|(start, end)| scan::ascii(&text[start..end]).parse().ok()));
+        }
+        6 if parts.branch == (0, 0) && name.eq_ignore_ascii_case(b"branch") => parts.branch = span(),
+        8 if parts.received == (0, 0) && name.eq_ignore_ascii_case(b"received") => parts.received = span(),
+        _ => {}
+    }
 }
 
 /// `protocol-name SLASH protocol-version SLASH` with white space around the slashes.
