@@ -13,7 +13,7 @@ use sip_endpoint::{
     Context, Core, Event as EndpointEvent, Failure, RequestId, ServerTransactionId,
 };
 use sip_io::{Flow, Rng, TimerQueue};
-use sip_message::{Response, StatusCode};
+use sip_message::{Method, Response, StatusCode};
 
 use crate::{
     CallId, Event, Identity, RegistrationId, RequestKey, UaConfig,
@@ -150,9 +150,19 @@ impl UserAgent {
         }
     }
 
+    /// Hands requests of `method` to the application from now on; see [`UaConfig::listen_to`].
+    pub fn listen_to(&mut self, method: Method) {
+        self.config.methods.insert(method);
+    }
+
     /// Takes calls from now on, or refuses them with 480.
     pub const fn take_calls(&mut self, take: bool) {
         self.config.take_calls = take;
+    }
+
+    /// Refuses requests of `method` with 405 from now on: the opposite of [`listen_to`](Self::listen_to).
+    pub fn ignore(&mut self, method: &Method) {
+        self.config.methods.remove(method);
     }
 
     /// What is held.
@@ -264,10 +274,9 @@ impl Core for UserAgent {
                 self.ack_received(cx, &request);
                 None
             }
-            EndpointEvent::Cancelled { id, ref request } => match self.asked.get(&id) {
-                Some(asked) => {
-                    let asked = *asked;
-                    self.cancel_received(cx, id, asked, request);
+            EndpointEvent::Cancelled { id, .. } => match self.asked.get(&id) {
+                Some(&asked) => {
+                    self.cancel_received(cx, asked);
                     None
                 }
                 None => Some(event),

@@ -325,7 +325,37 @@ fn a_call_to_nobody_times_out() {
     net.assert_nothing_is_left();
 }
 
-/// RFC 3665 §3.11 in its core: temporarily unavailable, because nobody takes calls.
+/// RFC 3665 §3.11: unsuccessful, temporarily unavailable.
+#[test]
+fn a_phone_that_rings_in_vain_is_unavailable() {
+    let mut net = Net::pair();
+    net.ua(ALICE, |ua, cx| {
+        ua.call(cx, &alice(), bob(), CallOptions::new())
+    })
+    .unwrap();
+    let taken = net.until(BOB, incoming);
+    net.ua(BOB, |ua, cx| ua.ring(cx, taken)).unwrap();
+    net.run_for(Duration::from_secs(3));
+    let unavailable = StatusCode::TEMPORARILY_UNAVAILABLE;
+    net.ua(BOB, |ua, cx| ua.reject(cx, taken, unavailable, Vec::new()))
+        .unwrap();
+    assert_eq!(
+        net.until(ALICE, ended).response.unwrap().status(),
+        unavailable
+    );
+    net.run();
+    net.assert_ladder(
+        "
+           0 ms  alice -> bob    INVITE
+          10 ms  bob   -> alice  180 INVITE
+        3010 ms  bob   -> alice  480 INVITE
+        3020 ms  alice -> bob    ACK
+        ",
+    );
+    net.assert_nothing_is_left();
+}
+
+/// When nobody takes calls, a caller learns it at once.
 #[test]
 fn a_user_agent_that_takes_no_calls_is_unavailable() {
     let mut net = Net::pair();

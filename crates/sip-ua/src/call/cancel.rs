@@ -1,7 +1,7 @@
 //! Giving up a call before it is answered.
 
-use sip_endpoint::{Context, ServerTransactionId};
-use sip_message::{Request, StatusCode};
+use sip_endpoint::Context;
+use sip_message::StatusCode;
 
 use crate::{
     CallId, Cause, Ended, UserAgent,
@@ -55,13 +55,7 @@ impl UserAgent {
 
     /// A CANCEL for an INVITE that came to us. It was answered with 200; the INVITE gets 487 unless it has its final
     /// response (RFC 3261 §9.2).
-    pub(crate) fn cancel_received(
-        &mut self,
-        cx: &mut Context<'_>,
-        _id: ServerTransactionId,
-        asked: Asked,
-        _request: &Request,
-    ) {
+    pub(crate) fn cancel_received(&mut self, cx: &mut Context<'_>, asked: Asked) {
         match asked {
             Asked::Invite(call) => {
                 let ended = Ended::new(false, Cause::Cancelled);
