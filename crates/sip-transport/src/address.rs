@@ -185,8 +185,7 @@ impl Addresses {
                 };
                 let port = port.unwrap_or_else(|| entry.listener.protocol().default_port());
                 let advertised = entry.listener.advertised().is_some_and(|advertised| {
-                    advertised.port_or(bound) == port
-                        && same_host(advertised.host(), host)
+                    advertised.port_or(bound) == port && same_host(advertised.host(), host)
                 });
                 advertised
                     || bound.port() == port && ip.is_some_and(|ip| self.is_at(bound.ip(), ip))

@@ -398,11 +398,19 @@ impl Transport {
         if self.is_local(&host, port, Some(flow.protocol())) {
             return true;
         }
-        // On a connection that we opened without listening, sent-by has no port that anyone could know.
-        let opened = flow.stream_id().is_some_and(|id| !id.is_accepted());
-        opened
-            && self.listener_of(flow).is_none()
-            && (host.as_ip() == Some(flow.local().ip()) || self.addresses.names_us(&host))
+        if self.listener_of(flow).is_some() {
+            return false;
+        }
+        let is_at_hand = host.as_ip() == Some(flow.local().ip());
+        match flow.stream_id() {
+            // On a connection that we opened without listening, sent-by has no port that anyone could know.
+            Some(id) => !id.is_accepted() && (is_at_hand || self.addresses.names_us(&host)),
+            // The sockets are those of whoever drives the machine.
+            None => {
+                let port = port.unwrap_or_else(|| flow.protocol().default_port());
+                is_at_hand && port == flow.local().port()
+            }
+        }
     }
 
     fn receive_malformed(&mut self, now: Instant, flow: Flow, contents: &[u8], error: &ParseError) {

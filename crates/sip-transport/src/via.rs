@@ -44,7 +44,11 @@ pub fn return_flow(source: &Flow, top_via: &Via) -> Flow {
     if source.is_stream() {
         return *source;
     }
-    let port = || top_via.port().unwrap_or_else(|| Protocol::Udp.default_port());
+    let port = || {
+        top_via
+            .port()
+            .unwrap_or_else(|| Protocol::Udp.default_port())
+    };
     let remote = match top_via.maddr().as_ref().and_then(Host::as_ip) {
         Some(maddr) if is_unicast(maddr) && maddr.is_ipv4() == source.local().is_ipv4() => {
             SocketAddr::new(maddr, port())

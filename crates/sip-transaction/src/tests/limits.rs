@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::Limits;
+use sip_message::headers::Via;
 
 fn small() -> Stage {
     let limits = Limits::default().transactions(3).reserve(1);
@@ -40,24 +41,35 @@ fn a_full_table_is_told_and_keeps_a_reserve_for_cancel_and_dialogs() {
 /// TXN-035: nothing is left of 100,000 INVITEs whose callers vanished, and of as many that nobody answered.
 #[test]
 fn txn_035_every_transaction_is_freed_after_its_timers() {
-    let mut stage = Stage::new();
+    let Stage {
+        mut layer,
+        now: start,
+        ..
+    } = Stage::new();
+    let mut invite = invite();
+    let answers = [486, 200].map(|code| response(&invite, code, "bob"));
     for number in 0..100_000 {
-        let invite = request(Method::INVITE, &format!("z9hG4bK{number}"));
-        stage.arrive(&invite, udp());
-        let id = stage.served();
-        let code = if number % 2 == 0 { 486 } else { 200 };
-        stage.respond(id, &response(&invite, code, "bob")).unwrap();
-        stage.request(&invite, tcp());
-        stage.told.clear();
-        stage.sent.clear();
-        stage.ladder.clear();
+        let via = Via::new("UDP", at(5060).ip(), None).with_branch(&format!("z9hG4bK{number}"));
+        invite.headers_mut().set(via);
+        layer.receive_request(start, udp(), invite.clone());
+        let Some(Event::Request { id, .. }) = layer.poll_event() else {
+            panic!("no new transaction");
+        };
+        layer
+            .respond(start, id, &answers[number % 2], udp())
+            .unwrap();
+        layer.request(start, &invite, tcp(), None).unwrap();
+        while layer.poll_transmit().is_some() {}
     }
-    assert_eq!(stage.layer.len_server(), 100_000);
-    assert_eq!(stage.layer.len_client(), 100_000);
-    stage.until_idle();
-    assert_eq!(stage.layer.stats().timed_out, 100_000);
-    assert_eq!(stage.layer.stats().unacknowledged, 50_000);
-    assert!(stage.layer.is_empty_inside());
+    assert_eq!(layer.len_server(), 100_000);
+    assert_eq!(layer.len_client(), 100_000);
+    while let Some(due) = layer.poll_timeout() {
+        layer.handle_timeout(due);
+        while layer.poll_transmit().is_some() || layer.poll_event().is_some() {}
+    }
+    assert_eq!(layer.stats().timed_out, 100_000);
+    assert_eq!(layer.stats().unacknowledged, 50_000);
+    assert!(layer.is_empty_inside());
 }
 
 /// A late, early or repeated call is harmless.
