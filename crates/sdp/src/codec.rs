@@ -1,7 +1,7 @@
 //! Codecs, as a description speaks of them.
 
 use crate::{
-    IllegalText, Media, RtpMap,
+    Fmtp, IllegalText, RtpMap,
     attribute::{parameter, static_payload_type},
     line::{check_text, check_word},
 };
@@ -90,18 +90,14 @@ impl Codec {
         self
     }
 
-    /// What `payload_type` means in `media`.
-    pub(crate) fn in_media(media: &Media, payload_type: u8) -> Option<Self> {
-        let map = media.rtp_map(payload_type)?;
-        Some(Self {
+    pub(crate) fn described(map: &RtpMap, fmtp: Option<&Fmtp>) -> Self {
+        Self {
             name: map.encoding().to_owned().into(),
             clock_rate: map.clock_rate(),
             channels: map.channels(),
-            fmtp: media
-                .fmtp(payload_type)
-                .map(|fmtp| fmtp.parameters().to_owned().into()),
-            payload_type: Some(payload_type),
-        })
+            fmtp: fmtp.map(|fmtp| fmtp.parameters().to_owned().into()),
+            payload_type: Some(map.payload_type()),
+        }
     }
 
     /// The registered name, which is compared without case.

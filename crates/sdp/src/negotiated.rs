@@ -1,6 +1,9 @@
 //! What both sides may do after an answer.
 
-use crate::{Codec, Direction, MaxPacketTime, Media, PacketTime, Rtcp, SessionDescription};
+use crate::{
+    Codec, Direction, Fmtp, MaxPacketTime, Media, PacketTime, Rtcp, RtpMap, SessionDescription,
+    TypedAttribute as _,
+};
 use std::net::SocketAddr;
 
 /// What was agreed on, seen by one side, m= line for m= line.
@@ -189,12 +192,44 @@ impl NegotiatedMedia {
 pub(crate) const RTCP_MUX: &str = "rtcp-mux";
 
 /// What each format of an m= line means, in order, as far as that is known.
+///
+/// One pass over the attributes, however many formats there are: a peer chooses both.
 pub(crate) fn encodings(media: &Media) -> Vec<(u8, Codec)> {
+    let mut maps = [const { None }; 128];
+    let mut parameters = [const { None }; 128];
+    for attribute in media.attributes() {
+        let value = attribute.value().unwrap_or_default().trim();
+        if attribute.name() == RtpMap::NAME {
+            if let Ok(map) = RtpMap::parse(value) {
+                note(&mut maps, map.payload_type(), map);
+            }
+        } else if attribute.name() == Fmtp::NAME
+            && let Ok(fmtp) = Fmtp::parse(value)
+            && let Ok(number) = fmtp.format().parse()
+        {
+            note(&mut parameters, number, fmtp);
+        }
+    }
+    let meaning = |number: u8| {
+        let index = usize::from(number);
+        let map = maps.get_mut(index)?.take();
+        let map = map.or_else(|| RtpMap::of_static(number))?;
+        let fmtp = parameters.get_mut(index)?.take();
+        Some((number, Codec::described(&map, fmtp.as_ref())))
+    };
+    // Each number is listed once, so that its meaning can be taken out.
     media
         .payload_types()
         .into_iter()
-        .filter_map(|number| Some((number, Codec::in_media(media, number)?)))
+        .filter_map(meaning)
         .collect()
+}
+
+/// The first counts.
+fn note<T>(table: &mut [Option<T>; 128], number: u8, value: T) {
+    if let Some(place) = table.get_mut(usize::from(number)) {
+        place.get_or_insert(value);
+    }
 }
 
 fn find(encodings: &[(u8, Codec)], codec: &Codec) -> Option<u8> {

@@ -299,17 +299,16 @@ impl Slot {
     ) -> Option<Media> {
         offer.connection_of(theirs)?;
         let offered = encodings(theirs);
+        let own = capability.encodings();
         let mut common: Vec<(u8, Codec)> = match capability.order {
             CodecOrder::Offerer => offered
                 .iter()
                 .filter_map(|(number, codec)| {
-                    let own = capability.encodings();
-                    let own = own.into_iter().find(|own| own.matches(codec))?;
-                    Some((*number, own))
+                    let own = own.iter().find(|own| own.matches(codec))?;
+                    Some((*number, own.clone()))
                 })
                 .collect(),
-            CodecOrder::Own => capability
-                .encodings()
+            CodecOrder::Own => own
                 .into_iter()
                 .filter_map(|own| {
                     let (number, _) = offered.iter().find(|(_, codec)| codec.matches(&own))?;

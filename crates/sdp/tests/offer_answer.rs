@@ -385,3 +385,28 @@ fn rtcp_shares_the_port_only_if_both_agree() {
         assert_eq!(answered.is_some(), ours && theirs);
     }
 }
+
+/// Also in an offer as full of formats and attributes as the limits allow.
+#[test]
+fn an_rtpmap_counts_more_than_the_static_payload_type() {
+    let mut offer =
+        String::from("v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n");
+    let formats: String = (0..128).rev().map(|number| format!(" {number}")).collect();
+    for line in 0..60 {
+        offer.push_str(&format!(
+            "m=audio {} RTP/AVP{formats}\r\n",
+            4_000 + line * 2
+        ));
+        for number in 0..60 {
+            offer.push_str(&format!("a=rtpmap:{number} x/1\r\n"));
+        }
+        if offer.len() > 60_000 {
+            break;
+        }
+    }
+    let offer = parse(&offer);
+    let bobs = Capabilities::audio(at(BOB));
+    // 0 and 8 are no G.711 here, so nothing is left.
+    let error = Session::new(1).answer(&offer, &bobs).unwrap_err();
+    assert_eq!(error, OfferError::NothingAcceptable);
+}
