@@ -38,7 +38,7 @@ impl Proxy {
             return Ok(Some(user));
         }
         match server.answer(now, request, Role::Proxy, &outcome) {
-            Some(response) => Err(Refusal::Response(response)),
+            Some(response) => Err(Refusal::Response(Box::new(response))),
             None => Err(Refusal::Status(sip_message::StatusCode::FORBIDDEN)),
         }
     }

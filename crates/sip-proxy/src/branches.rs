@@ -157,12 +157,12 @@ impl Proxy {
             // The target's own words count, unless it says no more than that we cancelled it.
             Verdict::Becomes(status) if response.status() == StatusCode::REQUEST_TERMINATED => {
                 if status == StatusCode::REQUEST_TERMINATED {
-                    Outcome::Received(response)
+                    Outcome::Received(Box::new(response))
                 } else {
                     Outcome::Found(status)
                 }
             }
-            _ => Outcome::Received(response),
+            _ => Outcome::Received(Box::new(response)),
         };
         let global = outcome.status().is_global_failure();
         context.outcomes.add(outcome);

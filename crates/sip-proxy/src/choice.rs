@@ -6,7 +6,7 @@ use sip_message::{HeaderName, HeaderValue, Method, Response, StatusCode};
 #[derive(Clone, Debug)]
 pub(crate) enum Outcome {
     /// By a response, our Via already taken off
-    Received(Response),
+    Received(Box<Response>),
     /// By our own finding: nobody there, nobody answered
     Found(StatusCode),
 }
@@ -165,7 +165,7 @@ mod tests {
                 .headers_mut()
                 .push_raw(name.clone(), HeaderValue::new(value).unwrap());
         }
-        Outcome::Received(response)
+        Outcome::Received(Box::new(response))
     }
 
     fn best_of(codes: &[u16]) -> u16 {

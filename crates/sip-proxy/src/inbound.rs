@@ -21,7 +21,7 @@ pub(crate) enum Refusal {
     /// RFC 3261 §16.3 step 5
     Extensions(Vec<String>),
     /// A response that is complete
-    Response(Response),
+    Response(Box<Response>),
 }
 
 impl From<ParseError> for Refusal {
@@ -330,7 +330,7 @@ impl Proxy {
                 {
                     response.headers_mut().set(to.with_tag(&tag));
                 }
-                return response;
+                return *response;
             }
             Refusal::Malformed(error) => request.response(error.status()).reason(&error.reason()),
             Refusal::Extensions(tokens) => {

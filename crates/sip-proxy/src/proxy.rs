@@ -511,7 +511,7 @@ impl Proxy {
     fn as_response(&self, cx: &Context<'_>, id: ProxyId, outcome: Outcome) -> Option<Response> {
         let context = self.contexts.get(id)?;
         Some(match outcome {
-            Outcome::Received(response) => response,
+            Outcome::Received(response) => *response,
             Outcome::Found(status) => context
                 .request
                 .response(status)

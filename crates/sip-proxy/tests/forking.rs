@@ -1,4 +1,5 @@
 //! Several targets: at once, in order, and what crosses on the way (RFC 3261 §16.7 to §16.10).
+#![allow(clippy::unwrap_used)] // in a test a panic is the answer
 
 mod harness;
 

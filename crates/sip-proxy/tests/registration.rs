@@ -1,4 +1,5 @@
 //! A registrar and a proxy on one socket: who is where.
+#![allow(clippy::unwrap_used)] // in a test a panic is the answer
 
 mod harness;
 

@@ -1,4 +1,5 @@
 //! Record-Route and what comes of it: whichever way the two ends are reached, requests inside the dialog find it.
+#![allow(clippy::unwrap_used)] // in a test a panic is the answer
 
 mod harness;
 

@@ -76,7 +76,7 @@ enum Refusal {
     Malformed(ParseError),
     Status(StatusCode),
     Extensions(Vec<String>),
-    Response(Response),
+    Response(Box<Response>),
     Update(UpdateError),
 }
 
@@ -236,7 +236,7 @@ impl Registrar {
             return Ok(Some(user));
         }
         Err(match server.answer(now, request, Role::Server, &outcome) {
-            Some(response) => Refusal::Response(response),
+            Some(response) => Refusal::Response(Box::new(response)),
             None => Refusal::Status(StatusCode::FORBIDDEN),
         })
     }
@@ -339,7 +339,7 @@ impl Registrar {
         builder = builder
             .header(Supported::new(EXTENSIONS).expect("are tokens"))
             .header(Date::new(at));
-        self.respond(cx, server, builder.build());
+        respond(cx, server, builder.build());
         if !change.is_query() {
             self.events.push_back(Event::Changed { aor, bindings });
         }
@@ -360,7 +360,7 @@ impl Registrar {
                 {
                     response.headers_mut().set(to.with_tag(&tag));
                 }
-                response
+                *response
             }
             other => self.refusal(request, &other).to_tag(tag).build(),
         };
@@ -369,7 +369,7 @@ impl Registrar {
         } else {
             self.stats.refused += 1;
         }
-        self.respond(cx, server, response);
+        respond(cx, server, response);
     }
 
     fn refusal(&self, request: &Request, refusal: &Refusal) -> ResponseBuilder {
@@ -394,12 +394,6 @@ impl Registrar {
                     _ => builder,
                 }
             }
-        }
-    }
-
-    fn respond(&mut self, cx: &mut Context<'_>, server: ServerTransactionId, response: Response) {
-        if let Err(error) = cx.respond(server, response) {
-            tracing::debug!(%error, "a REGISTER could not be answered");
         }
     }
 }
@@ -495,6 +489,12 @@ impl fmt::Debug for Registrar {
         f.debug_struct("Registrar")
             .field("stats", &self.stats())
             .finish_non_exhaustive()
+    }
+}
+
+fn respond(cx: &mut Context<'_>, server: ServerTransactionId, response: Response) {
+    if let Err(error) = cx.respond(server, response) {
+        tracing::debug!(%error, "a REGISTER could not be answered");
     }
 }
 

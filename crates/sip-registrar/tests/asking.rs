@@ -1,4 +1,5 @@
 //! A registrar whose bindings are elsewhere: it asks, and waits only so long.
+#![allow(clippy::unwrap_used)] // in a test a panic is the answer
 #![allow(clippy::disallowed_methods)] // a test needs an instant to start from
 
 use bytes::Bytes;
@@ -21,15 +22,37 @@ struct Fixture {
 impl Fixture {
     fn new(configure: impl FnOnce(RegistrarConfig) -> RegistrarConfig) -> Self {
         let now = Instant::now();
-        let clock = WallClock { at: now, is: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000) };
-        let config = configure(RegistrarConfig::new(clock, Domains::new(["example.com"]).unwrap()));
-        let mut stack = Stack::new(EndpointConfig::new([1; 32], clock), Registrar::asking(config));
+        let clock = WallClock {
+            at: now,
+            is: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000),
+        };
+        let config = configure(RegistrarConfig::new(
+            clock,
+            Domains::new(["example.com"]).unwrap(),
+        ));
+        let mut stack = Stack::new(
+            EndpointConfig::new([1; 32], clock),
+            Registrar::asking(config),
+        );
         let local: SocketAddr = "10.0.0.1:5060".parse().unwrap();
         stack.command(now, |_, cx| cx.listen(Listener::udp(local)));
-        let Some(Transmit::Bind { token, .. }) = stack.poll_transmit() else { panic!("asked for a socket") };
-        stack.handle_receive(now, Receive::Bound { token, result: Ok(local) });
+        let Some(Transmit::Bind { token, .. }) = stack.poll_transmit() else {
+            panic!("asked for a socket")
+        };
+        stack.handle_receive(
+            now,
+            Receive::Bound {
+                token,
+                result: Ok(local),
+            },
+        );
         let flow = Flow::udp(local, "10.0.0.3:5060".parse().unwrap());
-        Self { now, stack, flow, serial: 0 }
+        Self {
+            now,
+            stack,
+            flow,
+            serial: 0,
+        }
     }
 
     fn register(&mut self) {
@@ -41,7 +64,13 @@ impl Fixture {
             self.serial
         );
         let contents = Bytes::from(text);
-        self.stack.handle_receive(self.now, Receive::Datagram { flow: self.flow, contents });
+        self.stack.handle_receive(
+            self.now,
+            Receive::Datagram {
+                flow: self.flow,
+                contents,
+            },
+        );
     }
 
     fn question(&mut self) -> Option<(UpdateId, Change)> {
@@ -54,10 +83,16 @@ impl Fixture {
         })
     }
 
+    /// The next final response.
     fn answer(&mut self) -> Option<Response> {
-        match self.stack.poll_transmit()? {
-            Transmit::Datagram { contents, .. } => Some(Response::parse(contents).unwrap()),
-            other => panic!("{other:?}"),
+        loop {
+            let Transmit::Datagram { contents, .. } = self.stack.poll_transmit()? else {
+                panic!("nothing but datagrams")
+            };
+            let response = Response::parse(contents).unwrap();
+            if response.status().is_final() {
+                return Some(response);
+            }
         }
     }
 
@@ -79,11 +114,19 @@ fn the_store_elsewhere_applies_the_change_and_the_answer_follows() {
     assert!(!fixture.stack.is_idle());
     let (id, change) = fixture.question().expect("asked");
     let bindings = change.apply(Vec::new()).unwrap();
-    fixture.stack.command(fixture.now, |core, cx| core.provide_update(cx, id, Ok(bindings)));
+    fixture.stack.command(fixture.now, |core, cx| {
+        core.provide_update(cx, id, Ok(bindings))
+    });
     let answer = fixture.answer().expect("answered");
     assert_eq!(answer.status(), 200);
-    assert_eq!(answer.headers().require::<Contact>().unwrap().expires(), Some(Duration::from_secs(60)));
-    assert!(matches!(fixture.stack.poll_event(), Some(StackEvent::Core(Event::Changed { .. }))));
+    assert_eq!(
+        answer.headers().require::<Contact>().unwrap().expires(),
+        Some(Duration::from_secs(60))
+    );
+    assert!(matches!(
+        fixture.stack.poll_event(),
+        Some(StackEvent::Core(Event::Changed { .. }))
+    ));
     fixture.finish();
 }
 
@@ -93,7 +136,9 @@ fn a_store_that_is_out_of_order_or_silent_is_503() {
     fixture.register();
     let (id, _) = fixture.question().expect("asked");
     let broken = UpdateError::Unavailable("no connection".to_owned());
-    fixture.stack.command(fixture.now, |core, cx| core.provide_update(cx, id, Err(broken)));
+    fixture.stack.command(fixture.now, |core, cx| {
+        core.provide_update(cx, id, Err(broken))
+    });
     assert_eq!(fixture.answer().expect("answered").status(), 503);
     fixture.register();
     let (id, change) = fixture.question().expect("asked");
@@ -101,7 +146,9 @@ fn a_store_that_is_out_of_order_or_silent_is_503() {
     fixture.stack.handle_timeout(late);
     assert_eq!(fixture.answer().expect("answered").status(), 503);
     let bindings = change.apply(Vec::new()).unwrap();
-    fixture.stack.command(late, |core, cx| core.provide_update(cx, id, Ok(bindings)));
+    fixture
+        .stack
+        .command(late, |core, cx| core.provide_update(cx, id, Ok(bindings)));
     assert!(fixture.answer().is_none(), "too late");
     fixture.finish();
 }

@@ -2,13 +2,14 @@
 #![allow(dead_code)] // each test file uses its part
 #![allow(clippy::disallowed_methods)] // a test needs an instant to start from
 
-use sip_auth::{Algorithm, Client, Credentials, Digest, Server, Users};
+mod messages;
+
+pub(crate) use messages::*;
+
+use sip_auth::{Algorithm, Digest, Server, Users};
 use sip_endpoint::{Domains, EndpointConfig, Listener, Stack, StackEvent};
 use sip_io::{CloseReason, Flow, Protocol, Receive, StateMachine, StreamId, Transmit, WallClock};
-use sip_message::{
-    Message, Method, Request, Response, StatusCode, StreamFramer, Tag, Uri,
-    headers::{Contact, RecordRoute, To},
-};
+use sip_message::{Message, Request, Response, StatusCode, StreamFramer};
 use sip_proxy::{Event, Plan, Proxy, ProxyConfig, ProxyId, Target};
 use sip_registrar::{MemoryLocation, Registrar, RegistrarConfig};
 use std::{
@@ -18,7 +19,7 @@ use std::{
 };
 
 /// What the world does with a question of the proxy.
-pub enum Decision {
+pub(crate) enum Decision {
     /// Bindings of the user, else 404; foreign URIs as they are
     Location,
     /// This plan
@@ -28,13 +29,13 @@ pub enum Decision {
 }
 
 /// One network, one server on it, and what happened.
-pub struct World {
-    pub now: Instant,
-    pub start: Instant,
-    pub stack: Stack<(Registrar, Proxy)>,
-    pub route: Box<dyn FnMut(&Request) -> Decision>,
-    pub asked: Vec<(ProxyId, Request, Option<String>)>,
-    pub events: VecDeque<Event>,
+pub(crate) struct World {
+    pub(crate) now: Instant,
+    pub(crate) start: Instant,
+    pub(crate) stack: Stack<(Registrar, Proxy)>,
+    pub(crate) route: Box<dyn FnMut(&Request) -> Decision>,
+    pub(crate) asked: Vec<(ProxyId, Request, Option<String>)>,
+    pub(crate) events: VecDeque<Event>,
     hosts: BTreeMap<String, SocketAddr>,
     streams: BTreeMap<StreamId, (String, Flow, StreamFramer)>,
     accepted: u64,
@@ -43,16 +44,16 @@ pub struct World {
     serial: u64,
 }
 
-pub const SERVER: &str = "10.0.0.1:5060";
+pub(crate) const SERVER: &str = "10.0.0.1:5060";
 
 impl World {
     /// A server for `example.com` without authentication.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(|registrar, proxy| (registrar, proxy))
     }
 
     /// A server for `example.com` that knows alice and bob, whose passwords are their names.
-    pub fn authenticating() -> Self {
+    pub(crate) fn authenticating() -> Self {
         let users = || Users::parse("alice:alice\nbob:bob").unwrap();
         let start = Instant::now();
         let clock = WallClock {
@@ -74,7 +75,7 @@ impl World {
         })
     }
 
-    pub fn with(
+    pub(crate) fn with(
         configure: impl FnOnce(RegistrarConfig, ProxyConfig) -> (RegistrarConfig, ProxyConfig),
     ) -> Self {
         Self::at(Instant::now(), configure)
@@ -122,11 +123,11 @@ impl World {
     }
 
     /// A host of the network.
-    pub fn host(&mut self, name: &str, address: &str) {
+    pub(crate) fn host(&mut self, name: &str, address: &str) {
         self.hosts.insert(name.to_owned(), address.parse().unwrap());
     }
 
-    pub fn address(&self, name: &str) -> SocketAddr {
+    pub(crate) fn address(&self, name: &str) -> SocketAddr {
         *self
             .hosts
             .get(name)
@@ -134,7 +135,7 @@ impl World {
     }
 
     /// Sends a datagram to the server.
-    pub fn udp(&mut self, from: &str, message: impl AsRef<[u8]>) {
+    pub(crate) fn udp(&mut self, from: &str, message: impl AsRef<[u8]>) {
         let flow = Flow::udp(SERVER.parse().unwrap(), self.address(from));
         let contents = bytes::Bytes::copy_from_slice(message.as_ref());
         self.note(from, "server", &contents);
@@ -144,7 +145,7 @@ impl World {
     }
 
     /// Opens a stream to the server.
-    pub fn connect(&mut self, from: &str) -> Flow {
+    pub(crate) fn connect(&mut self, from: &str) -> Flow {
         self.accepted += 1;
         let id = StreamId::accepted(self.accepted);
         let mut remote = self.address(from);
@@ -165,7 +166,7 @@ impl World {
     }
 
     /// Writes to a stream.
-    pub fn tcp(&mut self, flow: Flow, message: impl AsRef<[u8]>) {
+    pub(crate) fn tcp(&mut self, flow: Flow, message: impl AsRef<[u8]>) {
         let name = self.streams[&flow.stream_id().unwrap()].0.clone();
         let contents = bytes::Bytes::copy_from_slice(message.as_ref());
         self.note(&name, "server", &contents);
@@ -175,7 +176,7 @@ impl World {
     }
 
     /// Closes a stream at the user agent's end.
-    pub fn close(&mut self, flow: Flow) {
+    pub(crate) fn close(&mut self, flow: Flow) {
         self.streams.remove(&flow.stream_id().unwrap());
         self.stack.handle_receive(
             self.now,
@@ -188,7 +189,7 @@ impl World {
     }
 
     /// Sends a message back on the flow that another came on.
-    pub fn reply(&mut self, flow: Flow, message: impl AsRef<[u8]>) {
+    pub(crate) fn reply(&mut self, flow: Flow, message: impl AsRef<[u8]>) {
         if flow.is_stream() {
             return self.tcp(flow, message);
         }
@@ -197,7 +198,7 @@ impl World {
     }
 
     /// The next request that `name` got.
-    pub fn request_at(&mut self, name: &str, method: &str) -> (Flow, Request) {
+    pub(crate) fn request_at(&mut self, name: &str, method: &str) -> (Flow, Request) {
         match self.take(name) {
             Some((flow, Message::Request(request))) if request.method() == method => {
                 (flow, request)
@@ -207,7 +208,7 @@ impl World {
     }
 
     /// The next response that `name` got.
-    pub fn response_at(&mut self, name: &str, code: u16) -> Response {
+    pub(crate) fn response_at(&mut self, name: &str, code: u16) -> Response {
         match self.take(name) {
             Some((_, Message::Response(response))) if response.status() == code => response,
             other => panic!("{name} expected {code}, got {other:?}\n{}", self.ladder()),
@@ -215,13 +216,13 @@ impl World {
     }
 
     /// That `name` got nothing more.
-    pub fn nothing_at(&mut self, name: &str) {
+    pub(crate) fn nothing_at(&mut self, name: &str) {
         if let Some(other) = self.take(name) {
             panic!("{name} expected nothing, got {other:?}\n{}", self.ladder());
         }
     }
 
-    pub fn take(&mut self, name: &str) -> Option<(Flow, Message)> {
+    pub(crate) fn take(&mut self, name: &str) -> Option<(Flow, Message)> {
         let place = self.inbox.iter().position(|(to, ..)| to == name)?;
         self.inbox
             .remove(place)
@@ -229,7 +230,7 @@ impl World {
     }
 
     /// The statuses of all responses that `name` got.
-    pub fn statuses_at(&mut self, name: &str) -> Vec<u16> {
+    pub(crate) fn statuses_at(&mut self, name: &str) -> Vec<u16> {
         let statuses = std::iter::from_fn(|| match self.take(name) {
             Some((_, Message::Response(response))) => Some(response.status().as_u16()),
             Some((_, request)) => panic!("{name} got {request:?}\n{}", self.ladder()),
@@ -239,12 +240,12 @@ impl World {
     }
 
     /// Forgets what came to `name`.
-    pub fn discard(&mut self, name: &str) {
+    pub(crate) fn discard(&mut self, name: &str) {
         self.inbox.retain(|(to, ..)| to != name);
     }
 
     /// Moves time.
-    pub fn wait(&mut self, time: Duration) {
+    pub(crate) fn wait(&mut self, time: Duration) {
         let end = self.now + time;
         while let Some(at) = self.stack.poll_timeout().filter(|&at| at <= end) {
             self.now = at.max(self.now);
@@ -255,7 +256,7 @@ impl World {
     }
 
     /// Moves time until nothing is left to wait for, and checks that nothing is left.
-    pub fn finish(mut self) {
+    pub(crate) fn finish(mut self) {
         for (_, (_, flow, _)) in std::mem::take(&mut self.streams) {
             self.stack.handle_receive(
                 self.now,
@@ -303,7 +304,7 @@ impl World {
     }
 
     /// Registers a Contact over UDP.
-    pub fn register(&mut self, name: &str, contact: &str) {
+    pub(crate) fn register(&mut self, name: &str, contact: &str) {
         let request = self
             .message(name, "REGISTER", "sip:example.com")
             .to(&format!("sip:{name}@example.com"));
@@ -313,7 +314,7 @@ impl World {
     }
 
     /// A request of `name` as text.
-    pub fn message(&mut self, name: &str, method: &str, uri: &str) -> Draft {
+    pub(crate) fn message(&mut self, name: &str, method: &str, uri: &str) -> Draft {
         self.serial += 1;
         let address = self.address(name);
         Draft {
@@ -332,12 +333,12 @@ impl World {
         }
     }
 
-    pub fn ladder(&self) -> String {
+    pub(crate) fn ladder(&self) -> String {
         self.ladder.join("\n")
     }
 
     /// Runs what the stack wants done.
-    pub fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         loop {
             let mut quiet = true;
             while let Some(transmit) = self.stack.poll_transmit() {
@@ -500,167 +501,4 @@ fn target(binding: sip_registrar::Binding) -> Target {
         Some(flow) => target.flow(flow),
         None => target,
     }
-}
-
-/// A request that is being written.
-#[derive(Clone)]
-pub struct Draft {
-    pub method: String,
-    pub uri: String,
-    pub via: String,
-    pub from: String,
-    pub to: String,
-    pub call_id: String,
-    pub cseq: u32,
-    pub max_forwards: String,
-    pub lines: Vec<String>,
-}
-
-impl Draft {
-    pub fn to(mut self, uri: &str) -> Self {
-        self.to = format!("<{uri}>");
-        self
-    }
-
-    pub fn line(mut self, line: &str) -> Self {
-        self.lines.push(line.to_owned());
-        self
-    }
-
-    pub fn max_forwards(mut self, hops: &str) -> Self {
-        self.max_forwards = hops.to_owned();
-        self
-    }
-
-    /// Over a stream.
-    pub fn over_tcp(mut self) -> Self {
-        self.via = self.via.replace("/UDP", "/TCP");
-        self
-    }
-
-    pub fn text(&self) -> String {
-        let mut text = format!(
-            "{} {} SIP/2.0\r\nVia: {}\r\n",
-            self.method, self.uri, self.via
-        );
-        let (first, last): (Vec<&String>, Vec<&String>) = self
-            .lines
-            .iter()
-            .partition(|line| line.starts_with("Via") || line.starts_with("Route"));
-        for line in first {
-            text.push_str(&format!("{line}\r\n"));
-        }
-        text.push_str(&format!(
-            "Max-Forwards: {}\r\nFrom: {}\r\nTo: {}\r\n",
-            self.max_forwards, self.from, self.to
-        ));
-        text.push_str(&format!(
-            "Call-ID: {}\r\nCSeq: {} {}\r\n",
-            self.call_id, self.cseq, self.method
-        ));
-        for line in last {
-            text.push_str(&format!("{line}\r\n"));
-        }
-        text.push_str("Content-Length: 0\r\n\r\n");
-        text
-    }
-}
-
-/// A response of `name` to a request that it got.
-pub fn response(request: &Request, code: u16, name: &str) -> Response {
-    let status = StatusCode::try_from(code).unwrap();
-    let mut builder = request.response(status);
-    if code > 100 && request.to().unwrap().tag().is_none() {
-        builder = builder.to_tag(Tag::new(name).unwrap());
-    }
-    builder.build()
-}
-
-/// As [`response`], with a Contact.
-pub fn response_from(request: &Request, code: u16, name: &str, contact: &str) -> Response {
-    let mut response = response(request, code, name);
-    response
-        .headers_mut()
-        .push::<Contact>(format!("<{contact}>").parse().unwrap());
-    response
-}
-
-/// The request that an INVITE's 2xx lets its sender make: route set reversed, to the remote target.
-pub fn inside(draft: &Draft, method: &str, answer: &Response, cseq: u32) -> Draft {
-    let target = answer
-        .headers()
-        .require::<Contact>()
-        .unwrap()
-        .uri()
-        .to_string();
-    let mut routes: Vec<String> = answer
-        .headers()
-        .all::<RecordRoute>()
-        .map(|route| format!("Route: {}", route.unwrap()))
-        .collect();
-    routes.reverse();
-    Draft {
-        method: method.to_owned(),
-        uri: target,
-        via: format!("{}{method}{cseq}", draft.via),
-        to: answer.headers().require::<To>().unwrap().to_string(),
-        cseq,
-        lines: routes,
-        ..draft.clone()
-    }
-}
-
-/// The request that the callee makes inside the dialog: route set as it came, to the caller's Contact.
-pub fn from_callee(world: &mut World, name: &str, method: &str, invite: &Request) -> Draft {
-    let mut draft = world.message(
-        name,
-        method,
-        &invite
-            .headers()
-            .require::<Contact>()
-            .unwrap()
-            .uri()
-            .to_string(),
-    );
-    draft.from = format!("{};tag={name}", invite.to().unwrap());
-    draft.to = invite.from().unwrap().to_string();
-    draft.call_id = invite.call_id().unwrap().as_str().to_owned();
-    for route in invite.headers().all::<RecordRoute>() {
-        draft.lines.push(format!("Route: {}", route.unwrap()));
-    }
-    draft
-}
-
-/// Credentials whose password is the name.
-pub fn client(name: &str) -> Client {
-    let mut client = Client::new([6; 32]);
-    client.add(Credentials::password(name, name));
-    client
-}
-
-/// Answers a challenge.
-pub fn with_credentials(client: &mut Client, draft: &Draft, challenge: &Response) -> bytes::Bytes {
-    let mut next = draft.clone();
-    next.cseq += 1;
-    next.via.push_str("auth");
-    let mut request = Request::parse(next.text().into()).unwrap();
-    client.respond(&mut request, challenge).unwrap();
-    request.to_bytes()
-}
-
-pub fn uri(text: &str) -> Uri {
-    Uri::parse(text).unwrap()
-}
-
-pub fn ms(number: u64) -> Duration {
-    Duration::from_millis(number)
-}
-
-pub fn seconds(number: u64) -> Duration {
-    Duration::from_secs(number)
-}
-
-/// A method that needs no more than its name.
-pub fn is(method: &Method, name: &str) -> bool {
-    method == name
 }
