@@ -220,6 +220,7 @@ pub enum Cause {
 
 /// Why a re-INVITE of ours changed nothing.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant)] // made once and handed over once
 #[non_exhaustive]
 pub enum ReofferFailure {
     /// The peer refused it

@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::{
     Event, UserAgent,
     call::session::{is_optional, is_session},
-    user_agent::Asked,
+    user_agent::{Asked, respond_to},
 };
 
 impl UserAgent {
@@ -51,94 +51,83 @@ impl UserAgent {
             // It matches no INVITE; whoever answers for all cores says 481.
             return Some(EndpointEvent::Request { id, flow, request });
         }
-        match self.admit(cx, id, &request) {
-            Ok(()) => self.serve(cx, id, flow, request),
-            Err(response) => {
+        match self.refusal(cx, id, &request) {
+            None => self.serve(cx, id, flow, request),
+            Some(response) => {
                 self.asked.insert(id, Asked::Answered);
                 let response = response.to_tag(cx.tag_for(id)).build();
-                self.respond_to(cx, id, response);
+                respond_to(cx, id, response);
             }
         }
         None
     }
 
-    /// RFC 3261 §8.2.1 to §8.2.3; the error is the answer.
-    fn admit(
+    /// RFC 3261 §8.2.1 to §8.2.3: the answer to a request that is not to be served.
+    fn refusal(
         &self,
         cx: &Context<'_>,
         id: ServerTransactionId,
         request: &Request,
-    ) -> Result<(), ResponseBuilder> {
-        let refuse = |status| request.response(status);
+    ) -> Option<ResponseBuilder> {
+        let refuse = |status| Some(request.response(status));
         let method = request.method();
         if !self.serves(method) {
-            return Err(if Method::KNOWN.contains(method) {
-                refuse(StatusCode::METHOD_NOT_ALLOWED).header(self.allow())
+            let status = if Method::KNOWN.contains(method) {
+                StatusCode::METHOD_NOT_ALLOWED
             } else {
-                refuse(StatusCode::NOT_IMPLEMENTED).header(self.allow())
-            });
+                StatusCode::NOT_IMPLEMENTED
+            };
+            return Some(request.response(status).header(self.allow()));
         }
         if !(request.uri().is_sip() || request.uri().is_sips()) {
-            return Err(refuse(StatusCode::UNSUPPORTED_URI_SCHEME));
+            return refuse(StatusCode::UNSUPPORTED_URI_SCHEME);
         }
         let within = request.to().is_ok_and(|to| to.param("tag").is_some());
         if !within && cx.is_merged(id) {
-            return Err(refuse(StatusCode::LOOP_DETECTED));
+            return refuse(StatusCode::LOOP_DETECTED);
         }
         if within && self.dialogs.find(request).is_none() || !within && *method == Method::BYE {
-            return Err(refuse(StatusCode::CALL_DOES_NOT_EXIST));
+            return refuse(StatusCode::CALL_DOES_NOT_EXIST);
         }
-        if let Some(unsupported) = self.unsupported(request) {
-            return Err(refuse(StatusCode::BAD_EXTENSION).header(unsupported));
+        match request.headers().get::<Require>() {
+            Some(Ok(require)) => {
+                if let Some(unsupported) = self.unsupported(&require) {
+                    return Some(
+                        request
+                            .response(StatusCode::BAD_EXTENSION)
+                            .header(unsupported),
+                    );
+                }
+            }
+            Some(Err(error)) => {
+                return Some(
+                    request
+                        .response(StatusCode::BAD_REQUEST)
+                        .reason(&error.reason()),
+                );
+            }
+            None => {}
         }
         if *method == Method::INVITE {
-            return self.admit_body(request);
+            return refusal_of_body(request);
         }
-        Ok(())
+        None
     }
 
     /// The option tags of Require that nobody here knows.
-    fn unsupported(&self, request: &Request) -> Option<Unsupported> {
-        let require = match request.headers().get::<Require>()? {
-            Ok(require) => require,
-            Err(_) => return None,
+    fn unsupported(&self, require: &Require) -> Option<Unsupported> {
+        let known = |tag: &str| {
+            self.config
+                .extensions
+                .iter()
+                .any(|known| known.eq_ignore_ascii_case(tag))
         };
-        let unknown: Vec<&str> = require
-            .iter()
-            .filter(|tag| {
-                !self
-                    .config
-                    .extensions
-                    .iter()
-                    .any(|known| known.eq_ignore_ascii_case(tag))
-            })
-            .collect();
+        let unknown: Vec<&str> = require.iter().filter(|tag| !known(tag)).collect();
         if unknown.is_empty() {
             None
         } else {
             Unsupported::new(unknown).ok()
         }
-    }
-
-    /// RFC 3261 §8.2.3: an INVITE carries a session description or nothing that must be understood.
-    fn admit_body(&self, request: &Request) -> Result<(), ResponseBuilder> {
-        if request.body().is_empty() || is_optional(request.headers()) {
-            return Ok(());
-        }
-        let encoding = request.headers().raw(&HeaderName::CONTENT_ENCODING);
-        if encoding.is_some_and(|encoding| !encoding.text().trim().eq_ignore_ascii_case("identity"))
-        {
-            let refusal = request.response(StatusCode::UNSUPPORTED_MEDIA_TYPE);
-            return Err(refusal.raw_header(
-                HeaderName::ACCEPT_ENCODING,
-                HeaderValue::from_static("identity"),
-            ));
-        }
-        if !is_session(request.headers()) {
-            let refusal = request.response(StatusCode::UNSUPPORTED_MEDIA_TYPE);
-            return Err(refusal.raw_header(HeaderName::ACCEPT, ACCEPT));
-        }
-        Ok(())
     }
 
     fn serve(
@@ -201,7 +190,7 @@ impl UserAgent {
             .header(self.supported())
             .build();
         self.asked.insert(id, Asked::Answered);
-        self.respond_to(cx, id, response);
+        respond_to(cx, id, response);
     }
 
     /// Gives a request to the application.
@@ -224,7 +213,7 @@ impl UserAgent {
                 .header(RetryAfter::new(RETRY_AFTER))
                 .build();
             self.asked.insert(id, Asked::Answered);
-            self.respond_to(cx, id, response);
+            respond_to(cx, id, response);
             return;
         }
         self.handed_out += 1;
@@ -247,7 +236,7 @@ impl UserAgent {
     ) {
         let response = request.response(status).to_tag(cx.tag_for(id)).build();
         self.asked.insert(id, Asked::Answered);
-        self.respond_to(cx, id, response);
+        respond_to(cx, id, response);
     }
 
     fn serves(&self, method: &Method) -> bool {
@@ -275,6 +264,20 @@ impl UserAgent {
             request.headers_mut().set(supported);
         }
     }
+}
+
+/// RFC 3261 §8.2.3: an INVITE carries a session description or nothing that must be understood.
+fn refusal_of_body(request: &Request) -> Option<ResponseBuilder> {
+    if request.body().is_empty() || is_optional(request.headers()) {
+        return None;
+    }
+    let refusal = request.response(StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    let encoding = request.headers().raw(&HeaderName::CONTENT_ENCODING);
+    if encoding.is_some_and(|encoding| !encoding.text().trim().eq_ignore_ascii_case("identity")) {
+        let identity = HeaderValue::from_static("identity");
+        return Some(refusal.raw_header(HeaderName::ACCEPT_ENCODING, identity));
+    }
+    (!is_session(request.headers())).then(|| refusal.raw_header(HeaderName::ACCEPT, ACCEPT))
 }
 
 /// What the core serves by itself.

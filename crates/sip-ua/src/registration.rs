@@ -109,7 +109,7 @@ pub(crate) struct Registration {
 enum State {
     Asking {
         request: RequestId,
-        message: Request,
+        message: Box<Request>,
         withdraw: bool,
     },
     Resting(TimerId),
@@ -248,14 +248,14 @@ impl UserAgent {
         let route = registration.identity.route_uris().iter().cloned();
         RouteSet::new(route).write(&mut message, &registration.registrar);
         registration.auth.prepare(&mut message);
-        self.send_register_message(cx, id, message, withdraw);
+        self.send_register_message(cx, id, Box::new(message), withdraw);
     }
 
     fn send_register_message(
         &mut self,
         cx: &mut Context<'_>,
         id: RegistrationId,
-        message: Request,
+        message: Box<Request>,
         withdraw: bool,
     ) {
         let Some(registration) = self.registrations.get_mut(id) else {
@@ -269,7 +269,7 @@ impl UserAgent {
         };
         params.push(("expires".to_owned(), Some(expires.as_secs().to_string())));
         let user = registration.identity.contact_user_part().map(str::to_owned);
-        let draft = Draft::new(message.clone()).contact(ContactTemplate { user, params });
+        let draft = Draft::new((*message).clone()).contact(ContactTemplate { user, params });
         let request = cx.request(draft);
         registration.state = State::Asking {
             request,
@@ -339,7 +339,7 @@ impl UserAgent {
 
     pub(crate) fn register_failed(
         &mut self,
-        cx: &mut Context<'_>,
+        cx: &Context<'_>,
         id: RegistrationId,
         failure: Failure,
     ) {
@@ -403,7 +403,7 @@ impl UserAgent {
     /// RFC 5626 §4.5: the time doubles with each failure, and half of it is left to chance.
     fn try_later(
         &mut self,
-        cx: &mut Context<'_>,
+        cx: &Context<'_>,
         id: RegistrationId,
         at_least: Duration,
         cause: RequestError,

@@ -114,7 +114,7 @@ impl UserAgent {
             user: identity.contact_user_part().map(str::to_owned),
             ..ContactTemplate::default()
         });
-        let request = self.compose(cx, identity, method, &target);
+        let request = compose(cx, identity, method, &target);
         let auth = self.auth_client(Some(identity));
         let exchange = Exchange {
             within: None,
@@ -295,29 +295,28 @@ impl UserAgent {
             self.part(cx, call, ended);
         }
     }
+}
 
-    /// A request outside any dialog, complete but for Via and Contact (RFC 3261 §8.1.1).
-    pub(crate) fn compose(
-        &mut self,
-        cx: &mut Context<'_>,
-        identity: &Identity,
-        method: Method,
-        target: &Uri,
-    ) -> Request {
-        let (tag, call_id) = (cx.new_tag(), cx.new_call_id());
-        let target = target.without_headers();
-        // RFC 3261 §19.1.1, table 1: neither port nor transport parameters have a place in To.
-        let to = NameAddr::new(&target.without_params().with_port(None));
-        let mut request = Request::builder(method, &target)
-            .from(identity.from(), tag)
-            .to(to)
-            .header(call_id)
-            .cseq(1)
-            .build()
-            .expect("From, To, Call-ID and CSeq are there");
-        RouteSet::new(identity.route_uris().iter().cloned()).write(&mut request, &target);
-        request
-    }
+/// A request outside any dialog, complete but for Via and Contact (RFC 3261 §8.1.1).
+pub(crate) fn compose(
+    cx: &mut Context<'_>,
+    identity: &Identity,
+    method: Method,
+    target: &Uri,
+) -> Request {
+    let (tag, call_id) = (cx.new_tag(), cx.new_call_id());
+    let target = target.without_headers();
+    // RFC 3261 §19.1.1, table 1: neither port nor transport parameters have a place in To.
+    let to = NameAddr::new(&target.without_params().with_port(None));
+    let mut request = Request::builder(method, &target)
+        .from(identity.from(), tag)
+        .to(to)
+        .header(call_id)
+        .cseq(1)
+        .build()
+        .expect("From, To, Call-ID and CSeq are there");
+    RouteSet::new(identity.route_uris().iter().cloned()).write(&mut request, &target);
+    request
 }
 
 /// RFC 3261 §22.2: the retry with credentials has the next CSeq number.

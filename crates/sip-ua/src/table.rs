@@ -110,9 +110,21 @@ pub(crate) use id;
 mod tests {
     use super::*;
 
-    id! {
-        /// An id
-        Number
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    struct Number(u32, u32);
+
+    impl Key for Number {
+        fn new(index: u32, generation: u32) -> Self {
+            Self(index, generation)
+        }
+
+        fn index(self) -> u32 {
+            self.0
+        }
+
+        fn generation(self) -> u32 {
+            self.1
+        }
     }
 
     #[test]

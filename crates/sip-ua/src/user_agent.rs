@@ -243,19 +243,6 @@ impl UserAgent {
             }
         }
     }
-
-    /// Answers a server transaction; one that is gone wants no answer any more.
-    pub(crate) fn respond_to(
-        &mut self,
-        cx: &mut Context<'_>,
-        id: ServerTransactionId,
-        response: Response,
-    ) {
-        let status = response.status();
-        if let Err(error) = cx.respond(id, response) {
-            tracing::debug!(%status, %error, "a response came too late");
-        }
-    }
 }
 
 impl Core for UserAgent {
@@ -364,6 +351,14 @@ impl Core for UserAgent {
                 .purposes
                 .values()
                 .any(|purpose| matches!(purpose, Purpose::Bye(_)))
+    }
+}
+
+/// Answers a server transaction; one that is gone wants no answer any more.
+pub(crate) fn respond_to(cx: &mut Context<'_>, id: ServerTransactionId, response: Response) {
+    let status = response.status();
+    if let Err(error) = cx.respond(id, response) {
+        tracing::debug!(%status, %error, "a response came too late");
     }
 }
 

@@ -185,7 +185,7 @@ impl UserAgent {
 
     /// Sends the ACK for the 2xx with this To tag and remembers it for its repetition.
     pub(crate) fn acknowledge(
-        &mut self,
+        &self,
         cx: &mut Context<'_>,
         invite: &mut Invite,
         dialog: DialogKey,

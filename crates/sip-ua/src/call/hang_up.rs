@@ -66,7 +66,9 @@ impl UserAgent {
         let nobody = self.party(None, None);
         if let Some(call) = self.calls.get_mut(id) {
             let party = std::mem::replace(&mut call.party, nobody);
-            call.stage = Stage::Parting { ended };
+            call.stage = Stage::Parting {
+                ended: Box::new(ended),
+            };
             if let Ours::Resting { timer, .. } = ours {
                 self.timers.cancel(timer);
             }
@@ -164,7 +166,7 @@ impl UserAgent {
             ..
         }) = self.calls.get(id)
         {
-            let ended = ended.clone();
+            let ended = (**ended).clone();
             self.finish(cx, id, ended);
         }
     }

@@ -14,7 +14,7 @@ use sip_message::{
 use crate::{
     AnswerError, CallId, Cause, Ended, Event, Gone, Identity, UserAgent,
     call::{Ack, Call, Pending, Ringing, Stage, Up, session::session_of_request},
-    user_agent::{Asked, Due},
+    user_agent::{Asked, Due, respond_to},
 };
 
 impl UserAgent {
@@ -150,7 +150,7 @@ impl UserAgent {
                 .to_tag(tag)
                 .reason(&error.to_string());
             self.asked.insert(id, Asked::Answered);
-            self.respond_to(cx, id, response.build());
+            respond_to(cx, id, response.build());
             return;
         }
         let mut party = self.party(
@@ -172,7 +172,7 @@ impl UserAgent {
             local: None,
             question: None,
             stage: Stage::Parting {
-                ended: Ended::new(false, Cause::Cancelled),
+                ended: Box::new(Ended::new(false, Cause::Cancelled)),
             },
         });
         let limit = self.timers.insert(cx.now + patience, Due::RingLimit(call));
@@ -229,7 +229,7 @@ impl UserAgent {
         let remote = session
             .then(|| session_of_request(&ringing.invite))
             .flatten();
-        self.respond_to(cx, transaction, response);
+        respond_to(cx, transaction, response);
         if let Some(remote) = remote {
             self.session_ready(id, remote, true);
         }
@@ -249,7 +249,7 @@ impl UserAgent {
         };
         *timer = again;
         let response = response.clone();
-        self.respond_to(cx, transaction, response);
+        respond_to(cx, transaction, response);
     }
 
     /// The session is known and the call is to be answered: sends the 2xx.
@@ -296,7 +296,7 @@ impl UserAgent {
             .accept(cx.now, dialog, cseq, transaction, response.clone())
             .ok();
         self.asked.insert(transaction, Asked::Answered);
-        self.respond_to(cx, transaction, response);
+        respond_to(cx, transaction, response);
         let Some(call) = self.calls.get_mut(id) else {
             return;
         };
@@ -331,7 +331,7 @@ impl UserAgent {
         }
         let response = response.build();
         self.asked.insert(transaction, Asked::Answered);
-        self.respond_to(cx, transaction, response);
+        respond_to(cx, transaction, response);
         self.finish(cx, id, ended);
     }
 

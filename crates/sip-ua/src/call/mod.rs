@@ -67,7 +67,7 @@ pub(crate) enum Stage {
     /// A 2xx was sent or has come
     Up(Box<Up>),
     /// Our BYE is out
-    Parting { ended: Ended },
+    Parting { ended: Box<Ended> },
 }
 
 #[derive(Clone, Debug)]

@@ -13,7 +13,7 @@ use sip_message::{
 use crate::{
     CallId, Cause, Ended, Event, Identity, StartError, UserAgent,
     call::{Call, Calling, Invite, Preparing, Redirects, Stage},
-    request::count_up,
+    request::{compose, count_up},
     user_agent::{Due, Purpose},
 };
 
@@ -130,7 +130,7 @@ impl UserAgent {
             return;
         };
         let Preparing { target, options } = (**preparing).clone();
-        let mut request = self.compose(cx, &identity, Method::INVITE, &target);
+        let mut request = compose(cx, &identity, Method::INVITE, &target);
         self.declare_capabilities(&mut request);
         if let Some(time) = options.ring_for {
             request.headers_mut().set(Expires::new(time));

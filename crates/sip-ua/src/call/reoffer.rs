@@ -15,7 +15,7 @@ use crate::{
         Ack, Call, Invite, Leg, Ours, Stage, Theirs,
         session::{session_of_request, session_of_response},
     },
-    user_agent::{Asked, Due},
+    user_agent::{Asked, Due, respond_to},
 };
 
 impl UserAgent {
@@ -326,7 +326,7 @@ impl UserAgent {
             response = response.header(RetryAfter::new(overlap_delay(&mut self.rng)));
         }
         self.asked.insert(id, Asked::Answered);
-        self.respond_to(cx, id, response.build());
+        respond_to(cx, id, response.build());
     }
 
     /// Our answer to the peer's re-INVITE, or our offer when it had none, is there.
@@ -374,7 +374,7 @@ impl UserAgent {
             self.refuse_overlapping(cx, transaction, &request, StatusCode::SERVER_INTERNAL_ERROR);
             return;
         }
-        self.respond_to(cx, transaction, response);
+        respond_to(cx, transaction, response);
         if let Some(offer) = offer {
             self.session_ready(id, offer, false);
         }

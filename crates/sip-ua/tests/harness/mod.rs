@@ -1,6 +1,7 @@
 //! User agents and scripted peers on a network in memory, in virtual time.
 
-#![allow(dead_code, clippy::disallowed_methods)] // each test file uses a part; a test needs an instant to start from
+// Each test file uses a part; a test needs an instant to start from, and fails by a panic.
+#![allow(dead_code, clippy::disallowed_methods, clippy::unwrap_used)]
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -16,22 +17,27 @@ use sip_io::{
 use sip_message::{Message, Request, Response, Uri};
 use sip_ua::{Event, Identity, UaConfig, UserAgent};
 
-pub const ALICE: usize = 0;
-pub const BOB: usize = 1;
+pub(crate) const ALICE: usize = 0;
+pub(crate) const BOB: usize = 1;
 
 /// What a scripted peer does with a message: send some.
-pub type Script = Box<dyn FnMut(&Message, SocketAddr, &mut Outbox)>;
+pub(crate) type Script = Box<dyn FnMut(&Message, SocketAddr, &mut Outbox)>;
 
 /// What a scripted peer sends.
 #[derive(Default)]
-pub struct Outbox(Vec<(SocketAddr, Bytes, Duration)>);
+pub(crate) struct Outbox(Vec<(SocketAddr, Bytes, Duration)>);
 
 impl Outbox {
-    pub fn send(&mut self, to: SocketAddr, contents: impl Into<Bytes>) {
+    pub(crate) fn send(&mut self, to: SocketAddr, contents: impl Into<Bytes>) {
         self.0.push((to, contents.into(), Duration::ZERO));
     }
 
-    pub fn send_later(&mut self, to: SocketAddr, contents: impl Into<Bytes>, after: Duration) {
+    pub(crate) fn send_later(
+        &mut self,
+        to: SocketAddr,
+        contents: impl Into<Bytes>,
+        after: Duration,
+    ) {
         self.0.push((to, contents.into(), after));
     }
 }
@@ -55,9 +61,9 @@ struct InFlight {
     receive: Receive,
 }
 
-pub struct Net {
+pub(crate) struct Net {
     start: Instant,
-    pub now: Instant,
+    pub(crate) now: Instant,
     hosts: Vec<Host>,
     wire: Vec<InFlight>,
     number: u64,
@@ -71,36 +77,36 @@ pub struct Net {
     accepted: u64,
     last_response: Option<Response>,
     /// Sessions are provided without being asked by the test
-    pub auto_session: bool,
+    pub(crate) auto_session: bool,
 }
 
-pub fn address(host: usize) -> SocketAddr {
+pub(crate) fn address(host: usize) -> SocketAddr {
     SocketAddr::from(([192, 0, 2, host as u8 + 1], 5060))
 }
 
-pub fn uri(text: &str) -> Uri {
+pub(crate) fn uri(text: &str) -> Uri {
     Uri::parse(text).unwrap()
 }
 
-pub fn offer() -> Bytes {
+pub(crate) fn offer() -> Bytes {
     Bytes::from_static(b"v=0\r\ns=offer\r\n")
 }
 
-pub fn answer() -> Bytes {
+pub(crate) fn answer() -> Bytes {
     Bytes::from_static(b"v=0\r\ns=answer\r\n")
 }
 
-pub fn alice() -> Identity {
+pub(crate) fn alice() -> Identity {
     Identity::new(uri("sip:alice@192.0.2.1"))
 }
 
-pub fn bob() -> Uri {
+pub(crate) fn bob() -> Uri {
     uri("sip:bob@192.0.2.2")
 }
 
 impl Net {
     /// A network where a message takes 10 ms.
-    pub fn new(seed: u8) -> Self {
+    pub(crate) fn new(seed: u8) -> Self {
         let start = Instant::now();
         Self {
             start,
@@ -122,7 +128,7 @@ impl Net {
     }
 
     /// Alice and Bob.
-    pub fn pair() -> Self {
+    pub(crate) fn pair() -> Self {
         let mut net = Self::new(1);
         net.agent("alice");
         net.agent("bob");
@@ -130,34 +136,34 @@ impl Net {
     }
 
     /// Loses the datagrams with these numbers, counted from 0.
-    pub fn lose(mut self, numbers: &[usize]) -> Self {
+    pub(crate) fn lose(mut self, numbers: &[usize]) -> Self {
         self.lose = numbers.to_vec();
         self
     }
 
     /// Loses and delays datagrams by chance.
-    pub fn unreliable(mut self, loss: f64, reorder: f64) -> Self {
+    pub(crate) fn unreliable(mut self, loss: f64, reorder: f64) -> Self {
         (self.loss, self.reorder) = (loss, reorder);
         self
     }
 
-    pub fn config(&self, host: usize) -> UaConfig {
+    pub(crate) fn config(&self, host: usize) -> UaConfig {
         UaConfig::new([host as u8 + 50; 32], self.clock())
     }
 
-    pub fn clock(&self) -> WallClock {
+    pub(crate) fn clock(&self) -> WallClock {
         WallClock {
             at: self.start,
             is: SystemTime::UNIX_EPOCH,
         }
     }
 
-    pub fn agent(&mut self, name: &'static str) -> usize {
+    pub(crate) fn agent(&mut self, name: &'static str) -> usize {
         let config = self.config(self.hosts.len());
         self.agent_with(name, config)
     }
 
-    pub fn agent_with(&mut self, name: &'static str, config: UaConfig) -> usize {
+    pub(crate) fn agent_with(&mut self, name: &'static str, config: UaConfig) -> usize {
         let index = self.hosts.len();
         let address = address(index);
         let endpoint = EndpointConfig::new([index as u8 + 1; 32], self.clock());
@@ -176,7 +182,7 @@ impl Net {
         index
     }
 
-    pub fn script(
+    pub(crate) fn script(
         &mut self,
         name: &'static str,
         script: impl FnMut(&Message, SocketAddr, &mut Outbox) + 'static,
@@ -192,7 +198,7 @@ impl Net {
     }
 
     /// Gives commands to a user agent.
-    pub fn ua<R>(
+    pub(crate) fn ua<R>(
         &mut self,
         host: usize,
         command: impl FnOnce(&mut UserAgent, &mut Context<'_>) -> R,
@@ -206,7 +212,7 @@ impl Net {
         result
     }
 
-    pub fn core(&self, host: usize) -> &UserAgent {
+    pub(crate) fn core(&self, host: usize) -> &UserAgent {
         match &self.hosts[host].node {
             Node::Agent(stack) => stack.core(),
             Node::Script(_) => panic!("{} is scripted", self.hosts[host].name),
@@ -214,14 +220,14 @@ impl Net {
     }
 
     /// How many connections a host has opened.
-    pub fn opened(&self, host: usize) -> u64 {
+    pub(crate) fn opened(&self, host: usize) -> u64 {
         match &self.hosts[host].node {
             Node::Agent(stack) => stack.endpoint().stats().transport.opened,
             Node::Script(_) => 0,
         }
     }
 
-    pub fn shutdown(&mut self, host: usize) {
+    pub(crate) fn shutdown(&mut self, host: usize) {
         let now = self.now;
         if let Node::Agent(stack) = &mut self.hosts[host].node {
             stack.shutdown(now);
@@ -229,7 +235,7 @@ impl Net {
         self.pump();
     }
 
-    pub fn is_idle(&self, host: usize) -> bool {
+    pub(crate) fn is_idle(&self, host: usize) -> bool {
         match &self.hosts[host].node {
             Node::Agent(stack) => stack.is_idle(),
             Node::Script(_) => true,
@@ -237,13 +243,13 @@ impl Net {
     }
 
     /// Sends a message from a scripted peer.
-    pub fn send(&mut self, from: usize, to: usize, contents: impl Into<Bytes>) {
+    pub(crate) fn send(&mut self, from: usize, to: usize, contents: impl Into<Bytes>) {
         let to = self.hosts[to].address;
         self.datagram(from, to, contents.into(), Duration::ZERO);
     }
 
     /// Closes every stream of a host, as its peers see it.
-    pub fn break_streams(&mut self, host: usize) {
+    pub(crate) fn break_streams(&mut self, host: usize) {
         let ends: Vec<_> = self
             .streams
             .drain()
@@ -259,7 +265,7 @@ impl Net {
     }
 
     /// Runs until `pick` finds what it wants among the host's events; what stands before is dropped.
-    pub fn until<R>(&mut self, host: usize, mut pick: impl FnMut(&Event) -> Option<R>) -> R {
+    pub(crate) fn until<R>(&mut self, host: usize, mut pick: impl FnMut(&Event) -> Option<R>) -> R {
         loop {
             while let Some(event) = self.hosts[host].events.pop_front() {
                 if let Some(found) = pick(&event) {
@@ -275,7 +281,7 @@ impl Net {
         }
     }
 
-    pub fn run_for(&mut self, time: Duration) {
+    pub(crate) fn run_for(&mut self, time: Duration) {
         let end = self.now + time;
         while self.next().is_some_and(|next| next <= end) {
             self.step();
@@ -284,7 +290,7 @@ impl Net {
     }
 
     /// Runs until nothing is on its way and no timer is set.
-    pub fn run(&mut self) {
+    pub(crate) fn run(&mut self) {
         while self.step() {
             assert!(
                 self.elapsed() < Duration::from_secs(86_400),
@@ -294,25 +300,25 @@ impl Net {
         }
     }
 
-    pub fn elapsed(&self) -> Duration {
+    pub(crate) fn elapsed(&self) -> Duration {
         self.now - self.start
     }
 
     /// The events of a host that were not looked at.
-    pub fn events(&mut self, host: usize) -> Vec<Event> {
+    pub(crate) fn events(&mut self, host: usize) -> Vec<Event> {
         self.hosts[host].events.drain(..).collect()
     }
 
-    pub fn show(&self) -> String {
+    pub(crate) fn show(&self) -> String {
         self.ladder.join("\n")
     }
 
     /// The response that was sent last.
-    pub fn last_response(&self) -> Response {
+    pub(crate) fn last_response(&self) -> Response {
         self.last_response.clone().expect("there was a response")
     }
 
-    pub fn count(&self, what: &str) -> usize {
+    pub(crate) fn count(&self, what: &str) -> usize {
         self.ladder
             .iter()
             .filter(|line| line.contains(what))
@@ -320,7 +326,7 @@ impl Net {
     }
 
     #[track_caller]
-    pub fn assert_ladder(&self, expected: &str) {
+    pub(crate) fn assert_ladder(&self, expected: &str) {
         let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
         let expected: Vec<_> = expected
             .lines()
@@ -338,7 +344,7 @@ impl Net {
 
     /// Nothing leaks: when everything is over, no timer is set and every table is empty.
     #[track_caller]
-    pub fn assert_nothing_is_left(&mut self) {
+    pub(crate) fn assert_nothing_is_left(&mut self) {
         self.run();
         for host in &self.hosts {
             let Node::Agent(stack) = &host.node else {
@@ -435,10 +441,7 @@ impl Net {
     /// Moves what the machines want to send onto the wire, and their events to the test.
     fn pump(&mut self) {
         for index in 0..self.hosts.len() {
-            loop {
-                let Node::Agent(stack) = &mut self.hosts[index].node else {
-                    break;
-                };
+            while let Node::Agent(stack) = &mut self.hosts[index].node {
                 if let Some(transmit) = stack.poll_transmit() {
                     self.transmit(index, transmit);
                 } else if let Some(event) = stack.poll_event() {
@@ -601,7 +604,7 @@ impl Net {
 const DELAY: Duration = Duration::from_millis(10);
 
 /// The request in a message.
-pub fn request(message: &Message) -> Option<&Request> {
+pub(crate) fn request(message: &Message) -> Option<&Request> {
     match message {
         Message::Request(request) => Some(request),
         Message::Response(_) => None,
@@ -609,25 +612,25 @@ pub fn request(message: &Message) -> Option<&Request> {
 }
 
 /// The response in a message.
-pub fn response(message: &Message) -> Option<&Response> {
+pub(crate) fn response(message: &Message) -> Option<&Response> {
     match message {
         Message::Response(response) => Some(response),
         Message::Request(_) => None,
     }
 }
 
-pub fn incoming(event: &Event) -> Option<sip_ua::CallId> {
+pub(crate) fn incoming(event: &Event) -> Option<sip_ua::CallId> {
     match event {
         Event::IncomingCall { call, .. } => Some(*call),
         _ => None,
     }
 }
 
-pub fn established(event: &Event) -> Option<()> {
+pub(crate) fn established(event: &Event) -> Option<()> {
     matches!(event, Event::Established { .. }).then_some(())
 }
 
-pub fn ended(event: &Event) -> Option<sip_ua::Ended> {
+pub(crate) fn ended(event: &Event) -> Option<sip_ua::Ended> {
     match event {
         Event::Ended { ended, .. } => Some(ended.clone()),
         _ => None,
@@ -635,7 +638,7 @@ pub fn ended(event: &Event) -> Option<sip_ua::Ended> {
 }
 
 /// The names of events, for assertions about their order.
-pub fn names(events: &[Event]) -> Vec<&'static str> {
+pub(crate) fn names(events: &[Event]) -> Vec<&'static str> {
     events
         .iter()
         .map(|event| match event {
