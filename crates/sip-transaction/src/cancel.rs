@@ -1,7 +1,8 @@
 //! Requests that travel one hop with an INVITE: its CANCEL (RFC 3261 §9.1) and the ACK to its refusal (§17.1.1.3).
 
-use crate::key::Key;
 use bytes::Bytes;
+
+use crate::key::Key;
 use sip_message::{HeaderName, HeaderValue, Method, ParseError, Request, RequestBuilder, Response};
 
 /// Whether an INVITE that we sent is to be cancelled.

@@ -1,14 +1,16 @@
 //! What a client transaction consists of, whichever figure it follows.
 
+use std::time::Duration;
+
+use bytes::Bytes;
+
 use crate::{
     cancel::Cancel,
     client_invite, client_non_invite,
     timers::{Timer, Timers},
 };
-use bytes::Bytes;
 use sip_io::{Flow, TimerId};
 use sip_message::StatusCode;
-use std::time::Duration;
 
 /// A client transaction.
 pub(crate) struct Client {

@@ -1,5 +1,7 @@
 //! The INVITE client transaction: RFC 3261 §17.1.1 as RFC 6026 §8.4 changed it.
 
+use std::time::Duration;
+
 use crate::{
     client::Action::{self, *},
     timers::{
@@ -7,24 +9,25 @@ use crate::{
         Timers,
     },
 };
-use std::time::Duration;
 
 /// INVITE client transaction (RFC 6026 figure 5).
 ///
 /// ```text
-///                |INVITE from TU, send INVITE
-///                V
-///   .-A send- Calling --------- B / transport error ------> Terminated
-///   '----------> |  |  |                                     ^  ^  ^
-///            1xx |  |  | 300-699, send ACK                   |  |  |
-///                V  |  '---------------------.               |  |  |
-///           Proceeding --- Cancel -----------|---------------'  |  |
-///             |  |  |                        V                  |  |
-///         2xx |  |  '---- 300-699, ---> Completed ------ D -----'  |
-///             V  V 2xx    send ACK       ^  | 300-699,             |
-///           Accepted -------- M --------.|  | send ACK             |
-///            ^  | 2xx to TU             |'--'                      |
-///            '--'                       '--------------------------'
+///                      |INVITE from TU, send INVITE
+///                      V
+///      .--- A, send --Calling -------- B / transport error ----------.
+///      '-------------> | |  |                                        |
+///     .------ 2xx -----' |  '------ 300-699, send ACK -----.         |
+///     |                  | 1xx                             |         |
+///     |                  V                                 |         |
+///     |<----- 2xx --Proceeding ---- 300-699, send ACK ---->|         |
+///     |                  |                                 |         |
+///     |                  '--------- Cancel ----------------|-------->|
+///     V                                                    V         |
+///   Accepted <-.                                      Completed <-.  |
+///     |  | 2xx |                           300-699,        |  |   |  |
+///     |  '-----'                           send ACK        |  '---'  V
+///     '--------------------------- M ----------------------'-- D -> Terminated
 /// ```
 ///
 /// Timer "Cancel" is the end of §9.1: no final response within 64×T1 after a CANCEL. A transport error matters only

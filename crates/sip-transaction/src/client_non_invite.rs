@@ -1,5 +1,7 @@
 //! The non-INVITE client transaction: RFC 3261 §17.1.2.
 
+use std::time::Duration;
+
 use crate::{
     client::Action::{self, *},
     timers::{
@@ -7,7 +9,6 @@ use crate::{
         Timers,
     },
 };
-use std::time::Duration;
 
 /// Non-INVITE client transaction (RFC 3261 figure 6).
 ///

@@ -1,7 +1,8 @@
 //! What may be set, and what is then done.
 
-use crate::timers::Timers;
 use std::time::Duration;
+
+use crate::timers::Timers;
 
 /// Timers and limits of a [`TransactionLayer`](crate::TransactionLayer).
 ///

@@ -1,7 +1,8 @@
 //! What a caller can get wrong.
 
-use sip_message::StatusCode;
 use thiserror::Error;
+
+use sip_message::StatusCode;
 
 /// Why [`request`](crate::TransactionLayer::request) refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]

@@ -1,7 +1,8 @@
 //! What the layer tells its user, and what it wants sent.
 
-use crate::table::Id;
 use bytes::Bytes;
+
+use crate::table::Id;
 use sip_io::Flow;
 use sip_message::{Request, Response};
 

@@ -1,13 +1,15 @@
 //! Which transaction a message belongs to: RFC 3261 §17.1.3 and §17.2.3.
 
+use std::num::NonZeroU64;
+
 use ahash::RandomState;
+use smallvec::SmallVec;
+
 use sip_io::Rng;
 use sip_message::{
     Method, ParseError, Request, Response,
     headers::{From, To, Via},
 };
-use smallvec::SmallVec;
-use std::num::NonZeroU64;
 
 /// What a message has in common with the request of its transaction, as a keyed fingerprint of 128 bits.
 ///

@@ -5,6 +5,15 @@
 mod clients;
 mod servers;
 
+use std::{
+    collections::{BTreeSet, HashMap, VecDeque},
+    num::NonZeroU64,
+    time::Instant,
+};
+
+use ahash::RandomState;
+use bytes::Bytes;
+
 use crate::{
     cancel::{self, Cancel},
     client::{self, Client},
@@ -19,16 +28,9 @@ use crate::{
     table::{Id, Table},
     timers::{Timer, Timers},
 };
-use ahash::RandomState;
-use bytes::Bytes;
 use sip_io::{Flow, Rng, TimerQueue};
 use sip_message::{HeaderValue, Method, Request, Response, StatusCode};
 use sip_transport::return_flow;
-use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
-    num::NonZeroU64,
-    time::Instant,
-};
 
 /// The transaction layer of RFC 3261 §17, with RFC 6026 and RFC 4320.
 ///

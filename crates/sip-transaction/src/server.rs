@@ -1,13 +1,15 @@
 //! What a server transaction consists of, whichever figure it follows.
 
+use std::{num::NonZeroU64, time::Duration};
+
+use bytes::Bytes;
+
 use crate::{
     server_invite, server_non_invite,
     timers::{Timer, Timers},
 };
-use bytes::Bytes;
 use sip_io::{Flow, TimerId};
 use sip_message::StatusCode;
-use std::{num::NonZeroU64, time::Duration};
 
 /// A server transaction.
 pub(crate) struct Server {

@@ -1,5 +1,7 @@
 //! The INVITE server transaction: RFC 3261 §17.2.1 as RFC 6026 §8.7 changed it.
 
+use std::time::Duration;
+
 use crate::{
     server::Action::{self, *},
     timers::{
@@ -7,28 +9,27 @@ use crate::{
         Timers,
     },
 };
-use std::time::Duration;
 
 /// INVITE server transaction (RFC 6026 figure 7).
 ///
 /// ```text
-///                  |INVITE, pass to TU
-///                  V
-///               Trying --------------------------------.
-///                  | 1xx from TU, or 100 after 200 ms  |
-///       INVITE,    V                                   |
-///     .--------- Proceeding ---------------.           |
-///     | send 1xx |  ^ 1xx from TU          |           |
-///     '--------->'--'                      |           |
-///                  | 300-699 from TU       | 2xx       | as from
-///      INVITE, G   V                       V           | Proceeding
-///     .--------- Completed -- H -->.    Accepted <--.  |
-///     | send     | ACK             |     |   |      |  |
-///     '--------->|                 |     |   '------'  |
-///                V                 |   L |  ACK to TU, |
-///             Confirmed ---- I --->|     |  2xx from TU|
-///                 ^  | ACK         V     |             |
-///                 '--'          Terminated             |
+///                      |INVITE, pass to TU
+///                      V
+///                   Trying --------- 2xx from TU ----------------.
+///                      | |                                       |
+///                      | '---------- 300-699 from TU -----.      |
+///                      | 1xx from TU, 100 after 200 ms    |      |
+///                      V                                  |      |
+///     .-- INVITE, --Proceeding ----- 2xx from TU ---------|----->|
+///     '-- send ------> |                                  |      |
+///                      | 300-699 from TU                  |      |
+///                      V                                  |      V
+///     .-- INVITE, --Completed <---------------------------'   Accepted <-.
+///     '-- G, send ---> | |                                       | |     |
+///                  ACK | '---------- H -----------.              | '-----' ACK to TU,
+///                      V                          V              |         2xx from TU
+///     .-- ACK ----- Confirmed -----  I --> Terminated <--- L ----'
+///     '--------------> '
 /// ```
 ///
 /// The RFC's Proceeding is two states here: in Trying nothing has been sent yet, so there is nothing to repeat. A

@@ -1,5 +1,7 @@
 //! The non-INVITE server transaction: RFC 3261 §17.2.2 as RFC 4320 §4 changed it.
 
+use std::time::Duration;
+
 use crate::{
     server::Action::{self, *},
     timers::{
@@ -7,7 +9,6 @@ use crate::{
         Timers,
     },
 };
-use std::time::Duration;
 
 /// Non-INVITE server transaction (RFC 3261 figure 8, RFC 4320 §4).
 ///

@@ -1,9 +1,11 @@
 //! Transactions by key and by id.
 
-use crate::key::Key;
+use std::collections::HashMap;
+
 use ahash::RandomState;
 use slab::Slab;
-use std::collections::HashMap;
+
+use crate::key::Key;
 
 /// Records in one slab, found by the key that a message has, or by the id that the transaction user was given.
 pub(crate) struct Table<T> {

@@ -8,16 +8,18 @@ mod matching;
 mod model;
 mod servers;
 
-use crate::{
-    ClientTransactionId, Event, Owner, ServerTransactionId, TransactionConfig, TransactionLayer,
-};
-use bytes::Bytes;
-use sip_io::{Flow, Protocol, Rng, StreamId};
-use sip_message::{Message, Method, Request, Response, StatusCode, Tag};
 use std::{
     net::SocketAddr,
     time::{Duration, Instant},
 };
+
+use bytes::Bytes;
+
+use crate::{
+    ClientTransactionId, Event, Owner, ServerTransactionId, TransactionConfig, TransactionLayer,
+};
+use sip_io::{Flow, Protocol, Rng, StreamId};
+use sip_message::{Message, Method, Request, Response, StatusCode, Tag};
 
 /// A layer, its time, and a ladder of what it did: milliseconds, `->` sent or `up` told, and what.
 struct Stage {

@@ -1,12 +1,13 @@
 //! Which addresses are ours, and which of them faces a peer.
 
-use crate::listener::{Listener, ListenerId};
-use sip_io::Protocol;
-use sip_message::Host;
 use std::{
     fmt,
     net::{IpAddr, Ipv6Addr, SocketAddr},
 };
+
+use crate::listener::{Listener, ListenerId};
+use sip_io::Protocol;
+use sip_message::Host;
 
 /// What we write about ourselves: the `sent-by` of a Via, the host and port of a Contact or a Record-Route.
 #[derive(Clone, Debug, PartialEq, Eq)]

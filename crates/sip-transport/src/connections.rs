@@ -1,11 +1,13 @@
 //! Connections: opening, open, idle.
 
-use crate::{config::TransportConfig, event::CloseReason, listener::ListenerId, stream::Stream};
+use std::{collections::HashMap, io, net::SocketAddr, time::Instant};
+
 use ahash::RandomState;
 use bytes::Bytes;
+
+use crate::{config::TransportConfig, event::CloseReason, listener::ListenerId, stream::Stream};
 use sip_io::{Flow, Protocol, StreamId, TimerId, TimerQueue};
 use sip_message::Limits;
-use std::{collections::HashMap, io, net::SocketAddr, time::Instant};
 
 /// Every stream connection, and which of them we opened to whom.
 ///

@@ -1,13 +1,15 @@
 //! What the transport tells its user.
 
-use crate::listener::ListenerId;
-use sip_io::{FailReason, Flow, Protocol};
-use sip_message::{Request, Response};
 use std::{
     io,
     net::{IpAddr, SocketAddr},
 };
+
 use thiserror::Error;
+
+use crate::listener::ListenerId;
+use sip_io::{FailReason, Flow, Protocol};
+use sip_message::{Request, Response};
 
 /// What a [`Transport`](crate::Transport) tells its user.
 #[derive(Clone, Debug)]

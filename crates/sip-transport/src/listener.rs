@@ -1,13 +1,15 @@
 //! Where the stack is reached, and what it says about that.
 
-use sip_io::Protocol;
-use sip_message::Host;
 use std::{
     fmt,
     net::{Ipv6Addr, SocketAddr},
     str::FromStr,
 };
+
 use thiserror::Error;
+
+use sip_io::Protocol;
+use sip_message::Host;
 
 /// A socket to bind, and the address that peers are told.
 ///

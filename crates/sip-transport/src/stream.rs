@@ -1,7 +1,8 @@
 //! Bytes of a connection in, messages out.
 
-use sip_message::{Frame, FrameError, Limits, StreamFramer};
 use std::time::Instant;
+
+use sip_message::{Frame, FrameError, Limits, StreamFramer};
 
 /// What one connection carries, below its messages.
 ///

@@ -5,14 +5,16 @@ mod garbage;
 mod responses;
 mod streams;
 
-use crate::{Event, Listener, ListenerId, Target, Transport, TransportConfig};
-use bytes::Bytes;
-use sip_io::{Flow, Protocol, Receive, Rng, StateMachine, StreamId, Transmit};
-use sip_message::Message;
 use std::{
     net::{IpAddr, SocketAddr},
     time::{Duration, Instant},
 };
+
+use bytes::Bytes;
+
+use crate::{Event, Listener, ListenerId, Target, Transport, TransportConfig};
+use sip_io::{Flow, Protocol, Receive, Rng, StateMachine, StreamId, Transmit};
+use sip_message::Message;
 
 /// A transport with a driver that binds what it is asked to.
 struct Stage {

@@ -1,8 +1,9 @@
 //! What the top Via says: where a request really came from, and where its response goes.
 
+use std::net::{IpAddr, SocketAddr};
+
 use sip_io::{Flow, Protocol};
 use sip_message::{Headers, Host, headers::Via};
-use std::net::{IpAddr, SocketAddr};
 
 /// Writes into the top Via where the request really came from (RFC 3261 §18.2.1, RFC 3581 §4).
 ///

@@ -1,5 +1,9 @@
 //! What a client's figure wants done, done.
 
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
 use super::{Due, TransactionLayer};
 use crate::{
     cancel,
@@ -10,10 +14,8 @@ use crate::{
     table::Id,
     timers::{Timer, Timers},
 };
-use bytes::Bytes;
 use sip_io::Flow;
 use sip_message::{Request, Response};
-use std::time::{Duration, Instant};
 
 impl TransactionLayer {
     pub(super) fn start(

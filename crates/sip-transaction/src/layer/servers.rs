@@ -1,5 +1,9 @@
 //! What a server's figure wants done, done.
 
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
 use super::{Due, TransactionLayer, is_privileged};
 use crate::{
     event::{Event, Owner, Send, ServerTransactionId},
@@ -9,11 +13,9 @@ use crate::{
     table::Id,
     timers::Timer,
 };
-use bytes::Bytes;
 use sip_io::Flow;
 use sip_message::{Method, Request, StatusCode, headers::Via};
 use sip_transport::return_flow;
-use std::time::{Duration, Instant};
 
 impl TransactionLayer {
     pub(super) fn serve(
@@ -34,18 +36,16 @@ impl TransactionLayer {
             return;
         }
         let timers = self.config.timers;
-        let is_invite = *request.method() == Method::INVITE;
-        let is_cancel = *request.method() == Method::CANCEL;
-        let (machine, trying, end) = if is_invite {
-            let state = server_invite::State::Trying;
-            let trying = self.config.trying_after;
-            (server::Machine::Invite(state), trying, None)
+        let (machine, trying, end) = if *request.method() == Method::INVITE {
+            let machine = server::Machine::Invite(server_invite::State::Trying);
+            (machine, self.config.trying_after, None)
         } else {
-            let state = server_non_invite::State::Trying;
-            let trying = Some(timers.slow_answer());
+            // RFC 4320 §4: 100 when a client would expect one, and nothing after its Timer F.
+            let machine = server::Machine::NonInvite(server_non_invite::State::Trying);
             let end = Some((Timer::F, timers.lifetime()));
-            (server::Machine::NonInvite(state), trying, end)
+            (machine, Some(timers.slow_answer()), end)
         };
+        let is_cancel = *request.method() == Method::CANCEL;
         let merge = if is_cancel {
             None
         } else {

@@ -246,3 +246,75 @@ fn txn_030_a_cancel_after_the_final_response_is_matched_and_changes_nothing() {
     let refused = stage.respond(invited, &response(&invite(), 487, "bob"));
     assert!(refused.is_err());
 }
+
+/// Every order of a wish to cancel, provisional and final responses and the answer to the CANCEL, with any of them
+/// lost: CANCEL goes out once at most, never before a provisional response and never after a final one; every 2xx goes
+/// up; a refusal goes up once and each copy is acknowledged; the transaction ends once, and nothing is left.
+#[test]
+fn cancel_glare_in_every_order() {
+    const STEPS: [&str; 5] = ["cancel", "180", "200", "487", "200 CANCEL"];
+    let mut orders = vec![vec![]];
+    let mut next = 0;
+    while next < orders.len() {
+        let order = orders[next].clone();
+        orders.extend(
+            (0..STEPS.len())
+                .filter(|step| !order.contains(step))
+                .map(|step| [order.clone(), vec![step]].concat()),
+        );
+        next += 1;
+    }
+    assert_eq!(orders.len(), 326);
+    for order in orders {
+        let steps: Vec<&str> = order.iter().map(|step| STEPS[*step]).collect();
+        for flow in [udp(), tcp()] {
+            let mut stage = Stage::new();
+            let id = stage.request(&invite(), flow);
+            let (mut provisional, mut won, mut refused) = (false, false, false);
+            let (mut wished, mut cancelled) = (false, false);
+            for step in &steps {
+                match *step {
+                    "cancel" => {
+                        wished = stage.layer.cancel(stage.now, id, None).is_ok();
+                        stage.drain();
+                    }
+                    "180" => {
+                        stage.answer(&invite(), 180);
+                        provisional |= !won && !refused;
+                    }
+                    "200" => {
+                        stage.answer(&invite(), 200);
+                        won |= !refused;
+                    }
+                    "487" => {
+                        stage.answer(&invite(), 487);
+                        refused |= !won;
+                    }
+                    _ => stage.answer(&request(Method::CANCEL, "z9hG4bKone"), 200),
+                }
+                cancelled |= wished && provisional && !won && !refused;
+                let sent = |line| stage.ladder.iter().filter(|sent| *sent == line).count();
+                assert_eq!(sent("0 -> CANCEL"), usize::from(cancelled), "{steps:?}");
+                assert_eq!(sent("0 -> ACK"), usize::from(refused), "{steps:?}");
+                assert_eq!(sent("0 up Response 200"), usize::from(won), "{steps:?}");
+                assert_eq!(sent("0 up Response 487"), usize::from(refused), "{steps:?}");
+            }
+            let is_pending = provisional && !cancelled && !won && !refused;
+            if is_pending {
+                // How long to wait for a final response is the user's decision.
+                stage.cancel(id);
+            }
+            stage.until_idle();
+            let ended = stage
+                .told
+                .iter()
+                .filter(|event| matches!(event, Event::Ended { .. }));
+            assert_eq!(ended.count(), 1, "{steps:?}");
+            let timed_out = stage
+                .told
+                .iter()
+                .any(|event| matches!(event, Event::TimedOut { .. }));
+            assert_eq!(timed_out, !won && !refused, "{steps:?}");
+        }
+    }
+}

@@ -1,7 +1,8 @@
 //! Which message belongs to which transaction: RFC 3261 §17.1.3, §17.2.3. Trap 1.
 
-use super::*;
 use std::collections::HashSet;
+
+use super::*;
 
 /// TXN-010: RFC 3261 §17.1.3.
 #[test]

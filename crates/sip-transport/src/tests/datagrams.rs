@@ -1,9 +1,10 @@
 //! Datagrams and listeners.
 
+use std::io;
+
 use super::*;
 use crate::{FlowError, SendError};
 use sip_io::FailReason;
-use std::io;
 
 /// TRA-001: RFC 3261 §18.
 #[test]

@@ -1,8 +1,9 @@
 //! Connections.
 
+use std::io;
+
 use super::*;
 use crate::{CloseReason, FlowError, SendError};
-use std::io;
 
 fn open(stage: &mut Stage, port: u16) -> Flow {
     let to = target(Protocol::Tcp, peer(port));

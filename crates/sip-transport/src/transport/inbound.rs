@@ -1,0 +1,221 @@
+//! What comes in, and what is made of it.
+
+use std::{io, net::SocketAddr, time::Instant};
+
+use bytes::Bytes;
+
+use super::Transport;
+use crate::{
+    event::{CloseReason, Event},
+    listener::ListenerId,
+    via::{self, return_flow},
+};
+use sip_io::{FailReason, Flow, StreamId, Transmit};
+use sip_message::{Frame, Message, ParseError, Request, Response, headers::Via, reject};
+
+impl Transport {
+    pub(super) fn receive_datagram(&mut self, now: Instant, flow: Flow, contents: Bytes) {
+        self.stats.datagrams_in += 1;
+        match contents.first() {
+            // RFC 5626 §4.4.2: STUN and SIP share a port, and the first two bits tell them apart.
+            Some(0..=3) => self.stats.stun += 1,
+            _ if contents.iter().all(|byte| b"\r\n\0 ".contains(byte)) => {
+                self.stats.keep_alives += 1;
+            }
+            _ if contents.len() > self.config.message_size => self.stats.too_long += 1,
+            _ => self.receive_message(now, flow, contents),
+        }
+    }
+
+    pub(super) fn receive_bytes(&mut self, now: Instant, id: StreamId, contents: Bytes) {
+        let Some(connection) = self.connections.reading(now, id) else {
+            return;
+        };
+        self.stats.stream_bytes_in += contents.len() as u64;
+        let flow = connection.flow;
+        connection.stream.push(&contents);
+        // Answering a message may end the connection, so it is looked up for each.
+        while let Some(connection) = self.connections.reading(now, id) {
+            match connection.stream.next(now) {
+                Ok(Some(Frame::Message(message))) => self.receive_message(now, flow, message),
+                Ok(Some(Frame::Ping)) => {
+                    // RFC 5626 §4.4.1: a double CRLF is answered with a single one.
+                    self.stats.keep_alives += 1;
+                    self.send_bytes(flow, Bytes::from_static(b"\r\n"));
+                }
+                Ok(Some(Frame::Pong)) => {}
+                Ok(None) => {
+                    self.connections.rearm(id, &self.config);
+                    return;
+                }
+                Err(error) => {
+                    self.receive_malformed(now, flow, error.head(), error.error());
+                    self.stats.closed_unframable += 1;
+                    self.end(id, CloseReason::Unframable);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn receive_message(&mut self, now: Instant, flow: Flow, contents: Bytes) {
+        let parsed = Message::parse_with(contents.clone(), &self.limits)
+            .and_then(|message| message.check().map(|()| message));
+        match parsed {
+            Ok(Message::Request(request)) => self.receive_request(flow, request),
+            Ok(Message::Response(response)) => self.receive_response(now, flow, response),
+            Err(error) => self.receive_malformed(now, flow, &contents, &error),
+        }
+    }
+
+    fn receive_request(&mut self, flow: Flow, mut request: Request) {
+        via::stamp(request.headers_mut(), &flow);
+        self.stats.requests += 1;
+        self.events.push_back(Event::Request { flow, request });
+    }
+
+    fn receive_response(&mut self, now: Instant, flow: Flow, response: Response) {
+        if response.via().is_ok_and(|via| self.is_ours(&flow, &via)) {
+            self.stats.responses += 1;
+            self.events.push_back(Event::Response { flow, response });
+        } else {
+            // RFC 3261 §18.1.2: who did not send the request has no use for the response.
+            self.stats.foreign_responses += 1;
+            if self.log_lines.take(now) {
+                tracing::debug!(?flow, "dropped a response to somebody else's request");
+            }
+        }
+    }
+
+    /// Whether the top Via of a response that came on `flow` is one that we wrote.
+    fn is_ours(&self, flow: &Flow, via: &Via) -> bool {
+        let (host, port) = (via.host(), via.port());
+        if self.is_local(&host, port, Some(flow.protocol())) {
+            return true;
+        }
+        if self.listener_of(flow).is_some() {
+            return false;
+        }
+        let is_at_hand = host.as_ip() == Some(flow.local().ip());
+        match flow.stream_id() {
+            // On a connection that we opened without listening, sent-by has no port that anyone could know.
+            Some(id) => !id.is_accepted() && (is_at_hand || self.addresses.names_us(&host)),
+            // The sockets are those of whoever drives the machine.
+            None => {
+                let port = port.unwrap_or_else(|| flow.protocol().default_port());
+                is_at_hand && port == flow.local().port()
+            }
+        }
+    }
+
+    fn receive_malformed(&mut self, now: Instant, flow: Flow, contents: &[u8], error: &ParseError) {
+        self.stats.malformed += 1;
+        if self.log_lines.take(now) {
+            tracing::debug!(?flow, %error, "malformed message");
+        }
+        let Some(mut response) = reject(contents, error) else {
+            return;
+        };
+        if !self.answers.take(now) {
+            self.stats.malformed_unanswered += 1;
+            return;
+        }
+        let Ok(via) = response.via() else {
+            return;
+        };
+        let back = return_flow(&flow, &via);
+        via::stamp(response.headers_mut(), &flow);
+        if self.send(now, &back, response.to_bytes()).is_ok() {
+            self.stats.malformed_answered += 1;
+        }
+    }
+
+    pub(super) fn receive_opened(&mut self, now: Instant, flow: Flow, id: StreamId) {
+        if id.is_accepted() {
+            if self.connections.len() >= self.config.connections {
+                self.stats.connections_refused += 1;
+                self.transmits.push_back(Transmit::Close { flow });
+                return;
+            }
+            if self.connections.get(id).is_some() {
+                return;
+            }
+            self.stats.accepted += 1;
+            let listener = self.addresses.listener_at(flow.protocol(), flow.local());
+            self.connections
+                .accept(now, flow, id, listener, &self.config);
+            self.events.push_back(Event::Opened { flow });
+            return;
+        }
+        match self.connections.opened(now, id, flow.local(), &self.config) {
+            Some((flow, waiting)) => {
+                self.stats.opened += 1;
+                self.events.push_back(Event::Opened { flow });
+                for message in waiting {
+                    self.send_bytes(flow, message);
+                }
+            }
+            // It was given up before it was open.
+            None => self.transmits.push_back(Transmit::Close { flow }),
+        }
+    }
+
+    pub(super) fn receive_closed(&mut self, id: StreamId, reason: CloseReason) {
+        if let Some(gone) = self.connections.remove(id) {
+            if let CloseReason::Refused(_) = reason {
+                self.stats.connections_failed += 1;
+            }
+            let flow = gone.flow;
+            self.events.push_back(Event::Closed { flow, reason });
+        }
+    }
+
+    pub(super) fn receive_bound(
+        &mut self,
+        id: ListenerId,
+        result: Result<SocketAddr, io::ErrorKind>,
+    ) {
+        match result {
+            Ok(local) => {
+                if self.addresses.set_bound(id, local) {
+                    let listener = id;
+                    self.events.push_back(Event::Listening { listener, local });
+                }
+            }
+            Err(reason) => {
+                if self.addresses.remove(id) {
+                    let listener = id;
+                    self.events
+                        .push_back(Event::ListenFailed { listener, reason });
+                }
+            }
+        }
+    }
+
+    pub(super) fn receive_failed(&mut self, flow: Flow, reason: FailReason) {
+        // A failed datagram concerns a peer, not the socket.
+        self.stats.undelivered += 1;
+        self.events.push_back(Event::Failed { flow, reason });
+    }
+
+    /// Ends a connection by our own decision.
+    fn end(&mut self, id: StreamId, reason: CloseReason) {
+        if let Some(gone) = self.connections.remove(id) {
+            let flow = gone.flow;
+            self.transmits.push_back(Transmit::Close { flow });
+            self.events.push_back(Event::Closed { flow, reason });
+        }
+    }
+
+    pub(super) fn send_datagram(&mut self, flow: Flow, contents: Bytes) {
+        self.stats.datagrams_out += 1;
+        self.transmits
+            .push_back(Transmit::Datagram { flow, contents });
+    }
+
+    pub(super) fn send_bytes(&mut self, flow: Flow, contents: Bytes) {
+        self.stats.stream_bytes_out += contents.len() as u64;
+        self.transmits
+            .push_back(Transmit::Stream { flow, contents });
+    }
+}
