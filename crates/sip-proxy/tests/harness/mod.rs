@@ -7,7 +7,7 @@ mod messages;
 pub(crate) use messages::*;
 
 use sip_auth::{Algorithm, Digest, Server, Users};
-use sip_endpoint::{Domains, EndpointConfig, Listener, Stack, StackEvent};
+use sip_endpoint::{Domains, Either, EndpointConfig, Listener, LookupError, Stack, StackEvent};
 use sip_io::{CloseReason, Flow, Protocol, Receive, StateMachine, StreamId, Transmit, WallClock};
 use sip_message::{Message, Request, Response, StatusCode, StreamFramer};
 use sip_proxy::{Event, Plan, Proxy, ProxyConfig, ProxyId, Target};
@@ -173,6 +173,11 @@ impl World {
         self.stack
             .handle_receive(self.now, Receive::Stream { flow, contents });
         self.settle();
+    }
+
+    /// Whether the server has left a stream open.
+    pub(crate) fn is_open(&self, flow: Flow) -> bool {
+        self.streams.contains_key(&flow.stream_id().unwrap())
     }
 
     /// Closes a stream at the user agent's end.
@@ -347,8 +352,13 @@ impl World {
             }
             while let Some(event) = self.stack.poll_event() {
                 quiet = false;
-                if let StackEvent::Core(sip_endpoint::Either::Right(event)) = event {
-                    self.decide(event);
+                match event {
+                    StackEvent::Core(Either::Right(event)) => self.decide(event),
+                    StackEvent::LookupNeeded { id, .. } => {
+                        let nowhere = Err(LookupError::NoSuchName { ttl: None });
+                        self.stack.provide_answer(self.now, id, nowhere);
+                    }
+                    _ => {}
                 }
             }
             if quiet {
