@@ -1,1 +1,56 @@
-//! SIP digest authentication, client and server.
+//! SIP digest authentication, client and server (RFC 3261 §22, RFC 7616, RFC 8760).
+//!
+//! A [`Client`] answers challenges and sends credentials ahead; a [`Server`] makes challenges and checks what comes
+//! back. Neither owns a clock or a database: time is an argument, and a password is a [`Question`] that is answered when
+//! it is known, or at once by a [`CredentialStore`].
+//!
+//! ```
+//! use sip_auth::{Client, Credentials, Digest, Outcome, Role, Server, Users};
+//! use sip_io::WallClock;
+//! use sip_message::{Method, Request, Tag};
+//! use std::time::{Instant, SystemTime};
+//!
+//! let now = Instant::now();
+//! let clock = WallClock { at: now, is: SystemTime::UNIX_EPOCH };
+//! let mut server = Server::new(Digest::realm("example.com"), [1; 32], clock);
+//! let users = Users::parse("alice:secret")?;
+//! let mut client = Client::new([2; 32]);
+//! client.add(Credentials::password("alice", "secret"));
+//!
+//! let mut register = Request::builder(Method::REGISTER, "sip:example.com")
+//!     .from("sip:alice@example.com", Tag::new("88sja8x")?)
+//!     .to("sip:alice@example.com")
+//!     .call_id("987asjd97y7atg")
+//!     .cseq(1)
+//!     .build()?;
+//! let outcome = server.authenticate(now, &register, Role::Server, &users);
+//! assert_eq!(outcome, Outcome::Missing);
+//!
+//! let response = server.answer(now, &register, Role::Server, &outcome).expect("a challenge");
+//! client.respond(&mut register, &response)?;
+//! let outcome = server.authenticate(now, &register, Role::Server, &users);
+//! assert_eq!(outcome, Outcome::Granted { user: "alice".into() });
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Only the scheme Digest is offered and taken; Basic was removed by RFC 3261 §22. ACK and CANCEL are never challenged:
+//! that is for the caller to see to, since they are never to be answered with 401 or 407 at all. Passwords, their hashes
+//! and keys never appear in `Debug`.
+
+mod algorithm;
+mod challenge;
+mod client;
+mod credentials;
+mod digest;
+mod nonce;
+mod replay;
+mod server;
+mod users;
+
+pub use algorithm::Algorithm;
+pub use challenge::{Challenge, ChallengeError};
+pub use client::{AuthError, Client, repeat_credentials};
+pub use credentials::{Credentials, CredentialsError, Secret};
+pub use digest::{Inputs, Qop, response};
+pub use server::{Digest, Malformed, Outcome, Question, Role, Server, ServerStats, Verdict};
+pub use users::{CredentialStore, Users, UsersError, names};

@@ -1,0 +1,540 @@
+//! The side that says who it is.
+
+#[cfg(test)]
+mod tests;
+
+use crate::{
+    Algorithm, Challenge, Credentials, Qop, Role,
+    digest::{self, Hex},
+};
+use sip_io::Rng;
+use sip_message::{
+    HeaderField, HeaderName, Method, ParseError, Request, Response,
+    headers::{
+        AuthenticationInfo, Authorization, ProxyAuthenticate, ProxyAuthenticationInfo,
+        WwwAuthenticate,
+    },
+};
+use std::fmt;
+use thiserror::Error;
+
+/// Answers challenges, and sends credentials ahead where it was challenged before.
+///
+/// One client serves one identity: everything it may show is shown to any realm that the credentials fit. It remembers
+/// the last nonce of 16 realms and counts its uses, so that requests over the same flow need no further challenge. A
+/// proxy's realm gets credentials with every request, a server's with requests to hosts where it asked before.
+///
+/// ```
+/// use sip_auth::{AuthError, Client, Credentials};
+/// use sip_message::{Request, Response};
+///
+/// # fn handle(client: &mut Client, request: &Request, response: &Response) -> Result<(), AuthError> {
+/// // Client::new(seed), client.add(Credentials::password("alice", "secret")), then for a 401 or 407:
+/// let mut retry = request.clone();
+/// client.respond(&mut retry, response)?;
+/// // RFC 3261 §22.2: the retry is a new request with CSeq + 1 and a new branch.
+/// # Ok(()) }
+/// ```
+pub struct Client {
+    rng: Rng,
+    credentials: Vec<Credentials>,
+    algorithms: Vec<Algorithm>,
+    /// What was asked of us, the last one behind
+    sessions: Vec<Session>,
+}
+
+/// The nonce of a realm, and whose secret goes with it.
+struct Session {
+    role: Role,
+    challenge: Challenge,
+    credentials: Credentials,
+    cnonce: Hex,
+    /// How often the nonce was used
+    count: u32,
+    /// How often in a row a nonce was called stale that had never been used before
+    refusals: u8,
+    /// Hosts of Request-URIs that were challenged
+    hosts: Vec<String>,
+}
+
+/// Why a challenge was not answered.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum AuthError {
+    /// The response challenges nobody
+    #[error("the response has no challenge")]
+    NotChallenged,
+    /// There are no credentials for the realm
+    #[error("no credentials for realm {realm}")]
+    NoCredentials {
+        /// Whose users are asked for
+        realm: String,
+    },
+    /// The realm did not take the credentials that the request had
+    #[error("realm {realm} refused the credentials")]
+    Rejected {
+        /// Whose users are asked for
+        realm: String,
+    },
+    /// The scheme, algorithm or protection is none of ours, or not allowed
+    #[error("unsupported challenge")]
+    Unsupported,
+    /// User name, realm or Request-URI cannot be written into a header field
+    #[error("credentials cannot be written")]
+    Unwritable,
+}
+
+impl Client {
+    /// A client without credentials. The seed makes its nonces.
+    pub fn new(seed: [u8; 32]) -> Self {
+        Self {
+            rng: Rng::new(seed),
+            credentials: Vec::new(),
+            algorithms: Algorithm::ALL.to_vec(),
+            sessions: Vec::new(),
+        }
+    }
+
+    /// Adds credentials. Those for the realm that asks are tried before those for any realm, and earlier ones first.
+    pub fn add(&mut self, credentials: Credentials) {
+        self.credentials.push(credentials);
+    }
+
+    /// Restricts the algorithms that are answered. Defaults to all, because most servers know MD5 only.
+    pub fn set_algorithms(&mut self, algorithms: impl IntoIterator<Item = Algorithm>) {
+        self.algorithms = algorithms.into_iter().collect();
+    }
+
+    /// Gives a request that was challenged by `response` the credentials that were asked for.
+    ///
+    /// Of several challenges of one realm the topmost that can be answered is (RFC 8760 §2.4). Credentials that the
+    /// request had for other realms are renewed. A realm that refuses credentials is shown the next ones that fit and
+    /// no others; with `stale=true` the same ones again.
+    ///
+    /// # Errors
+    ///
+    /// When no challenge could be answered; the request is as it was.
+    pub fn respond(&mut self, request: &mut Request, response: &Response) -> Result<(), AuthError> {
+        let (groups, unsupported) = challenges(response);
+        let mut failure = if unsupported {
+            AuthError::Unsupported
+        } else {
+            AuthError::NotChallenged
+        };
+        let mut answered = Vec::new();
+        for group in &groups {
+            match self.accept(request, group) {
+                Ok(session) => answered.push(session),
+                Err(error) => failure = worse(failure, error),
+            }
+        }
+        if answered.is_empty() {
+            return Err(failure);
+        }
+        for session in answered {
+            self.remember(session);
+        }
+        let asked = |session: &Session| {
+            groups.iter().any(|group| {
+                group.role == session.role && group.realm() == session.challenge.realm()
+            }) || given(request, session.role, session.challenge.realm()).is_some()
+        };
+        let realms: Vec<usize> = (0..self.sessions.len())
+            .filter(|&index| asked(&self.sessions[index]))
+            .collect();
+        self.write(request, &realms)
+            .map_err(|_| AuthError::Unwritable)
+    }
+
+    /// Gives a request credentials ahead, with the next count of nonces that are known (RFC 7616 §3.6).
+    ///
+    /// ACK and CANCEL stay as they are: nobody challenges them, and an ACK repeats its INVITE's credentials
+    /// ([`repeat_credentials`]).
+    pub fn prepare(&mut self, request: &mut Request) {
+        if [Method::ACK, Method::CANCEL].contains(request.method()) {
+            return;
+        }
+        self.sessions.retain(|session| session.count < u32::MAX);
+        let host = request.uri().host_str();
+        let realms: Vec<usize> = self
+            .sessions
+            .iter()
+            .enumerate()
+            .filter(|(_, session)| {
+                session.role == Role::Proxy
+                    || session
+                        .hosts
+                        .iter()
+                        .any(|known| known.eq_ignore_ascii_case(host))
+            })
+            .map(|(index, _)| index)
+            .collect();
+        if self.write(request, &realms).is_err() {
+            tracing::debug!("credentials could not be written ahead");
+        }
+    }
+
+    /// Learns from the response to a request with credentials: the nonce to use next (RFC 7616 §3.5).
+    pub fn learn(&mut self, request: &Request, response: &Response) {
+        if !response.status().is_success() {
+            return;
+        }
+        let headers = response.headers();
+        let next = |text: Option<std::borrow::Cow<'_, str>>| {
+            text.map(std::borrow::Cow::into_owned)
+                .filter(|nonce| !nonce.is_empty())
+        };
+        let server = headers
+            .get::<AuthenticationInfo>()
+            .and_then(Result::ok)
+            .and_then(|info| next(info.param("nextnonce")));
+        let proxy = headers
+            .get::<ProxyAuthenticationInfo>()
+            .and_then(Result::ok)
+            .and_then(|info| next(info.param("nextnonce")));
+        for (role, nonce) in [(Role::Server, server), (Role::Proxy, proxy)] {
+            let mut spoken: Vec<&mut Session> = self
+                .sessions
+                .iter_mut()
+                .filter(|session| {
+                    session.role == role
+                        && given(request, role, session.challenge.realm()).is_some()
+                })
+                .collect();
+            for session in &mut spoken {
+                session.refusals = 0;
+            }
+            // The field does not name a realm, so it is clear only when one was spoken to.
+            if let (Some(nonce), [session]) = (nonce, spoken.as_mut_slice())
+                && nonce != session.challenge.nonce
+            {
+                session.challenge.nonce = nonce;
+                session.count = 0;
+            }
+        }
+    }
+
+    /// Forgets every nonce.
+    pub fn forget(&mut self) {
+        self.sessions.clear();
+    }
+
+    /// Chooses credentials and challenge for one realm.
+    fn accept(&mut self, request: &Request, group: &Group) -> Result<Session, AuthError> {
+        let realm = group.realm().to_owned();
+        let known = self
+            .sessions
+            .iter()
+            .find(|session| session.role == group.role && session.challenge.realm() == realm);
+        let shown = given(request, group.role, &realm);
+        let mut refusals = 0;
+        let mut is_stale = group.challenges.iter().any(Challenge::is_stale);
+        if let Some(shown) = &shown
+            && is_stale
+        {
+            // A server that calls fresh nonces stale, or gives the same one again, would be answered for ever.
+            let same_nonce = group
+                .challenges
+                .iter()
+                .any(|challenge| challenge.nonce == shown.nonce);
+            if let Some(known) = known
+                && known.count <= 1
+            {
+                refusals = known.refusals + 1;
+            }
+            is_stale = !same_nonce && refusals <= MOST_REFUSALS;
+        }
+        let own = self.credentials.iter().filter(|own| own.realm().is_some());
+        let general = self.credentials.iter().filter(|own| own.realm().is_none());
+        let mut fitting = own.chain(general).filter(|own| own.fit(&realm)).peekable();
+        if fitting.peek().is_none() {
+            return Err(AuthError::NoCredentials { realm });
+        }
+        if let Some(shown) = &shown {
+            let mut rest = fitting
+                .skip_while(|own| own.user() != shown.user)
+                .peekable();
+            if !is_stale {
+                rest.next();
+                // One user may be there twice, with secrets of different kinds; it was the same password.
+                while rest.next_if(|own| own.user() == shown.user).is_some() {}
+            }
+            if rest.peek().is_none() {
+                return Err(AuthError::Rejected { realm });
+            }
+            return self.choose(
+                rest.cloned().collect(),
+                request,
+                group,
+                known_hosts(known),
+                refusals,
+            );
+        }
+        let fitting = fitting.cloned().collect();
+        self.choose(fitting, request, group, known_hosts(known), refusals)
+    }
+
+    /// RFC 8760 §2.4: the topmost challenge that we support.
+    fn choose(
+        &mut self,
+        fitting: Vec<Credentials>,
+        request: &Request,
+        group: &Group,
+        mut hosts: Vec<String>,
+        refusals: u8,
+    ) -> Result<Session, AuthError> {
+        for credentials in fitting {
+            let challenge = group.challenges.iter().find(|challenge| {
+                let algorithm = challenge.algorithm();
+                self.algorithms.contains(&algorithm) && credentials.can(algorithm)
+            });
+            let Some(challenge) = challenge else {
+                continue;
+            };
+            let host = request.uri().host_str();
+            if !hosts.iter().any(|known| known.eq_ignore_ascii_case(host)) {
+                if hosts.len() >= MOST_HOSTS {
+                    hosts.remove(0);
+                }
+                hosts.push(host.to_owned());
+            }
+            let mut octets = [0; 16];
+            self.rng.fill(&mut octets);
+            return Ok(Session {
+                role: group.role,
+                challenge: challenge.clone(),
+                credentials,
+                cnonce: Hex::of(&octets),
+                count: 0,
+                refusals,
+                hosts,
+            });
+        }
+        Err(AuthError::Unsupported)
+    }
+
+    fn remember(&mut self, session: Session) {
+        self.sessions.retain(|other| {
+            other.role != session.role || other.challenge.realm() != session.challenge.realm()
+        });
+        if self.sessions.len() >= MOST_SESSIONS {
+            self.sessions.remove(0);
+        }
+        self.sessions.push(session);
+    }
+
+    /// Replaces the credentials of these sessions in the request.
+    fn write(&mut self, request: &mut Request, sessions: &[usize]) -> Result<(), ParseError> {
+        let mut fields: Vec<(Role, String, Authorization)> = Vec::new();
+        for &index in sessions {
+            let Some(session) = self.sessions.get_mut(index) else {
+                continue;
+            };
+            session.count += 1;
+            let field = session.field(request)?;
+            fields.push((session.role, session.challenge.realm().to_owned(), field));
+        }
+        for (role, name) in [
+            (Role::Server, HeaderName::AUTHORIZATION),
+            (Role::Proxy, HeaderName::PROXY_AUTHORIZATION),
+        ] {
+            let realms: Vec<&str> = fields
+                .iter()
+                .filter(|(other, ..)| *other == role)
+                .map(|(_, realm, _)| realm.as_str())
+                .collect();
+            if realms.is_empty() {
+                continue;
+            }
+            let kept: Vec<_> = request
+                .headers()
+                .raw_all(&name)
+                .filter(|value| {
+                    Authorization::parse(value)
+                        .ok()
+                        .and_then(|field| field.param("realm").map(|realm| realm.into_owned()))
+                        .is_none_or(|realm| !realms.contains(&realm.as_str()))
+                })
+                .collect();
+            let headers = request.headers_mut();
+            headers.remove_name(&name);
+            for value in kept {
+                headers.push_raw(name.clone(), value);
+            }
+            for (_, _, field) in fields.iter().filter(|(other, ..)| *other == role) {
+                headers.push_raw(name.clone(), field.value());
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Session {
+    /// The credentials for a request, with the count as it is. Both fields have one grammar, so one type writes them.
+    fn field(&self, request: &Request) -> Result<Authorization, ParseError> {
+        let challenge = &self.challenge;
+        let algorithm = challenge.algorithm();
+        let user = self.credentials.user();
+        let uri = request.uri().as_str();
+        let count = format!("{:08x}", self.count);
+        let cnonce = self.cnonce.as_str();
+        let protection = challenge.qop().map(|qop| (qop, count.as_str(), cnonce));
+        let key = self
+            .credentials
+            .secret()
+            .key(algorithm, user, challenge.realm())
+            .expect("credentials were chosen for this algorithm");
+        let covered = digest::covered(
+            algorithm,
+            request.method().as_str(),
+            uri,
+            challenge.qop(),
+            request.body(),
+        );
+        let proof = digest::proof(
+            algorithm,
+            &key,
+            &challenge.nonce,
+            protection,
+            cnonce,
+            &covered,
+        );
+        let mut params = vec![
+            ("username", user, true),
+            ("realm", challenge.realm(), true),
+            ("nonce", challenge.nonce.as_str(), true),
+            ("uri", uri, true),
+            ("response", proof.as_str(), true),
+        ];
+        if challenge.names_algorithm {
+            params.push(("algorithm", algorithm.as_str(), false));
+        }
+        if protection.is_some() || algorithm.is_session() {
+            params.push(("cnonce", cnonce, true));
+        }
+        if let Some(opaque) = &challenge.opaque {
+            params.push(("opaque", opaque, true));
+        }
+        if let Some((qop, count, _)) = protection {
+            params.push(("qop", Qop::as_str(qop), false));
+            params.push(("nc", count, false));
+        }
+        Authorization::new("Digest", params)
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("credentials", &self.credentials)
+            .field("realms", &self.sessions.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Repeats an INVITE's credentials in the ACK to its 2xx (RFC 3261 §13.2.2.4, §22.1).
+pub fn repeat_credentials(invite: &Request, ack: &mut Request) {
+    for name in [HeaderName::AUTHORIZATION, HeaderName::PROXY_AUTHORIZATION] {
+        ack.headers_mut().remove_name(&name);
+        ack.headers_mut().copy_from(invite.headers(), &name);
+    }
+}
+
+/// The challenges of one realm, in order; at least one.
+struct Group {
+    role: Role,
+    challenges: Vec<Challenge>,
+}
+
+impl Group {
+    fn realm(&self) -> &str {
+        self.challenges.first().map_or("", Challenge::realm)
+    }
+}
+
+/// All challenges by realm, and whether there were others that cannot be answered.
+fn challenges(response: &Response) -> (Vec<Group>, bool) {
+    let headers = response.headers();
+    let server = headers
+        .all::<WwwAuthenticate>()
+        .take(MOST_CHALLENGES)
+        .map(|field| {
+            (
+                Role::Server,
+                field.ok().map(|field| Challenge::of_server(&field)),
+            )
+        });
+    let proxy = headers
+        .all::<ProxyAuthenticate>()
+        .take(MOST_CHALLENGES)
+        .map(|field| {
+            (
+                Role::Proxy,
+                field.ok().map(|field| Challenge::of_proxy(&field)),
+            )
+        });
+    let mut groups: Vec<Group> = Vec::new();
+    let mut unsupported = false;
+    for (role, challenge) in server.chain(proxy) {
+        let Some(Ok(challenge)) = challenge else {
+            unsupported = true;
+            continue;
+        };
+        let group = groups
+            .iter_mut()
+            .find(|group| group.role == role && group.realm() == challenge.realm());
+        match group {
+            Some(group) => group.challenges.push(challenge),
+            None => groups.push(Group {
+                role,
+                challenges: vec![challenge],
+            }),
+        }
+    }
+    (groups, unsupported)
+}
+
+/// What a request already shows to a realm.
+struct Shown {
+    user: String,
+    nonce: String,
+}
+
+fn given(request: &Request, role: Role, realm: &str) -> Option<Shown> {
+    let name = match role {
+        Role::Server => HeaderName::AUTHORIZATION,
+        Role::Proxy => HeaderName::PROXY_AUTHORIZATION,
+    };
+    request.headers().raw_all(&name).find_map(|value| {
+        let field = Authorization::parse(&value).ok()?;
+        let is_ours = field.is_scheme("Digest") && field.param("realm")? == realm;
+        is_ours.then(|| Shown {
+            user: field.param("username").unwrap_or_default().into_owned(),
+            nonce: field.param("nonce").unwrap_or_default().into_owned(),
+        })
+    })
+}
+
+fn known_hosts(session: Option<&Session>) -> Vec<String> {
+    session.map_or_else(Vec::new, |session| session.hosts.clone())
+}
+
+/// A refusal says more than missing credentials, and those more than a challenge that is not understood.
+fn worse(one: AuthError, other: AuthError) -> AuthError {
+    let rank = |error: &AuthError| match error {
+        AuthError::Rejected { .. } => 3,
+        AuthError::NoCredentials { .. } => 2,
+        AuthError::Unsupported => 1,
+        _ => 0,
+    };
+    if rank(&other) > rank(&one) {
+        other
+    } else {
+        one
+    }
+}
+
+const MOST_CHALLENGES: usize = 16;
+const MOST_SESSIONS: usize = 16;
+const MOST_HOSTS: usize = 8;
+const MOST_REFUSALS: u8 = 3;
