@@ -7,8 +7,8 @@ use smallvec::SmallVec;
 
 use sip_io::Rng;
 use sip_message::{
-    Method, ParseError, Request, Response,
-    headers::{From, To, Via},
+    Headers, Method, NameAddrView, Request, Response,
+    headers::{CSeq, CallId, From, To, Via, ViaView},
 };
 
 /// What a message has in common with the request of its transaction, as a keyed fingerprint of 128 bits.
@@ -42,15 +42,15 @@ impl Keys {
     /// The key of a client transaction: its branch and its method (§17.1.3).
     pub(crate) fn client(&self, branch: &str, method: &Method) -> Key {
         let mut text = Text::new();
-        push_folded(&mut text, branch);
-        push(&mut text, method.as_str());
+        push_folded(&mut text, branch.as_bytes());
+        push(&mut text, method.as_str().as_bytes());
         self.key(&text)
     }
 
     /// The key of the client transaction that a response answers.
     pub(crate) fn response(&self, response: &Response) -> Option<Key> {
-        let via = response.via().ok()?;
-        let cseq = response.cseq().ok()?;
+        let via = response.headers().view::<Via>()?.ok()?;
+        let cseq = response.headers().view::<CSeq>()?.ok()?;
         Some(self.client(via.branch()?, cseq.method()))
     }
 
@@ -60,68 +60,43 @@ impl Keys {
     pub(crate) fn server(
         &self,
         request: &Request,
-        via: &Via,
+        via: &ViaView<'_>,
         method: &Method,
-    ) -> Result<Key, ParseError> {
+    ) -> Option<Key> {
         let mut text = Text::new();
         match branch(via) {
             Some(branch) => {
-                push_folded(&mut text, branch);
-                push_folded(&mut text, via.host_str());
-                if let Some(port) = via.port() {
-                    text.extend_from_slice(&port.to_be_bytes());
-                }
+                push_folded(&mut text, branch.as_bytes());
+                push_folded(&mut text, via.host_str().as_bytes());
+                push_number(&mut text, via.port().unwrap_or(0).into());
             }
-            None => self.push_loose(&mut text, request, via, method)?,
+            None => push_loose(&mut text, request, method)?,
         }
         let method = if *method == Method::ACK {
             &Method::INVITE
         } else {
             method
         };
-        push(&mut text, method.as_str());
-        Ok(self.key(&text))
-    }
-
-    /// RFC 2543 has no branches: there the whole lot of header fields has to be equal (§17.2.3).
-    ///
-    /// The To tag is left out of an INVITE's key, because the ACK carries that of the response:
-    /// [`tag`](Self::tag) compares it.
-    fn push_loose(
-        &self,
-        text: &mut Text,
-        request: &Request,
-        via: &Via,
-        method: &Method,
-    ) -> Result<(), ParseError> {
-        push(text, request.uri().as_ref());
-        push_folded(text, tag_of_from(&request.from()?).as_str());
-        push(text, request.call_id()?.as_str());
-        text.extend_from_slice(&request.cseq()?.number().to_be_bytes());
-        push_folded(text, &via.to_string());
-        if *method != Method::INVITE && *method != Method::ACK {
-            push_folded(text, tag_of_to(&request.to()?).as_str());
-        }
-        Ok(())
+        push(&mut text, method.as_str().as_bytes());
+        Some(self.key(&text))
     }
 
     /// A fingerprint of the To tag, for peers without branches.
-    pub(crate) fn tag(&self, to: &To) -> u64 {
-        self.one
-            .hash_one(tag_of_to(to).to_ascii_lowercase().as_bytes())
+    pub(crate) fn tag(&self, headers: &Headers) -> Option<u64> {
+        let to = headers.view::<To>()?.ok()?;
+        let mut text = Text::new();
+        push_folded(&mut text, tag(&to));
+        Some(self.one.hash_one(text.as_slice()))
     }
 
     /// What requests that came over several ways have in common (§8.2.2.2); `None` within a dialog.
     pub(crate) fn merge(&self, request: &Request) -> Option<NonZeroU64> {
-        if request.to().ok()?.tag().is_some() {
+        if is_in_dialog(request) {
             return None;
         }
-        let cseq = request.cseq().ok()?;
         let mut text = Text::new();
-        push_folded(&mut text, tag_of_from(&request.from().ok()?).as_str());
-        push(&mut text, request.call_id().ok()?.as_str());
-        text.extend_from_slice(&cseq.number().to_be_bytes());
-        push(&mut text, cseq.method().as_str());
+        push_origin(&mut text, request)?;
+        push(&mut text, request.method().as_str().as_bytes());
         NonZeroU64::new(self.one.hash_one(text.as_slice()))
     }
 
@@ -147,38 +122,64 @@ pub(crate) fn hasher(rng: &mut Rng) -> RandomState {
 }
 
 /// Whether the request comes from a peer of RFC 2543, whose branches mean nothing.
-pub(crate) fn is_loose(via: &Via) -> bool {
+pub(crate) fn is_loose(via: &ViaView<'_>) -> bool {
     branch(via).is_none()
 }
 
+/// Whether the request has a To tag.
+pub(crate) fn is_in_dialog(request: &Request) -> bool {
+    let to = request.headers().view::<To>();
+    to.is_some_and(|to| to.is_ok_and(|to| to.has_param("tag")))
+}
+
 /// The branch, if it is one of RFC 3261 (§8.1.1.7): the cookie, and something after it.
-fn branch(via: &Via) -> Option<&str> {
+fn branch<'a>(via: &'a ViaView<'_>) -> Option<&'a str> {
     let branch = via.branch()?;
     let (cookie, rest) = branch.split_at_checked(COOKIE.len())?;
     (cookie.eq_ignore_ascii_case(COOKIE) && !rest.is_empty()).then_some(branch)
 }
 
-fn tag_of_from(from: &From) -> String {
-    from.tag()
-        .map_or_else(String::new, |tag| tag.as_str().to_owned())
+/// RFC 2543 has no branches: there the whole lot of header fields has to be equal (§17.2.3).
+///
+/// The To tag is left out of an INVITE's key, because the ACK carries that of the response: [`Keys::tag`] compares it.
+fn push_loose(text: &mut Text, request: &Request, method: &Method) -> Option<()> {
+    push(text, request.uri().as_ref().as_bytes());
+    push_folded(text, request.via().ok()?.to_string().as_bytes());
+    push_origin(text, request)?;
+    if *method != Method::INVITE && *method != Method::ACK {
+        push_folded(text, tag(&request.headers().view::<To>()?.ok()?));
+    }
+    Some(())
 }
 
-fn tag_of_to(to: &To) -> String {
-    to.tag()
-        .map_or_else(String::new, |tag| tag.as_str().to_owned())
+/// What the origin of a request wrote, wherever it came through: From tag, Call-ID and the number of the CSeq.
+fn push_origin(text: &mut Text, request: &Request) -> Option<()> {
+    let headers = request.headers();
+    push_folded(text, tag(&headers.view::<From>()?.ok()?));
+    push(text, headers.view::<CallId>()?.ok()?.as_bytes());
+    push_number(text, headers.view::<CSeq>()?.ok()?.number());
+    Some(())
 }
 
-fn push(text: &mut Text, part: &str) {
-    text.extend_from_slice(part.as_bytes());
+fn tag<'a>(address: &'a NameAddrView<'_>) -> &'a [u8] {
+    address.param_raw("tag").unwrap_or_default()
+}
+
+fn push(text: &mut Text, part: &[u8]) {
+    text.extend_from_slice(part);
     // No part of a message has a zero byte, so parts cannot run into each other.
     text.push(0);
 }
 
 /// Branches, hosts and tags are equal whatever their case (§7.3.1).
-fn push_folded(text: &mut Text, part: &str) {
+fn push_folded(text: &mut Text, part: &[u8]) {
     let start = text.len();
     push(text, part);
     text[start..].make_ascii_lowercase();
+}
+
+fn push_number(text: &mut Text, number: u32) {
+    text.extend_from_slice(&number.to_be_bytes());
 }
 
 type Text = SmallVec<[u8; 192]>;

@@ -22,14 +22,14 @@ use crate::{
     config::TransactionConfig,
     error::{CancelError, Cancelled, RequestError, RespondError},
     event::{ClientTransactionId, Event, Owner, Send, ServerTransactionId},
-    key::{self, Keys},
+    key::{self, Key, Keys},
     server::{self, Server},
     stats::Stats,
     table::{Id, Table},
     timers::{Timer, Timers},
 };
 use sip_io::{Flow, Rng, TimerQueue};
-use sip_message::{HeaderValue, Method, Request, Response, StatusCode};
+use sip_message::{HeaderValue, Method, Request, Response, StatusCode, headers::Via};
 use sip_transport::return_flow;
 
 /// The transaction layer of RFC 3261 §17, with RFC 6026 and RFC 4320.
@@ -71,6 +71,16 @@ pub struct TransactionLayer {
     transmits: VecDeque<Send>,
     events: VecDeque<Event>,
     stats: Stats,
+}
+
+/// What the top Via of a request says.
+struct Arrival {
+    key: Key,
+    /// For a CANCEL, the key of the INVITE that it wants to end
+    cancels: Option<Key>,
+    /// Where responses go
+    back: Flow,
+    is_loose: bool,
 }
 
 /// Whose timer it is.
@@ -191,8 +201,8 @@ impl TransactionLayer {
         }
         server.flow = flow;
         server.status = Some(status);
-        if let (Some(tag), Ok(to)) = (&mut server.loose_tag, response.to()) {
-            *tag = self.keys.tag(&to);
+        if server.loose_tag.is_some() {
+            server.loose_tag = self.keys.tag(response.headers());
         }
         self.perform_server(now, id.0, action, response.to_bytes());
         Ok(())
@@ -200,15 +210,11 @@ impl TransactionLayer {
 
     /// Takes in a request that the transport has checked.
     pub fn receive_request(&mut self, now: Instant, flow: Flow, request: Request) {
-        let Ok(via) = request.via() else {
+        let Some(arrival) = self.arrival(&flow, &request) else {
             self.stats.unmatchable += 1;
             return;
         };
-        let Ok(key) = self.keys.server(&request, &via, request.method()) else {
-            self.stats.unmatchable += 1;
-            return;
-        };
-        match self.servers.find(&key) {
+        match self.servers.find(&arrival.key) {
             found if *request.method() == Method::ACK => {
                 self.receive_ack(now, found, flow, request);
             }
@@ -216,12 +222,12 @@ impl TransactionLayer {
                 self.stats.requests_repeated += 1;
                 if let Some(server) = self.servers.get_mut(id) {
                     // The way back is that of the newest copy: the old one may be a NAT binding that is gone.
-                    server.flow = return_flow(&flow, &via);
+                    server.flow = arrival.back;
                     let action = server.step(server::Input::Request, &self.config.timers);
                     self.perform_server(now, id, action, Bytes::new());
                 }
             }
-            None => self.serve(now, key, &via, flow, request),
+            None => self.serve(now, arrival, flow, request),
         }
     }
 
@@ -360,9 +366,29 @@ impl TransactionLayer {
     }
 }
 
+impl TransactionLayer {
+    /// Reads what a request is found by, and where its responses go.
+    fn arrival(&self, flow: &Flow, request: &Request) -> Option<Arrival> {
+        let via = request.headers().view::<Via>()?.ok()?;
+        let method = request.method();
+        let key = self.keys.server(request, &via, method)?;
+        let cancels = if *method == Method::CANCEL {
+            self.keys.server(request, &via, &Method::INVITE)
+        } else {
+            None
+        };
+        Some(Arrival {
+            key,
+            cancels,
+            back: return_flow(flow, &via),
+            is_loose: key::is_loose(&via),
+        })
+    }
+}
+
 /// Whether the request may use the reserve: it ends something that is held, or belongs to it.
 fn is_privileged(request: &Request) -> bool {
-    *request.method() == Method::CANCEL || request.to().is_ok_and(|to| to.tag().is_some())
+    *request.method() == Method::CANCEL || key::is_in_dialog(request)
 }
 
 #[cfg(test)]

@@ -9,16 +9,19 @@ use sip_message::{Headers, Host, headers::Via};
 ///
 /// What the peer itself wrote there is replaced, because the next hop would believe it.
 pub(crate) fn stamp(headers: &mut Headers, flow: &Flow) {
+    let source = flow.remote();
+    // Most datagrams come from where they say, so the owned value is made only to be changed.
+    let Some(Ok(view)) = headers.view::<Via>() else {
+        return;
+    };
+    let asks_for_port = view.rport().is_some();
+    let differs = address(view.host_str()) != Some(source.ip());
+    if !(asks_for_port || differs || view.has_param("received")) {
+        return;
+    }
     let Ok(mut via) = headers.require::<Via>() else {
         return;
     };
-    let source = flow.remote();
-    let asks_for_port = via.rport().is_some();
-    let has_received = via.has_param("received");
-    let differs = via.host().as_ip() != Some(source.ip());
-    if !(asks_for_port || has_received || differs) {
-        return;
-    }
     via.set_received(source.ip());
     if asks_for_port {
         via.set_rport(source.port());
@@ -41,7 +44,7 @@ pub(crate) fn stamp(headers: &mut Headers, flow: &Flow) {
 /// assert_eq!(sip_transport::return_flow(&source, &via).remote(), "198.51.100.7:5070".parse()?);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn return_flow(source: &Flow, top_via: &Via) -> Flow {
+pub fn return_flow<T: AsRef<[u8]>>(source: &Flow, top_via: &Via<T>) -> Flow {
     if source.is_stream() {
         return *source;
     }
@@ -117,6 +120,14 @@ fn is_reachable(protocol: Protocol, top_via: &Via) -> bool {
     let host = top_via.host_str().trim_end_matches('.');
     let top_level = host.rsplit('.').next().unwrap_or(host);
     !matches!(protocol, Protocol::Ws | Protocol::Wss) && !top_level.eq_ignore_ascii_case("invalid")
+}
+
+/// The address that a host is, if it is one.
+fn address(host: &str) -> Option<IpAddr> {
+    match host.strip_prefix('[').and_then(|v6| v6.strip_suffix(']')) {
+        Some(v6) => v6.parse().ok().map(IpAddr::V6),
+        None => host.parse().ok().map(IpAddr::V4),
+    }
 }
 
 fn is_unicast(address: IpAddr) -> bool {

@@ -4,28 +4,19 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::{Due, TransactionLayer, is_privileged};
+use super::{Arrival, Due, TransactionLayer, is_privileged};
 use crate::{
     event::{Event, Owner, Send, ServerTransactionId},
-    key::{self, Key},
     server::{self, Server},
     server_invite, server_non_invite,
     table::Id,
     timers::Timer,
 };
 use sip_io::Flow;
-use sip_message::{Method, Request, StatusCode, headers::Via};
-use sip_transport::return_flow;
+use sip_message::{Method, Request, StatusCode};
 
 impl TransactionLayer {
-    pub(super) fn serve(
-        &mut self,
-        now: Instant,
-        key: Key,
-        via: &Via,
-        flow: Flow,
-        request: Request,
-    ) {
+    pub(super) fn serve(&mut self, now: Instant, arrival: Arrival, flow: Flow, request: Request) {
         if !self
             .config
             .limits
@@ -53,15 +44,15 @@ impl TransactionLayer {
         };
         let server = Server {
             machine,
-            flow: return_flow(&flow, via),
+            flow: arrival.back,
             contents: trying.map_or_else(Bytes::new, |_| request.to_bytes()),
             status: None,
-            loose_tag: key::is_loose(via).then_some(0),
+            loose_tag: arrival.is_loose.then_some(0),
             merge,
             repeat: None,
             end: None,
         };
-        let id = self.servers.insert(key, server);
+        let id = self.servers.insert(arrival.key, server);
         self.stats.server_transactions += 1;
         if let Some(merge) = merge {
             self.merges.entry(merge).or_insert(id);
@@ -70,8 +61,7 @@ impl TransactionLayer {
         self.arm_server(now, id, trying, end);
         let id = ServerTransactionId(id);
         self.events.push_back(if is_cancel {
-            let invite = self.keys.server(&request, via, &Method::INVITE);
-            let invite = invite.ok().and_then(|key| self.servers.find(&key));
+            let invite = arrival.cancels.and_then(|key| self.servers.find(&key));
             Event::Cancel {
                 id,
                 invite: invite.map(ServerTransactionId),
@@ -91,7 +81,7 @@ impl TransactionLayer {
         request: Request,
     ) {
         use server::Action::*;
-        let tag = request.to().map(|to| self.keys.tag(&to)).ok();
+        let tag = self.keys.tag(request.headers());
         let server = found.and_then(|id| Some((id, self.servers.get_mut(id)?)));
         let invite = match server {
             // §17.2.3: without a branch the To tag must be that of our response.
