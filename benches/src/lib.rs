@@ -2,6 +2,7 @@
 //!
 //! - `parse`: reading, editing and writing messages of several kinds
 //! - `transaction`: transactions from their request to their last timer
+//! - `call`: calls between two user agents in memory
 //!
 //! This library holds the messages that the benchmarks share.
 
