@@ -1,9 +1,10 @@
 //! Kamailio as the registrar and record-routing proxy between two of our phones.
 
+use std::net::{TcpListener, UdpSocket};
 use std::path::Path;
 use std::process::Command;
+use std::thread;
 use std::time::Duration;
-use std::{net::TcpListener, net::UdpSocket};
 
 use crate::audio::{assert_heard, write_tone};
 use crate::options::options;
@@ -34,6 +35,23 @@ impl Kamailio {
     /// Where it is, as `127.0.0.1:PORT`.
     fn address(&self) -> String {
         format!("127.0.0.1:{}", Self::PORTS[0] + self.shift)
+    }
+
+    /// Waits until the user has a binding.
+    fn wait_registered(&self, user: &str) {
+        let socket = format!(
+            "unix:{}",
+            self.folder.file("kam-registrar/ctl.sock").display()
+        );
+        let kamcmd = installed("kamcmd", "kamailio");
+        let found = (0..100).any(|_| {
+            let mut command = Command::new(&kamcmd);
+            command.args(["-s", &socket, "ul.lookup", "location", user]);
+            let output = command.output().expect("kamcmd runs");
+            thread::sleep(Duration::from_millis(100));
+            String::from_utf8_lossy(&output.stdout).contains("Contact")
+        });
+        assert!(found, "{user} never registered");
     }
 
     fn script(&self, name: &str) -> Command {
@@ -107,7 +125,7 @@ fn calls(transport: &str) {
             "1",
         ],
     );
-    answering.wait_registered();
+    kamailio.wait_registered("bob");
     let mut calling = Softphone::start(
         "alice",
         &folder,

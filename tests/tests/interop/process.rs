@@ -111,13 +111,6 @@ impl Process {
         );
     }
 
-    /// Waits until its output contains the text.
-    pub fn wait_log(&mut self, text: &str, patience: Duration) {
-        self.wait_until(&format!("prints {text:?}"), patience, |process| {
-            process.log().contains(text)
-        });
-    }
-
     fn wait_until(&mut self, what: &str, patience: Duration, is_so: impl Fn(&Self) -> bool) {
         let deadline = Instant::now() + patience;
         while !is_so(self) {

@@ -50,11 +50,6 @@ impl Softphone {
         Self(Process::start(name, command, folder))
     }
 
-    /// Waits until a call to it would reach it.
-    pub fn wait_registered(&mut self) {
-        self.0.wait_log("registered", Duration::from_secs(10));
-    }
-
     /// Waits for its end, which must be good, and returns the report of each call.
     pub fn reports(&mut self, patience: Duration) -> Vec<Value> {
         let printed = self.0.succeed(patience);
