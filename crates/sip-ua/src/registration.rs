@@ -13,6 +13,7 @@ use sip_message::{
 
 use crate::{
     Event, Gone, Identity, RegistrationId, RequestError, StartError, UserAgent,
+    challenge::{self, is_challenge},
     request::count_up,
     user_agent::{Due, Purpose},
 };
@@ -110,6 +111,8 @@ enum State {
     Asking {
         request: RequestId,
         message: Box<Request>,
+        /// Whether its credentials were sent ahead of a challenge
+        ahead: bool,
         withdraw: bool,
     },
     Resting(TimerId),
@@ -247,8 +250,8 @@ impl UserAgent {
             .expect("From, To, Call-ID and CSeq are there");
         let route = registration.identity.route_uris().iter().cloned();
         RouteSet::new(route).write(&mut message, &registration.registrar);
-        registration.auth.prepare(&mut message);
-        self.send_register_message(cx, id, Box::new(message), withdraw);
+        let ahead = challenge::send_ahead(&mut registration.auth, &mut message);
+        self.send_register_message(cx, id, Box::new(message), ahead, withdraw);
     }
 
     fn send_register_message(
@@ -256,6 +259,7 @@ impl UserAgent {
         cx: &mut Context<'_>,
         id: RegistrationId,
         message: Box<Request>,
+        ahead: bool,
         withdraw: bool,
     ) {
         let Some(registration) = self.registrations.get_mut(id) else {
@@ -274,6 +278,7 @@ impl UserAgent {
         registration.state = State::Asking {
             request,
             message,
+            ahead,
             withdraw,
         };
         self.purposes.insert(request, Purpose::Register(id));
@@ -296,6 +301,7 @@ impl UserAgent {
         };
         let State::Asking {
             mut message,
+            ahead,
             withdraw,
             ..
         } = std::mem::replace(&mut registration.state, State::Moving)
@@ -304,14 +310,17 @@ impl UserAgent {
         };
         match response.status() {
             status if status.is_success() && withdraw => self.registration_ended(id, Ok(())),
-            status if status.is_success() => self.bound(cx, id, response, flow),
-            StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
-                if registration.auth.respond(&mut message, &response).is_ok() {
+            status if status.is_success() => {
+                registration.auth.learn(&message, &response);
+                self.bound(cx, id, response, flow);
+            }
+            _ if is_challenge(&response) => {
+                if challenge::answer(&mut registration.auth, &mut message, &response, ahead) {
                     count_up(&mut message);
                     registration.cseq = message
                         .cseq()
                         .map_or(registration.cseq, |cseq| cseq.number());
-                    self.send_register_message(cx, id, message, withdraw);
+                    self.send_register_message(cx, id, message, false, withdraw);
                 } else {
                     self.registration_ended(id, Err(RequestError::Unauthorized(response)));
                 }

@@ -15,6 +15,7 @@ use sip_message::{
 use crate::{
     CallId, Cause, Ended, Event, Identity, RequestKey, StartError, UserAgent,
     call::{Ack, Call},
+    challenge::{self, is_challenge},
     user_agent::Purpose,
 };
 
@@ -229,16 +230,8 @@ impl UserAgent {
         let Some(exchange) = self.exchanges.get_mut(key) else {
             return;
         };
-        let challenged = matches!(
-            response.status(),
-            StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED
-        );
-        if challenged
-            && exchange
-                .auth
-                .respond(&mut exchange.request, &response)
-                .is_ok()
-        {
+        let Exchange { auth, request, .. } = exchange;
+        if is_challenge(&response) && challenge::answer(auth, request, &response, false) {
             match exchange.within {
                 None => count_up(&mut exchange.request),
                 Some((_, dialog)) => {

@@ -99,6 +99,7 @@ impl UserAgent {
         let Some(held) = self.calls.get_mut(call) else {
             return;
         };
+        held.party.auth.learn(&invite.request, &response);
         held.stage = Stage::Up(Box::new(Up::new(dialog, Ack::Done)));
         let offered = held.local.is_some();
         self.events.push_back(Event::Answered {

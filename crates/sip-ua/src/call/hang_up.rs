@@ -7,6 +7,7 @@ use sip_message::{Method, Request, Response, StatusCode};
 use crate::{
     CallId, Cause, Ended, Event, Gone, UserAgent,
     call::{Ack, Call, Farewell, Ours, Party, Stage},
+    challenge::{self, is_challenge},
     user_agent::{Asked, Purpose},
 };
 
@@ -95,13 +96,14 @@ impl UserAgent {
         });
         match request {
             Some(mut request) => {
-                party.auth.prepare(&mut request);
+                let ahead = challenge::send_ahead(&mut party.auth, &mut request);
                 self.send_bye(
                     cx,
                     Farewell {
                         call,
                         dialog,
                         request,
+                        ahead,
                         party,
                     },
                 );
@@ -131,19 +133,19 @@ impl UserAgent {
             self.purposes.insert(id, Purpose::Bye(farewell));
             return;
         }
-        let challenged = matches!(
-            response.status(),
-            StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED
-        );
-        if challenged
-            && let Some(dialog) = self.dialogs.get_mut(farewell.dialog)
-            && farewell
-                .party
-                .auth
-                .respond(&mut farewell.request, &response)
-                .is_ok()
+        let Farewell {
+            dialog,
+            request,
+            party,
+            ahead,
+            ..
+        } = &mut *farewell;
+        if is_challenge(&response)
+            && let Some(dialog) = self.dialogs.get_mut(*dialog)
+            && challenge::answer(&mut party.auth, request, &response, *ahead)
         {
-            dialog.renumber(&mut farewell.request);
+            *ahead = false;
+            dialog.renumber(request);
             self.send_bye(cx, *farewell);
             return;
         }

@@ -182,6 +182,8 @@ pub(crate) struct Invite {
     pub(crate) within: Option<DialogKey>,
     pub(crate) identity: Option<Identity>,
     pub(crate) request: Request,
+    /// Whether its credentials were sent ahead of a challenge
+    pub(crate) ahead: bool,
     pub(crate) legs: Vec<Leg>,
 }
 
@@ -198,6 +200,7 @@ pub(crate) struct Farewell {
     pub(crate) call: Option<CallId>,
     pub(crate) dialog: DialogKey,
     pub(crate) request: Request,
+    pub(crate) ahead: bool,
     pub(crate) party: Party,
 }
 

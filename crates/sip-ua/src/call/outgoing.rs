@@ -6,13 +6,14 @@ use bytes::Bytes;
 use sip_dialog::{DialogKey, RouteSet};
 use sip_endpoint::{ContactTemplate, Context, Draft, Failure, RequestId};
 use sip_message::{
-    HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri,
+    HeaderName, HeaderValue, Method, Request, Response, Uri,
     headers::{Contact, ContentType, Expires},
 };
 
 use crate::{
     CallId, Cause, Ended, Event, Identity, StartError, UserAgent,
     call::{Call, Calling, Invite, Preparing, Redirects, Stage},
+    challenge::{self, is_challenge},
     request::{compose, count_up},
     user_agent::{Due, Purpose},
 };
@@ -149,7 +150,7 @@ impl UserAgent {
             next: Vec::new(),
             seen,
         };
-        let request = self.send_invite(cx, id, None, request);
+        let request = self.send_invite(cx, id, None, request, false);
         let Some(call) = self.calls.get_mut(id) else {
             return;
         };
@@ -170,13 +171,13 @@ impl UserAgent {
         cx: &mut Context<'_>,
         id: CallId,
         within: Option<DialogKey>,
-        mut request: Request,
+        request: Request,
+        ahead: bool,
     ) -> RequestId {
         let mut draft_flow = None;
         let mut identity = None;
         let mut contact = ContactTemplate::default();
         if let Some(call) = self.calls.get_mut(id) {
-            call.party.auth.prepare(&mut request);
             identity.clone_from(&call.party.identity);
             contact.user.clone_from(&call.party.contact_user);
             draft_flow = call.party.flow.filter(|_| within.is_some());
@@ -191,6 +192,7 @@ impl UserAgent {
             within,
             identity,
             request,
+            ahead,
             legs: Vec::new(),
         };
         self.purposes
@@ -262,9 +264,7 @@ impl UserAgent {
             return;
         }
         let next = match response.status() {
-            StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
-                self.with_credentials(call, &invite.request, &response)
-            }
+            _ if is_challenge(&response) => self.with_credentials(call, &invite, &response),
             status if status.is_redirection() => {
                 self.note_contacts(call, &response);
                 self.redirected(call, &invite.request)
@@ -273,7 +273,7 @@ impl UserAgent {
             _ => self.redirected(call, &invite.request),
         };
         match next {
-            Some(request) => self.call_again(cx, call, request),
+            Some((request, ahead)) => self.call_again(cx, call, request, ahead),
             None => self.finish(
                 cx,
                 call,
@@ -283,11 +283,17 @@ impl UserAgent {
     }
 
     /// The INVITE once more, with CSeq + 1 and as a transaction of its own.
-    fn call_again(&mut self, cx: &mut Context<'_>, call: CallId, mut request: Request) {
+    fn call_again(
+        &mut self,
+        cx: &mut Context<'_>,
+        call: CallId,
+        mut request: Request,
+        ahead: bool,
+    ) {
         count_up(&mut request);
         // Early dialogs end with the transaction that made them (RFC 3261 §12.3).
         self.end_early_dialogs(call, None);
-        let sent = self.send_invite(cx, call, None, request);
+        let sent = self.send_invite(cx, call, None, request, ahead);
         if let Some(calling) = self.calls.get_mut(call).and_then(Call::calling_mut) {
             calling.request = sent;
         }
@@ -296,13 +302,12 @@ impl UserAgent {
     fn with_credentials(
         &mut self,
         call: CallId,
-        request: &Request,
+        invite: &Invite,
         response: &Response,
-    ) -> Option<Request> {
-        let call = self.calls.get_mut(call)?;
-        let mut request = request.clone();
-        call.party.auth.respond(&mut request, response).ok()?;
-        Some(request)
+    ) -> Option<(Request, bool)> {
+        let auth = &mut self.calls.get_mut(call)?.party.auth;
+        let mut request = invite.request.clone();
+        challenge::answer(auth, &mut request, response, invite.ahead).then_some((request, false))
     }
 
     /// Keeps the Contacts of a 3xx that lie in the domain that was called, the best first.
@@ -337,7 +342,7 @@ impl UserAgent {
     }
 
     /// The INVITE to the next Contact of a 3xx, if there is one and the policy allows it.
-    fn redirected(&mut self, call: CallId, request: &Request) -> Option<Request> {
+    fn redirected(&mut self, call: CallId, request: &Request) -> Option<(Request, bool)> {
         let limit = self.config.redirects;
         let call = self.calls.get_mut(call)?;
         let identity = call.party.identity.clone()?;
@@ -351,7 +356,8 @@ impl UserAgent {
         let mut request = request.clone();
         RouteSet::new(identity.route_uris().iter().cloned())
             .write(&mut request, &target.without_headers());
-        Some(request)
+        let ahead = challenge::renew(&mut call.party.auth, &mut request);
+        Some((request, ahead))
     }
 
     /// The call, if it waits for the answer to this INVITE.

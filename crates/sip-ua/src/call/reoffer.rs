@@ -15,6 +15,7 @@ use crate::{
         Ack, Call, Invite, Leg, Ours, Stage, Theirs,
         session::{session_of_request, session_of_response},
     },
+    challenge::{self, is_challenge},
     user_agent::{Asked, Due, respond_to},
 };
 
@@ -64,7 +65,11 @@ impl UserAgent {
         dialog.offer_answer_mut().offer_locally().ok();
         request.set_body(ContentType::APPLICATION_SDP, offer.clone());
         self.declare_capabilities(&mut request);
-        self.send_further_invite(cx, id, key, request, offer, collisions);
+        let ahead = self
+            .calls
+            .get_mut(id)
+            .is_some_and(|call| challenge::send_ahead(&mut call.party.auth, &mut request));
+        self.send_further_invite(cx, id, key, request, ahead, (offer, collisions));
     }
 
     fn send_further_invite(
@@ -73,13 +78,13 @@ impl UserAgent {
         id: CallId,
         key: DialogKey,
         request: Request,
-        offer: Bytes,
-        collisions: u32,
+        ahead: bool,
+        (offer, collisions): (Bytes, u32),
     ) {
         if let Some(dialog) = self.dialogs.get_mut(key) {
             *dialog.open_invite_mut() = ours(&request);
         }
-        let request = self.send_invite(cx, id, Some(key), request);
+        let request = self.send_invite(cx, id, Some(key), request, ahead);
         if let Some(up) = self.calls.get_mut(id).and_then(Call::up_mut) {
             up.ours = Ours::Sent {
                 request,
@@ -198,14 +203,16 @@ impl UserAgent {
             return;
         };
         match response.status() {
-            StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
-                let mut request = invite.request;
+            _ if is_challenge(&response) => {
+                let Invite {
+                    mut request, ahead, ..
+                } = invite;
                 if let Some(held) = self.calls.get_mut(call)
-                    && held.party.auth.respond(&mut request, &response).is_ok()
+                    && challenge::answer(&mut held.party.auth, &mut request, &response, ahead)
                     && let Some(dialog) = self.dialogs.get_mut(key)
                 {
                     dialog.renumber(&mut request);
-                    self.send_further_invite(cx, call, key, request, offer, collisions);
+                    self.send_further_invite(cx, call, key, request, false, (offer, collisions));
                     return;
                 }
                 self.withdraw(key);

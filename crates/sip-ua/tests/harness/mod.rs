@@ -24,12 +24,14 @@ pub(crate) const BOB: usize = 1;
 pub(crate) type Script = Box<dyn FnMut(&Message, SocketAddr, &mut Outbox)>;
 
 /// What a scripted peer sends.
-#[derive(Default)]
-pub(crate) struct Outbox(Vec<(SocketAddr, Bytes, Duration)>);
+pub(crate) struct Outbox {
+    pub(crate) now: Instant,
+    sent: Vec<(SocketAddr, Bytes, Duration)>,
+}
 
 impl Outbox {
     pub(crate) fn send(&mut self, to: SocketAddr, contents: impl Into<Bytes>) {
-        self.0.push((to, contents.into(), Duration::ZERO));
+        self.sent.push((to, contents.into(), Duration::ZERO));
     }
 
     pub(crate) fn send_later(
@@ -38,7 +40,7 @@ impl Outbox {
         contents: impl Into<Bytes>,
         after: Duration,
     ) {
-        self.0.push((to, contents.into(), after));
+        self.sent.push((to, contents.into(), after));
     }
 }
 
@@ -429,9 +431,12 @@ impl Net {
                     return;
                 };
                 let message = Message::parse(contents).unwrap();
-                let mut outbox = Outbox::default();
+                let mut outbox = Outbox {
+                    now,
+                    sent: Vec::new(),
+                };
                 script(&message, flow.remote(), &mut outbox);
-                for (to, contents, after) in outbox.0 {
+                for (to, contents, after) in outbox.sent {
                     self.datagram(parcel.to, to, contents, after);
                 }
             }
