@@ -290,34 +290,39 @@ impl ResponseBuilder {
 
     /// RFC 3261 §8.2.6.2, and for Record-Route §12.1.1, for Timestamp §8.2.6.1.
     pub(crate) fn to(request: &Request, status: StatusCode) -> Self {
-        let mut builder = Self::bare(status);
-        let from = request.headers();
-        let into = &mut builder.headers;
-        into.copy_from(from, &HeaderName::VIA);
-        let code = status.as_u16();
-        if (101..300).contains(&code) && may_form_dialog(request.method()) {
-            into.copy_from(from, &HeaderName::RECORD_ROUTE);
+        const VIA: u8 = HeaderName::VIA.id();
+        const RECORD_ROUTE: u8 = HeaderName::RECORD_ROUTE.id();
+        const FROM: u8 = HeaderName::FROM.id();
+        const TO: u8 = HeaderName::TO.id();
+        const CALL_ID: u8 = HeaderName::CALL_ID.id();
+        const CSEQ: u8 = HeaderName::CSEQ.id();
+        const TIMESTAMP: u8 = HeaderName::TIMESTAMP.id();
+        let ids: &[u8] = match status.as_u16() {
+            100 => &[VIA, FROM, TO, CALL_ID, CSEQ, TIMESTAMP],
+            101..300 if may_form_dialog(request.method()) => {
+                &[VIA, RECORD_ROUTE, FROM, TO, CALL_ID, CSEQ]
+            }
+            _ => &[VIA, FROM, TO, CALL_ID, CSEQ],
+        };
+        let headers = Headers::of_lines(request.headers(), ids);
+        Self {
+            headers,
+            ..Self::bare(status)
         }
-        for name in [
-            HeaderName::FROM,
-            HeaderName::TO,
-            HeaderName::CALL_ID,
-            HeaderName::CSEQ,
-        ] {
-            into.copy_from(from, &name);
-        }
-        if status == StatusCode::TRYING {
-            into.copy_from(from, &HeaderName::TIMESTAMP);
-        }
-        builder
     }
 
     /// Adds our tag to To, unless the request had one: then the response keeps it.
     pub fn to_tag(mut self, tag: Tag) -> Self {
-        if let Some(Ok(to)) = self.headers.get::<To>()
-            && to.param("tag").is_none()
+        if let Some(Ok(to)) = self.headers.view::<To>()
+            && !to.has_param("tag")
+            && let Some(value) = self.headers.raw(&HeaderName::TO)
         {
-            self.headers.set(to.with_tag(&tag));
+            let mut text = Vec::with_capacity(value.len() + tag.as_str().len() + 5);
+            text.extend_from_slice(value.as_bytes());
+            text.extend_from_slice(b";tag=");
+            text.extend_from_slice(tag.as_str().as_bytes());
+            self.headers
+                .set_raw(HeaderName::TO, HeaderValue::written(text));
         }
         self
     }

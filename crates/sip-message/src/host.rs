@@ -201,17 +201,29 @@ impl PartialEq<&str> for Host {
 /// The end of the host that starts at `at`.
 #[inline]
 pub(crate) fn host_end(text: &[u8], at: usize) -> Result<usize, ParseError> {
-    if scan::byte(text, at) == b'[' {
-        return reference_end(text, at);
+    match name_end(text, at) {
+        Some(end) => Ok(end),
+        None if scan::byte(text, at) == b'[' => reference_end(text, at),
+        None => Err(ParseError::new(ParseErrorKind::Host, at)),
     }
-    let end = scan::run(text, at, scan::HOST);
-    if end == at || text[at] == b'.' || text[at] == b'-' {
-        return Err(ParseError::new(ParseErrorKind::Host, at));
+}
+
+/// The end of the name or IPv4 address that starts at `at`: labels that are not empty, with dots between them.
+#[inline]
+pub(crate) fn name_end(text: &[u8], at: usize) -> Option<usize> {
+    if scan::byte(text, at) == b'-' {
+        return None;
     }
-    if text[at..end].windows(2).any(|pair| pair == b"..") {
-        return Err(ParseError::new(ParseErrorKind::Host, at));
+    let mut label = at;
+    loop {
+        let end = scan::run(text, label, scan::LABEL);
+        match scan::byte(text, end) {
+            b'.' if end > label => label = end + 1,
+            b'.' => return None,
+            // A name may end in a dot (RFC 3261 §25.1).
+            _ => return if end > at { Some(end) } else { None },
+        }
     }
-    Ok(end)
 }
 
 #[cold]

@@ -81,6 +81,13 @@ impl Message {
         }
     }
 
+    pub(crate) fn set_wire_body(&mut self, body: Bytes) {
+        match self {
+            Self::Request(request) => request.set_wire_body(body),
+            Self::Response(response) => response.set_wire_body(body),
+        }
+    }
+
     /// The message as it goes over the wire.
     pub fn to_bytes(&self) -> Bytes {
         match self {
@@ -197,11 +204,15 @@ pub(crate) fn describe_body(
     set_length(headers, length);
 }
 
+fn length_value(length: usize) -> HeaderValue {
+    u32::try_from(length).map_or_else(
+        |_| HeaderValue::written(length.to_string()),
+        HeaderValue::from,
+    )
+}
+
 pub(crate) fn set_length(headers: &mut Headers, length: usize) {
-    headers.set_raw(
-        HeaderName::CONTENT_LENGTH,
-        HeaderValue::written(length.to_string()),
-    );
+    headers.set_raw(HeaderName::CONTENT_LENGTH, length_value(length));
 }
 
 /// Makes Content-Length agree with the body, for streams.

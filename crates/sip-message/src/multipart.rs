@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::{
     HeaderField, HeaderName, HeaderValue, Headers, Limits, ParseError, ParseErrorKind,
     headers::{ContentDisposition, ContentType},
-    parse, scan,
+    scan,
 };
 
 /// One part of a body.
@@ -175,32 +175,29 @@ fn split(
 }
 
 fn part(content: Bytes, limits: &Limits, depth: usize, offset: usize) -> Result<Part, ParseError> {
-    let mut section = parse::Section::new();
-    let head = section.read(&content, 0, limits);
-    let body = match head {
-        Ok(body) => content.slice(body..),
+    let mut headers = Headers::from_wire(content.clone());
+    match headers.read(0, limits) {
+        Ok((body, _)) => Ok(Part {
+            headers,
+            body: content.slice(body..),
+            depth,
+        }),
         // A header section may be all there is, when the body behind it is empty.
         Err(error) if error.kind() == ParseErrorKind::Incomplete => {
             let mut whole = content.to_vec();
             whole.extend_from_slice(b"\r\n\r\n");
-            section = parse::Section::new();
-            let whole = Bytes::from(whole);
-            section
-                .read(&whole, 0, limits)
+            let mut headers = Headers::from_wire(whole.into());
+            headers
+                .read(0, limits)
                 .map_err(|error| error.shifted(offset))?;
-            return Ok(Part {
-                headers: Headers::from_wire(whole, section.lines, section.first),
+            Ok(Part {
+                headers,
                 body: Bytes::new(),
                 depth,
-            });
+            })
         }
-        Err(error) => return Err(error.shifted(offset)),
-    };
-    Ok(Part {
-        headers: Headers::from_wire(content, section.lines, section.first),
-        body,
-        depth,
-    })
+        Err(error) => Err(error.shifted(offset)),
+    }
 }
 
 /// A body of several parts and its type: `multipart/` and `subtype`.

@@ -162,34 +162,40 @@ const fn eq_ignore_case(a: &[u8], b: &[u8]) -> bool {
     true
 }
 
-/// The id of a name, or [`UNKNOWN`].
+/// The id of a name in any case, or [`UNKNOWN`].
 pub(crate) const fn id_of(name: &[u8]) -> u8 {
-    let mut id = 0;
-    while id < TABLE.len() {
-        let known = &TABLE[id];
-        if eq_ignore_case(known.name.as_bytes(), name)
-            || (name.len() == 1
-                && known.compact != 0
-                && known.compact == name[0].to_ascii_lowercase())
-        {
-            return id as u8;
+    if name.len() == 1 {
+        let id = COMPACT[name[0] as usize];
+        return if id == 0 { UNKNOWN } else { id - 1 };
+    }
+    if name.is_empty() || name.len() > LONGEST {
+        return UNKNOWN;
+    }
+    let mut candidate = BUCKETS[name.len()][name[0] as usize & 31];
+    while candidate != 0 {
+        let id = candidate - 1;
+        if eq_ignore_case(TABLE[id as usize].name.as_bytes(), name) {
+            return id;
         }
-        id += 1;
+        candidate = NEXT[id as usize];
     }
     UNKNOWN
 }
 
+/// The length of the longest known name.
+const LONGEST: usize = 31;
+
 /// Customary spellings of up to 15 bytes as two words, filled up with zeros.
-const WORDS: [(u64, u64); TABLE.len()] = words();
+static WORDS: [(u64, u64); TABLE.len()] = words();
 
 /// For each length and first byte, an id plus one to try first.
-const BUCKETS: [[u8; 32]; 16] = buckets().0;
+static BUCKETS: [[u8; 32]; LONGEST + 1] = buckets().0;
 
 /// The id plus one to try next.
-const NEXT: [u8; TABLE.len()] = buckets().1;
+static NEXT: [u8; TABLE.len()] = buckets().1;
 
 /// Ids plus one of compact forms.
-const COMPACT: [u8; 256] = compact();
+static COMPACT: [u8; 256] = compact();
 
 const fn words() -> [(u64, u64); TABLE.len()] {
     let mut words = [(0, 0); TABLE.len()];
@@ -211,19 +217,17 @@ const fn words() -> [(u64, u64); TABLE.len()] {
     words
 }
 
-const fn buckets() -> ([[u8; 32]; 16], [u8; TABLE.len()]) {
-    let mut first = [[0; 32]; 16];
+const fn buckets() -> ([[u8; 32]; LONGEST + 1], [u8; TABLE.len()]) {
+    let mut first = [[0; 32]; LONGEST + 1];
     let mut next = [0; TABLE.len()];
     // Backwards, so that of two names the one with the smaller id, the more common one, is tried first.
     let mut id = TABLE.len();
     while id > 0 {
         id -= 1;
         let name = TABLE[id].name.as_bytes();
-        if name.len() < 16 {
-            let bucket = &mut first[name.len()][name[0] as usize & 31];
-            next[id] = *bucket;
-            *bucket = id as u8 + 1;
-        }
+        let bucket = &mut first[name.len()][name[0] as usize & 31];
+        next[id] = *bucket;
+        *bucket = id as u8 + 1;
     }
     (first, next)
 }
@@ -263,7 +267,7 @@ pub(crate) fn read(wire: &[u8], at: usize) -> Option<(usize, u8)> {
         8 => (low, 0),
         _ => (low, high & ((1 << ((length - 8) * 8)) - 1)),
     };
-    let mut candidate = BUCKETS[length & 15][usize::from(chunk[0] & 31)];
+    let mut candidate = BUCKETS[length & (LONGEST)][usize::from(chunk[0] & 31)];
     while candidate != 0 {
         let id = usize::from(candidate - 1);
         if WORDS[id] == (low, high) {

@@ -100,57 +100,22 @@ impl NameAddr {
 
 impl<'a> NameAddrView<'a> {
     /// The address that `text` starts with, and its end: behind it there is nothing or a comma.
+    #[inline]
     pub(crate) fn read(text: &'a [u8]) -> Result<(Self, usize), ParseError> {
         let start = scan::skip_lws(text, 0);
-        match scan::byte(text, start) {
-            b'<' => Self::bracketed(text, (start, start), start),
-            b'"' => {
-                let end = scan::quoted(text, start)
-                    .ok_or_else(|| ParseError::new(ParseErrorKind::Unbalanced, start))?;
-                let open = scan::skip_lws(text, end);
-                if scan::byte(text, open) != b'<' {
-                    return Err(ParseError::new(ParseErrorKind::Malformed, open));
-                }
-                Self::bracketed(text, (start, end), open)
-            }
-            0 if text.len() == start => Err(ParseError::new(ParseErrorKind::Empty, start)),
+        let (display, open) = match scan::byte(text, start) {
+            b'<' => (start, start),
+            b'"' => quoted_name(text, start)?,
             _ => {
                 let token = scan::run(text, start, scan::TOKEN);
                 if token > start && scan::byte(text, token) == b':' {
-                    Self::bare(text, start)
-                } else {
-                    Self::named(text, start)
+                    return Self::bare(text, start);
                 }
+                token_name(text, start)?
             }
-        }
-    }
-
-    /// `*( token LWS ) < ... >`; a name that is not quoted may have any letters, but nothing that divides fields.
-    fn named(text: &'a [u8], start: usize) -> Result<(Self, usize), ParseError> {
-        let mut open = start;
-        while let Some(&byte) = text.get(open) {
-            match byte {
-                b'<' => {
-                    return Self::bracketed(text, (start, scan::trim_end(text, start, open)), open);
-                }
-                b'"' | b',' | b';' | b':' | b'>' | b'\\' | b'=' | b'@' => break,
-                _ => open += 1,
-            }
-        }
-        Err(ParseError::new(ParseErrorKind::Malformed, open))
-    }
-
-    #[inline]
-    fn bracketed(
-        text: &'a [u8],
-        display: (usize, usize),
-        open: usize,
-    ) -> Result<(Self, usize), ParseError> {
-        let close = memchr::memchr(b'>', &text[open..])
-            .map(|length| open + length)
-            .ok_or_else(|| ParseError::new(ParseErrorKind::Unbalanced, open))?;
-        let parts = uri::parse(text, open + 1, close)?;
-        Self::finish(text, parts, display, close + 1)
+        };
+        let parts = uri::parse_until(text, open + 1, b'>')?;
+        Self::finish(text, parts, (start, display), parts.end() + 1)
     }
 
     /// `addr-spec`: ends at the first semicolon or comma; a question mark would be ambiguous (RFC 3261 §20).
@@ -169,7 +134,7 @@ impl<'a> NameAddrView<'a> {
         Self::finish(text, parts, (start, start), end)
     }
 
-    #[inline]
+    #[inline(always)]
     fn finish(
         text: &'a [u8],
         parts: uri::Parts,
@@ -196,6 +161,36 @@ impl<'a> NameAddrView<'a> {
             end,
         ))
     }
+}
+
+/// A quoted display name: its end, and the bracket behind it.
+#[inline]
+fn quoted_name(text: &[u8], start: usize) -> Result<(usize, usize), ParseError> {
+    let end = scan::quoted(text, start)
+        .ok_or_else(|| ParseError::new(ParseErrorKind::Unbalanced, start))?;
+    let open = scan::skip_lws(text, end);
+    if scan::byte(text, open) == b'<' {
+        Ok((end, open))
+    } else {
+        Err(ParseError::new(ParseErrorKind::Malformed, open))
+    }
+}
+
+/// `*( token LWS )`: its end, and the bracket behind it. A name that is not quoted may have any letters, but nothing that divides
+/// fields.
+fn token_name(text: &[u8], start: usize) -> Result<(usize, usize), ParseError> {
+    if start == text.len() {
+        return Err(ParseError::new(ParseErrorKind::Empty, start));
+    }
+    let mut open = start;
+    while let Some(&byte) = text.get(open) {
+        match byte {
+            b'<' => return Ok((scan::trim_end(text, start, open), open)),
+            b'"' | b',' | b';' | b':' | b'>' | b'\\' | b'=' | b'@' => break,
+            _ => open += 1,
+        }
+    }
+    Err(ParseError::new(ParseErrorKind::Malformed, open))
 }
 
 impl<T> NameAddr<T> {

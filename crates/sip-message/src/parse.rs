@@ -35,12 +35,10 @@ pub(crate) fn message(wire: Bytes, limits: &Limits) -> Result<Message, ParseErro
     }
     // RFC 3261 §7.5: line ends before the start line are ignored.
     let skipped = leading_line_ends(&wire);
-    let wire = if skipped > 0 {
-        wire.slice(skipped..)
-    } else {
-        wire
-    };
-    read(wire, limits).map_err(|error| error.shifted(skipped))
+    if skipped > 0 {
+        return read(wire.slice(skipped..), limits).map_err(|error| error.shifted(skipped));
+    }
+    read(wire, limits)
 }
 
 pub(crate) fn leading_line_ends(wire: &[u8]) -> usize {
@@ -51,10 +49,28 @@ pub(crate) fn leading_line_ends(wire: &[u8]) -> usize {
 
 fn read(wire: Bytes, limits: &Limits) -> Result<Message, ParseError> {
     let (start, lines_at) = start_line(&wire)?;
-    let mut section = Section::new();
-    let body_at = section.read(&wire, lines_at, limits)?;
-    let available = wire.len() - body_at;
-    let length = match section.content_length {
+    // The table of lines is large, so it is filled where it stays.
+    let mut message = match start {
+        Start::Request { method, uri } => Message::Request(Request::from_parts(
+            method,
+            uri,
+            Headers::from_wire(wire),
+            Bytes::new(),
+        )),
+        Start::Response { status, reason } => {
+            let reason = wire.slice(reason.0..reason.1);
+            Message::Response(Response::from_parts(
+                status,
+                reason,
+                Headers::from_wire(wire),
+                Bytes::new(),
+            ))
+        }
+    };
+    let headers = message.headers_mut();
+    let (body_at, content_length) = headers.read(lines_at, limits)?;
+    let available = headers.wire().len() - body_at;
+    let length = match content_length {
         None => available,
         Some((length, _)) if length <= available => length,
         Some((_, at)) => {
@@ -65,27 +81,9 @@ fn read(wire: Bytes, limits: &Limits) -> Result<Message, ParseError> {
             ));
         }
     };
-    let end = body_at + length;
-    let body = if length == 0 {
-        Bytes::new()
-    } else {
-        wire.slice(body_at..end)
-    };
-    let wire = if end < wire.len() {
-        wire.slice(..end)
-    } else {
-        wire
-    };
-    let headers = Headers::from_wire(wire, section.lines, section.first);
-    Ok(match start {
-        Start::Request { method, uri } => {
-            Message::Request(Request::from_parts(method, uri, headers, body))
-        }
-        Start::Response { status, reason } => {
-            let reason = headers.wire().slice(reason.0..reason.1);
-            Message::Response(Response::from_parts(status, reason, headers, body))
-        }
-    })
+    let body = headers.end_body(body_at, length);
+    message.set_wire_body(body);
+    Ok(message)
 }
 
 #[cold]
@@ -207,76 +205,64 @@ const SINGLE: u16 = 1 << HeaderName::CALL_ID.id()
     | 1 << HeaderName::CONTENT_LENGTH.id()
     | 1 << HeaderName::MAX_FORWARDS.id();
 
-/// The header lines of a message.
-pub(crate) struct Section {
-    pub(crate) lines: SmallVec<[Line; 32]>,
-    pub(crate) first: First,
-    /// Content-Length and its place.
-    content_length: Option<(usize, usize)>,
+/// Where the body starts, and Content-Length with its place.
+pub(crate) type BodyAt = (usize, Option<(usize, usize)>);
+
+/// Reads header lines up to the empty line.
+#[inline]
+pub(crate) fn header_lines(
+    wire: &[u8],
+    start: usize,
+    limits: &Limits,
+    lines: &mut SmallVec<[Line; 32]>,
+    first: &mut First,
+) -> Result<BodyAt, ParseError> {
+    let head_limit = limits.head_size.min(usize::from(u16::MAX));
+    let mut content_length = None;
+    let mut at = start;
+    loop {
+        let (name_end, colon, id) = match name::read(wire, at) {
+            Some((length, id)) => (at + length, at + length, id),
+            None => match wire.get(at..) {
+                Some([b'\r', b'\n', ..]) => return Ok((at + 2, content_length)),
+                Some([b'\n', ..]) => return Ok((at + 1, content_length)),
+                _ => odd_name(wire, at)?,
+            },
+        };
+        let (value, end, next) = value(wire, colon + 1)?;
+        if next > head_limit {
+            return Err(too_large(head_limit));
+        }
+        if lines.len() >= limits.header_lines {
+            return Err(too_many(limits.header_lines, at));
+        }
+        if let Some(first) = first.get_mut(usize::from(id)) {
+            if *first == 0 {
+                *first = u8::try_from(lines.len() + 1).unwrap_or(u8::MAX);
+            } else if SINGLE & (1 << id) != 0 {
+                return Err(duplicate(id, at));
+            }
+            if id == HeaderName::CONTENT_LENGTH.id() {
+                let length = length(&wire[value..end])
+                    .map_err(|kind| ParseError::header(kind, HeaderName::CONTENT_LENGTH, value))?;
+                content_length = Some((length, value));
+            }
+        }
+        // All places are below the limit of the head, which fits 16 bits.
+        lines.push(Line::wire(
+            at as u16,
+            name_end - at,
+            value as u16,
+            end as u16,
+            id,
+        ));
+        at = next;
+    }
 }
 
-impl Section {
-    pub(crate) fn new() -> Self {
-        Self {
-            lines: SmallVec::new(),
-            first: [0; 16],
-            content_length: None,
-        }
-    }
-
-    /// Reads header lines up to the empty line; answers where the body starts.
-    pub(crate) fn read(
-        &mut self,
-        wire: &[u8],
-        start: usize,
-        limits: &Limits,
-    ) -> Result<usize, ParseError> {
-        let head_limit = limits.head_size.min(usize::from(u16::MAX));
-        let mut at = start;
-        loop {
-            let (name_end, colon, id) = match name::read(wire, at) {
-                Some((length, id)) => (at + length, at + length, id),
-                None => match wire.get(at..) {
-                    Some([b'\r', b'\n', ..]) => return Ok(at + 2),
-                    Some([b'\n', ..]) => return Ok(at + 1),
-                    _ => odd_name(wire, at)?,
-                },
-            };
-            let (value, end, next) = value(wire, colon + 1)?;
-            if next > head_limit {
-                return Err(too_large(head_limit));
-            }
-            if self.lines.len() >= limits.header_lines {
-                return Err(too_many(limits.header_lines, at));
-            }
-            if let Some(first) = self.first.get_mut(usize::from(id)) {
-                if *first == 0 {
-                    *first = u8::try_from(self.lines.len() + 1).unwrap_or(u8::MAX);
-                } else if SINGLE & (1 << id) != 0 {
-                    return Err(ParseError::header(
-                        ParseErrorKind::Duplicate,
-                        HeaderName::from_id(id),
-                        at,
-                    ));
-                }
-                if id == HeaderName::CONTENT_LENGTH.id() {
-                    let length = length(&wire[value..end]).map_err(|kind| {
-                        ParseError::header(kind, HeaderName::CONTENT_LENGTH, value)
-                    })?;
-                    self.content_length = Some((length, value));
-                }
-            }
-            // All places are below the limit of the head, which fits 16 bits.
-            self.lines.push(Line::wire(
-                at as u16,
-                name_end - at,
-                value as u16,
-                end as u16,
-                id,
-            ));
-            at = next;
-        }
-    }
+#[cold]
+fn duplicate(id: u8, at: usize) -> ParseError {
+    ParseError::header(ParseErrorKind::Duplicate, HeaderName::from_id(id), at)
 }
 
 #[cold]

@@ -68,6 +68,10 @@ impl Request {
         }
     }
 
+    pub(crate) fn set_wire_body(&mut self, body: Bytes) {
+        self.body = body;
+    }
+
     pub(crate) const fn generated(method: Method, uri: Uri, headers: Headers, body: Bytes) -> Self {
         Self {
             method,

@@ -64,6 +64,10 @@ impl Response {
         }
     }
 
+    pub(crate) fn set_wire_body(&mut self, body: Bytes) {
+        self.body = body;
+    }
+
     pub(crate) const fn generated(
         status: StatusCode,
         reason: Bytes,

@@ -19,12 +19,12 @@ pub(crate) const URI_PARAM: u8 = 8;
 pub(crate) const LWS: u8 = 16;
 /// An unquoted value of a header parameter: `token / host`, and the punctuation that is seen in the wild.
 pub(crate) const VALUE: u8 = 32;
-/// Any byte that may stand in a URI without escape (RFC 3986 §2), for schemes that are kept as they are.
-pub(crate) const URI: u8 = 64;
+/// What stands between the dots of a host name.
+pub(crate) const LABEL: u8 = 64;
 /// `word`, of which Call-IDs are made.
 pub(crate) const WORD: u8 = 128;
 
-pub(crate) const CLASS: [u8; 256] = classes();
+pub(crate) static CLASS: [u8; 256] = classes();
 
 const fn classes() -> [u8; 256] {
     let mut table = [0; 256];
@@ -32,7 +32,7 @@ const fn classes() -> [u8; 256] {
     while byte < 256 {
         let b = byte as u8;
         if b.is_ascii_alphanumeric() {
-            table[byte] = TOKEN | USER | HOST | URI_PARAM | VALUE | URI | WORD;
+            table[byte] = TOKEN | USER | HOST | URI_PARAM | VALUE | LABEL | WORD;
         }
         if b > b' ' && b != 0x7f {
             table[byte] |= VALUE;
@@ -46,7 +46,7 @@ const fn classes() -> [u8; 256] {
     table = mark(table, b"-._", HOST);
     table = mark(table, b"-_.!~*'()[]/:&+$", URI_PARAM);
     table = mark(table, b" \t\r\n", LWS);
-    table = mark(table, b"-_.!~*'();/?:@&=+$,[]#%", URI);
+    table = mark(table, b"-_", LABEL);
     table = mark(table, b"()<>:\\\"/[]?{}", WORD);
     let excluded = b",;\"<>=";
     let mut i = 0;
@@ -165,7 +165,7 @@ pub(crate) fn unescape(text: &[u8]) -> Cow<'_, [u8]> {
 pub(crate) fn escape(text: &[u8], class: u8, out: &mut Vec<u8>) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
     for &b in text {
-        if is(b, class) && !b"#{}|^`[]%".contains(&b) {
+        if is(b, class) && !b"#{}|^`[]".contains(&b) {
             out.push(b);
         } else {
             out.extend_from_slice(&[b'%', HEX[usize::from(b >> 4)], HEX[usize::from(b & 15)]]);
@@ -244,6 +244,11 @@ pub(crate) fn quote(text: &[u8], out: &mut Vec<u8>) {
 pub(crate) fn decimal(text: &[u8]) -> Option<Result<u64, ()>> {
     if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
         return None;
+    }
+    if text.len() < 19 {
+        return Some(Ok(text
+            .iter()
+            .fold(0, |value, digit| value * 10 + u64::from(digit - b'0'))));
     }
     let mut value = 0_u64;
     for digit in text {

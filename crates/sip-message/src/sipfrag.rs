@@ -61,12 +61,12 @@ impl SipFrag {
         } else {
             (None, 0)
         };
-        let mut section = parse::Section::new();
-        let body_at = section.read(&whole, lines_at, &Limits::default())?;
+        let mut headers = Headers::from_wire(whole);
+        let (body_at, _) = headers.read(lines_at, &Limits::default())?;
         let body = body.slice(body_at.min(body.len())..);
         Ok(Self {
             start,
-            headers: Headers::from_wire(whole, section.lines, section.first),
+            headers,
             body,
         })
     }

@@ -69,6 +69,12 @@ pub(crate) struct Parts {
     scheme: Scheme,
 }
 
+impl Parts {
+    pub(crate) const fn end(&self) -> usize {
+        self.end as usize
+    }
+}
+
 impl Uri {
     /// Reads a URI of any scheme.
     ///
@@ -603,15 +609,107 @@ fn escape_user(user: &str, out: &mut Vec<u8>) {
 /// Reads `text[start..end]`, all of which must be a URI.
 pub(crate) fn parse(text: &[u8], start: usize, end: usize) -> Result<Parts, ParseError> {
     let text = &text[..end];
-    let rest = &text[start..];
-    if let [b's' | b'S', b'i' | b'I', b'p' | b'P', after @ ..] = rest {
-        match after {
-            [b':', ..] => return sip(text, start, start + 3, Scheme::Sip),
-            [b's' | b'S', b':', ..] => return sip(text, start, start + 4, Scheme::Sips),
-            _ => {}
+    match scheme(text, start) {
+        Some((scheme, colon)) => match common(text, start, colon, scheme) {
+            Some(parts) if parts.end as usize == end => Ok(parts),
+            _ => sip(text, start, colon, scheme),
+        },
+        None => other(text, start),
+    }
+}
+
+/// Reads the URI that starts at `start` and ends before the first `stop`, a byte that no URI has.
+#[inline]
+pub(crate) fn parse_until(text: &[u8], start: usize, stop: u8) -> Result<Parts, ParseError> {
+    if let Some((scheme, colon)) = scheme(text, start)
+        && let Some(parts) = common(text, start, colon, scheme)
+        && scan::byte(text, parts.end as usize) == stop
+    {
+        return Ok(parts);
+    }
+    let end = memchr::memchr(stop, &text[start.min(text.len())..])
+        .map(|length| start + length)
+        // What opens the URI stands before it.
+        .ok_or_else(|| ParseError::new(ParseErrorKind::Unbalanced, start.saturating_sub(1)))?;
+    parse(text, start, end)
+}
+
+/// `sip:` or `sips:` and the place of its colon.
+#[inline]
+fn scheme(text: &[u8], start: usize) -> Option<(Scheme, usize)> {
+    match text.get(start..)? {
+        [b's' | b'S', b'i' | b'I', b'p' | b'P', b':', ..] => Some((Scheme::Sip, start + 3)),
+        [b's' | b'S', b'i' | b'I', b'p' | b'P', b's' | b'S', b':', ..] => {
+            Some((Scheme::Sips, start + 4))
+        }
+        _ => None,
+    }
+}
+
+/// What nearly every URI looks like: no password, no escapes, no headers, a name or an IPv4 address. Answers nothing for all
+/// others, and for those that are wrong.
+///
+/// The first run of bytes is taken for a host until an `@` or a byte that no host has shows that it was a user.
+#[inline(always)]
+fn common(text: &[u8], start: usize, colon: usize, scheme: Scheme) -> Option<Parts> {
+    if text.len() > u32::MAX as usize {
+        return None;
+    }
+    let first = colon + 1;
+    let (mut user_end, mut at, mut host) = (colon, colon, first);
+    let mut end = scan::run(text, first, scan::HOST);
+    let mut stop = scan::byte(text, end);
+    if scan::is(stop, scan::USER) && !matches!(stop, b';' | b'?') {
+        end = scan::run(text, end, scan::USER);
+        stop = scan::byte(text, end);
+        if stop != b'@' {
+            return None;
         }
     }
-    other(text, start)
+    if stop == b'@' && end > first {
+        (user_end, at, host) = (end, end, end + 1);
+    }
+    // Of the first run, when it was the host after all, only the dots are looked at again.
+    let host_end = host::name_end(text, host)?;
+    let mut next = host_end;
+    let mut port = None;
+    if scan::byte(text, next) == b':' {
+        let (value, end) = host::port(text, next + 1).ok()?;
+        port = Some(value);
+        next = end;
+    }
+    let params = next;
+    while scan::byte(text, next) == b';' {
+        let name = next + 1;
+        next = scan::run(text, name, scan::URI_PARAM);
+        if next == name {
+            return None;
+        }
+        if scan::byte(text, next) == b'=' {
+            let value = next + 1;
+            next = scan::run(text, value, scan::URI_PARAM);
+            if next == value {
+                return None;
+            }
+        }
+    }
+    // An `@` shows that a user part has been taken for something else.
+    if matches!(scan::byte(text, next), b'@' | b'%' | b'?' | b'=' | b':') {
+        return None;
+    }
+    Some(Parts {
+        start: start as u32,
+        colon: colon as u32,
+        user_end: user_end as u32,
+        at: at as u32,
+        host: host as u32,
+        host_end: host_end as u32,
+        params: params as u32,
+        headers: next as u32,
+        end: next as u32,
+        port,
+        scheme,
+    })
 }
 
 fn offset(at: usize) -> Result<u32, ParseError> {
@@ -628,6 +726,7 @@ fn offset(at: usize) -> Result<u32, ParseError> {
 /// ```text
 /// SIP-URI = "sip:" [ userinfo ] hostport uri-parameters [ headers ]
 /// ```
+#[inline(never)]
 fn sip(text: &[u8], start: usize, colon: usize, scheme: Scheme) -> Result<Parts, ParseError> {
     let first = colon + 1;
     let (mut user_end, mut at, mut host) = (colon, colon, first);
@@ -665,7 +764,7 @@ fn sip(text: &[u8], start: usize, colon: usize, scheme: Scheme) -> Result<Parts,
     }
     let headers = next;
     if scan::byte(text, next) == b'?' {
-        next = escaped_run(text, next + 1, scan::URI)?;
+        next = any_run(text, next + 1)?;
         if next == headers + 1 {
             return Err(ParseError::new(ParseErrorKind::Empty, next));
         }
@@ -713,7 +812,7 @@ fn param(text: &[u8], at: usize) -> Result<usize, ParseError> {
 fn escaped_run(text: &[u8], at: usize, class: u8) -> Result<usize, ParseError> {
     let mut at = at;
     loop {
-        at = run_without_percent(text, at, class);
+        at = scan::run(text, at, class);
         if scan::byte(text, at) != b'%' {
             return Ok(at);
         }
@@ -724,16 +823,23 @@ fn escaped_run(text: &[u8], at: usize, class: u8) -> Result<usize, ParseError> {
     }
 }
 
-#[inline]
-fn run_without_percent(text: &[u8], at: usize, class: u8) -> usize {
+/// The end of a run of bytes that may stand in some URI (RFC 3986 §2).
+#[cold]
+fn any_run(text: &[u8], at: usize) -> Result<usize, ParseError> {
     let mut at = at;
     while let Some(&byte) = text.get(at) {
-        if !scan::is(byte, class) || byte == b'%' {
-            break;
+        match byte {
+            b'%' if scan::hex_pair(text, at + 1).is_none() => {
+                return Err(ParseError::new(ParseErrorKind::Escape, at));
+            }
+            b'%' => at += 3,
+            _ if byte.is_ascii_alphanumeric() || b"-_.!~*'();/?:@&=+$,[]#".contains(&byte) => {
+                at += 1
+            }
+            _ => break,
         }
-        at += 1;
     }
-    at
+    Ok(at)
 }
 
 /// `tel` (RFC 3966 §3), and any other absolute URI, which is only checked for characters that no URI has.
@@ -765,7 +871,7 @@ fn other(text: &[u8], start: usize) -> Result<Parts, ParseError> {
         }
         (number, number, next)
     } else {
-        let end = escaped_run(text, first, scan::URI)?;
+        let end = any_run(text, first)?;
         (colon, end, end)
     };
     if end < text.len() {

@@ -130,9 +130,36 @@ impl From<Token> for HeaderValue {
 
 impl From<u32> for HeaderValue {
     fn from(number: u32) -> Self {
-        Self(Bytes::from(number.to_string()))
+        match usize::try_from(number) {
+            Ok(small) if small < 256 => {
+                let digits = if small < 10 {
+                    1
+                } else if small < 100 {
+                    2
+                } else {
+                    3
+                };
+                Self(Bytes::from_static(
+                    &SMALL[small * 3 + 3 - digits..small * 3 + 3],
+                ))
+            }
+            _ => Self(Bytes::from(number.to_string())),
+        }
     }
 }
+
+/// The numbers that Max-Forwards and short bodies need, three digits each.
+static SMALL: [u8; 768] = {
+    let mut table = [0; 768];
+    let mut number = 0;
+    while number < 256 {
+        table[number * 3] = b'0' + (number / 100) as u8;
+        table[number * 3 + 1] = b'0' + (number / 10 % 10) as u8;
+        table[number * 3 + 2] = b'0' + (number % 10) as u8;
+        number += 1;
+    }
+    table
+};
 
 impl TryFrom<&str> for HeaderValue {
     type Error = ParseError;

@@ -54,6 +54,7 @@ impl HeaderField for CallId {
 impl ViewField for CallId {
     type View<'a> = &'a str;
 
+    #[inline]
     fn view(line: &[u8]) -> Result<(&str, usize), ParseError> {
         check(line)?;
         Ok((scan::ascii(line), line.len()))

@@ -27,6 +27,7 @@ impl HeaderField for ContentLength {
 impl ViewField for ContentLength {
     type View<'a> = Self;
 
+    #[inline]
     fn view(text: &[u8]) -> Result<(Self, usize), ParseError> {
         number::exact(text).map(|length| (Self(length), text.len()))
     }

@@ -47,6 +47,7 @@ impl HeaderField for CSeq {
 impl ViewField for CSeq {
     type View<'a> = Self;
 
+    #[inline]
     fn view(text: &[u8]) -> Result<(Self, usize), ParseError> {
         let end = text.iter().position(|b| !b.is_ascii_digit()).unwrap_or(text.len());
         let number = number::exact(&text[..end])?;

@@ -4,7 +4,11 @@ use bytes::{BufMut, Bytes, BytesMut};
 use smallvec::SmallVec;
 
 use super::{HeaderField, Shape, ViewField};
-use crate::{HeaderName, HeaderValue, ParseError, ParseErrorKind, name, scan};
+use crate::{
+    HeaderName, HeaderValue, Limits, ParseError, ParseErrorKind, name,
+    parse::{self, BodyAt},
+    scan,
+};
 
 /// The header fields of a message, in order, as they came and as they were edited.
 ///
@@ -78,10 +82,12 @@ impl Line {
         }
     }
 
+    #[inline]
     pub(crate) const fn id(self) -> u8 {
         self.id & !EDITED
     }
 
+    #[inline]
     const fn index(self) -> Option<usize> {
         if self.id & EDITED != 0 && self.name_len == 0 {
             Some(self.start as usize | (self.value as usize) << 16)
@@ -90,6 +96,7 @@ impl Line {
         }
     }
 
+    #[inline]
     const fn is_intact(self) -> bool {
         self.id & EDITED == 0
     }
@@ -101,13 +108,31 @@ impl Headers {
         Self::default()
     }
 
-    pub(crate) const fn from_wire(wire: Bytes, lines: SmallVec<[Line; 32]>, first: First) -> Self {
+    /// The section of a message of which the lines are not read yet.
+    #[inline]
+    pub(crate) fn from_wire(wire: Bytes) -> Self {
         Self {
             wire,
-            lines,
+            lines: SmallVec::new(),
             added: Vec::new(),
             modified: false,
-            first,
+            first: [0; 16],
+        }
+    }
+
+    /// Reads the lines from `start` up to the empty line.
+    #[inline]
+    pub(crate) fn read(&mut self, start: usize, limits: &Limits) -> Result<BodyAt, ParseError> {
+        parse::header_lines(&self.wire, start, limits, &mut self.lines, &mut self.first)
+    }
+
+    /// Cuts off what follows the body, and answers the body.
+    pub(crate) fn end_body(&mut self, start: usize, length: usize) -> Bytes {
+        self.wire.truncate(start + length);
+        if length == 0 {
+            Bytes::new()
+        } else {
+            self.wire.slice(start..)
         }
     }
 
@@ -179,6 +204,7 @@ impl Headers {
         })
     }
 
+    #[inline]
     fn first_place(&self, name: &HeaderName) -> Option<usize> {
         let id = name.id();
         if !self.modified
@@ -194,6 +220,7 @@ impl Headers {
     }
 
     /// The value of a line, with its commas.
+    #[inline]
     fn text_at(&self, line: Line) -> &[u8] {
         match line.index() {
             Some(index) => self.added[index].value.as_bytes(),
@@ -348,13 +375,24 @@ impl Headers {
 
     /// Replaces the first line of this name in its place and removes the others, or adds one in the customary place.
     pub fn set_raw(&mut self, name: HeaderName, value: HeaderValue) {
-        let Some(first) = self.places(&name).next() else {
+        let mut places = self.places(&name);
+        let first = places.next();
+        let others = places.next().is_some();
+        drop(places);
+        let Some(first) = first else {
             let place = self.customary_place(&name);
             self.insert(place, name, value);
             return;
         };
-        while let Some(last) = self.places(&name).last().filter(|&last| last != first) {
-            self.remove_at(last);
+        if others {
+            let mut kept = 0;
+            let mut lines = std::mem::take(&mut self.lines);
+            lines.retain(|line| {
+                let named = self.is_named(*line, &name);
+                kept += usize::from(named);
+                !named || kept == 1
+            });
+            self.lines = lines;
         }
         self.put(first, name, value);
     }
@@ -404,6 +442,30 @@ impl Headers {
         self.lines.is_empty()
     }
 
+    /// A section that starts with the lines of some fields of another one, sharing its buffer.
+    ///
+    /// `names` are ids in the order in which the lines shall stand.
+    pub(crate) fn of_lines(other: &Self, ids: &[u8]) -> Self {
+        let mut section = Self {
+            wire: other.wire.clone(),
+            modified: true,
+            ..Self::default()
+        };
+        for &id in ids {
+            for &line in other.lines.iter().filter(|line| line.id() == id) {
+                let line = match line.index() {
+                    Some(index) => {
+                        let added = other.added[index].clone();
+                        section.add(added.name, added.value)
+                    }
+                    None => line,
+                };
+                section.lines.push(line);
+            }
+        }
+        section
+    }
+
     // ---- inside ------------------------------------------------------------------------------------------------------
 
     pub(crate) fn places<'s>(&'s self, name: &HeaderName) -> impl Iterator<Item = usize> + use<'s> {
@@ -418,6 +480,7 @@ impl Headers {
             .map(|(place, _)| place)
     }
 
+    #[inline]
     fn is_named(&self, line: Line, name: &HeaderName) -> bool {
         match line.id() {
             name::UNKNOWN => {
@@ -455,6 +518,7 @@ impl Headers {
         })
     }
 
+    #[inline]
     fn value_at(&self, line: Line) -> HeaderValue {
         match line.index() {
             Some(index) => self.added[index].value.clone(),
@@ -465,6 +529,7 @@ impl Headers {
         }
     }
 
+    #[inline]
     fn offset_of(&self, line: Line) -> usize {
         if line.index().is_some() {
             0
@@ -551,33 +616,33 @@ impl Headers {
         }
     }
 
-    /// How many bytes [`Headers::write`] needs at most, roughly.
+    /// How many bytes [`Headers::write`] needs, roughly.
     pub(crate) fn size_hint(&self) -> usize {
-        self.wire.len()
-            + self
-                .added
-                .iter()
-                .map(|added| added.name.as_str().len() + added.value.len() + 4)
-                .sum::<usize>()
+        let line = |line: &Line| match line.index() {
+            Some(index) => {
+                self.added[index].name.as_str().len() + self.added[index].value.len() + 4
+            }
+            None => usize::from(line.end) - usize::from(line.start) + 4,
+        };
+        self.lines.iter().map(line).sum()
     }
 
     /// Writes all lines; lines that are as they came are copied in runs.
     pub(crate) fn write(&self, out: &mut BytesMut) {
-        let mut run: Option<(usize, usize)> = None;
-        for &line in &self.lines {
+        let mut lines = self.lines.iter().peekable();
+        while let Some(&line) = lines.next() {
             if line.is_intact() {
                 let start = usize::from(line.start);
-                let end = self.line_end(line);
-                match &mut run {
-                    Some(run) if run.1 == start => run.1 = end,
-                    _ => {
-                        self.write_run(run.take(), out);
-                        run = Some((start, end));
-                    }
+                let mut last = line;
+                // Lines that follow each other here as they did on the wire; an odd line end only ends the run.
+                while let Some(next) =
+                    lines.next_if(|next| next.is_intact() && next.start == last.end.wrapping_add(2))
+                {
+                    last = *next;
                 }
+                out.put_slice(&self.wire[start..self.line_end(last)]);
                 continue;
             }
-            self.write_run(run.take(), out);
             out.put_slice(self.name_text(line));
             out.put_slice(b": ");
             match line.index() {
@@ -588,18 +653,16 @@ impl Headers {
                 None => out.put_slice(&self.wire[usize::from(line.value)..self.line_end(line)]),
             }
         }
-        self.write_run(run, out);
-    }
-
-    fn write_run(&self, run: Option<(usize, usize)>, out: &mut BytesMut) {
-        if let Some((start, end)) = run {
-            out.put_slice(&self.wire[start..end]);
-        }
     }
 
     /// Behind the line end of a line that came over the wire.
     fn line_end(&self, line: Line) -> usize {
         let mut at = usize::from(line.end);
+        if let Some([b'\r', b'\n', next, ..]) = self.wire.get(at..)
+            && !matches!(next, b' ' | b'\t')
+        {
+            return at + 2;
+        }
         // Trailing white space may be folded: the line ends where no white space follows.
         while let Some(length) = memchr::memchr(b'\n', &self.wire[at..]) {
             at += length + 1;

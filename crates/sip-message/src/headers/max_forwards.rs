@@ -34,6 +34,7 @@ impl HeaderField for MaxForwards {
 impl ViewField for MaxForwards {
     type View<'a> = Self;
 
+    #[inline]
     fn view(text: &[u8]) -> Result<(Self, usize), ParseError> {
         number::saturating(text).map(|hops| (Self(u8::try_from(hops).unwrap_or(u8::MAX)), text.len()))
     }

@@ -233,6 +233,7 @@ impl HeaderField for Via {
 impl ViewField for Via {
     type View<'a> = ViaView<'a>;
 
+    #[inline]
     fn view(line: &[u8]) -> Result<(ViaView<'_>, usize), ParseError> {
         read(line).map(|(parts, end)| (Via { text: line, parts }, end))
     }
