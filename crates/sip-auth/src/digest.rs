@@ -199,7 +199,7 @@ impl fmt::Debug for Hex {
 const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
 #[cfg(test)]
-std::thread_local! {
+thread_local! {
     /// How many hashes this test has taken.
     pub(crate) static HASHES: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
 }
