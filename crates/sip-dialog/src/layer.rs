@@ -109,6 +109,7 @@ pub enum AcceptError {
 
 /// What a [`DialogLayer`] tells its owner.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant)] // made once and handed over once
 pub enum Event<T> {
     /// Send this 2xx again: its ACK has not come
     Repeat {

@@ -145,7 +145,7 @@ fn dialogs_are_found_by_call_id_and_both_tags() {
         layer.insert(Dialog::uas(&invite, tag("c")).unwrap()),
         Err(InsertError::Exists)
     );
-    let mut bye = invite.clone();
+    let mut bye = invite;
     assert_eq!(layer.find(&bye), None, "no To tag, no dialog");
     let to = bye.to().unwrap();
     bye.headers_mut().set(to.clone().with_tag(&tag("C")));

@@ -46,7 +46,9 @@ pub struct SessionQuestionId(pub(crate) u32);
 ///   `SessionNeeded`, then `SessionReady`; `Established` when the ACK has come. When the peer made no offer,
 ///   `SessionReady` comes with the ACK, directly before `Established`.
 /// - [`ReofferDone`](Self::ReofferDone), `SessionNeeded` and `SessionReady` of re-INVITEs come only between `Established`
-///   and `Ended`. A successful `ReofferDone` directly follows its `SessionReady`.
+///   and `Ended`. A successful `ReofferDone` directly follows its `SessionReady`; a call that ends meanwhile has none.
+/// - A peer that answers an offer without a description of its own leaves a call without `SessionReady`: nothing is
+///   known about its session, and whether to go on is the owner's to decide.
 /// - [`Ended`](Self::Ended) comes exactly once, is the last event of the call, and makes its id stale. It comes whatever
 ///   became of the call: never answered, rejected by either side, cancelled, lost.
 ///

@@ -71,6 +71,7 @@ pub(crate) struct Net {
     number: u64,
     sent: usize,
     lose: Vec<usize>,
+    hidden_acks: usize,
     loss: f64,
     reorder: f64,
     rng: Rng,
@@ -118,6 +119,7 @@ impl Net {
             number: 0,
             sent: 0,
             lose: Vec::new(),
+            hidden_acks: 0,
             loss: 0.0,
             reorder: 0.0,
             rng: Rng::new([seed; 32]),
@@ -140,6 +142,12 @@ impl Net {
     /// Loses the datagrams with these numbers, counted from 0.
     pub(crate) fn lose(mut self, numbers: &[usize]) -> Self {
         self.lose = numbers.to_vec();
+        self
+    }
+
+    /// Loses the first ACKs on streams, as a proxy's next hop might.
+    pub(crate) fn hide_acks(mut self, number: usize) -> Self {
+        self.hidden_acks = number;
         self
     }
 
@@ -491,6 +499,11 @@ impl Net {
                 let Some(&(to, flow)) = self.streams.get(&(from, id)) else {
                     return;
                 };
+                if self.hidden_acks > 0 && contents.starts_with(b"ACK ") {
+                    self.hidden_acks -= 1;
+                    self.note(from, to, &contents, "(lost)");
+                    return;
+                }
                 self.note(from, to, &contents, "");
                 self.post(to, Receive::Stream { flow, contents }, DELAY);
             }
