@@ -4,7 +4,7 @@ use crate::{ContactTemplate, Endpoint, RecordRouteTemplate};
 use sip_io::{Flow, Protocol, Rng};
 use sip_message::{
     Request, Scheme, Tag, Uri,
-    headers::{CallId, Contact, MaxForwards, RecordRoute, UserAgent},
+    headers::{CallId, Contact, MaxForwards, RecordRoute, UserAgent, Via},
 };
 use sip_transaction::ServerTransactionId;
 use sip_transport::{Listener, ListenerId, SentBy};
@@ -74,7 +74,9 @@ impl Endpoint {
         let towards = |remote| self.transport.address_facing(remote);
         let listening = || {
             let bound = self.transport.listeners().filter_map(|(_, _, bound)| bound);
-            bound.map(|bound| bound.ip()).find(|ip| !ip.is_unspecified())
+            bound
+                .map(|bound| bound.ip())
+                .find(|ip| !ip.is_unspecified())
         };
         match remote {
             Some(remote) => towards(remote).or_else(listening),
@@ -115,7 +117,9 @@ impl Endpoint {
         if !request.headers().contains::<MaxForwards>() {
             request.headers_mut().set(MaxForwards(70));
         }
+        // What is forwarded is somebody else's, and says so by its Via.
         if let Some(product) = &self.product
+            && !request.headers().contains::<Via>()
             && !request.headers().contains::<UserAgent>()
             && let Ok(product) = UserAgent::new(product)
         {

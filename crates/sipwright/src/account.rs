@@ -1,0 +1,166 @@
+//! Who a user agent speaks for.
+
+use crate::{
+    Dial, Registration, UserAgent,
+    error::{RegisterError, RequestError},
+    request::Outgoing,
+};
+use sip_auth::Credentials;
+use sip_message::{IntoUri, Method, ParseError, Uri, headers::ContentType};
+use sip_ua::Identity;
+use std::time::Duration;
+
+/// An identity: an address-of-record with its credentials and its way out.
+///
+/// It is cheap to clone and may place calls without ever registering; [`register`](Self::register) makes it reachable.
+///
+/// ```no_run
+/// # use sipwright::{Credentials, UserAgent};
+/// # async fn example(ua: UserAgent) -> sipwright::Result<()> {
+/// let alice = ua.account("sip:alice@example.com")
+///     .credentials(Credentials::password("alice", "secret"))
+///     .outbound(["sip:edge1.example.com;lr"])
+///     .build()?;
+/// let registration = alice.register().await?;
+/// let call = alice.call("sip:bob@example.com").await?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Account {
+    user_agent: UserAgent,
+    identity: Identity,
+    registrar: Uri,
+    expires: Duration,
+}
+
+impl Account {
+    /// Binds the address-of-record to this user agent, and keeps it bound (RFC 3261 §10.2).
+    ///
+    /// Resolves at the first 200, or at the first outcome that no retry can mend. Dropping the future abandons the
+    /// attempt and, if a request went out, unregisters.
+    ///
+    /// # Errors
+    ///
+    /// When the registrar refuses, takes no credentials of ours, or cannot be reached.
+    pub async fn register(&self) -> Result<Registration, RegisterError> {
+        Registration::start(self.user_agent.shared.clone(), &self.identity, self.registrar.clone(), self.expires).await
+    }
+
+    /// Calls `uri`; await it, or set more first.
+    pub fn call(&self, uri: impl IntoUri) -> Dial {
+        Dial::new(self.user_agent.shared.clone(), self.identity.clone(), uri.into_uri())
+    }
+
+    /// Sends a text (RFC 3428); resolves when it was taken.
+    pub fn message(&self, uri: impl IntoUri, text: impl Into<String>) -> Outgoing {
+        self.request(Method::MESSAGE, uri).body(ContentType::TEXT_PLAIN, text.into())
+    }
+
+    /// Any request outside dialogs, in this identity's name and with its credentials.
+    pub fn request(&self, method: Method, uri: impl IntoUri) -> Outgoing {
+        Outgoing::new(self.user_agent.shared.clone(), Some(self.identity.clone()), method, uri.into_uri())
+    }
+
+    /// The address-of-record.
+    pub fn aor(&self) -> &Uri {
+        self.identity.aor()
+    }
+
+    /// The user agent that it is an account of.
+    pub fn user_agent(&self) -> &UserAgent {
+        &self.user_agent
+    }
+}
+
+/// An account to be.
+#[derive(Debug)]
+#[must_use = "nothing happens before `build`"]
+pub struct AccountBuilder {
+    user_agent: UserAgent,
+    aor: Result<Uri, ParseError>,
+    display_name: Option<String>,
+    contact_user: Option<String>,
+    credentials: Vec<Credentials>,
+    outbound: Vec<Result<Uri, ParseError>>,
+    registrar: Option<Result<Uri, ParseError>>,
+    expires: Duration,
+}
+
+impl AccountBuilder {
+    pub(crate) fn new(user_agent: UserAgent, aor: Result<Uri, ParseError>) -> Self {
+        Self {
+            user_agent,
+            aor,
+            display_name: None,
+            contact_user: None,
+            credentials: Vec::new(),
+            outbound: Vec::new(),
+            registrar: None,
+            expires: Duration::from_secs(600),
+        }
+    }
+
+    /// What challenges are answered with; each call adds one. Defaults to none: a challenge is then a refusal.
+    pub fn credentials(mut self, credentials: Credentials) -> Self {
+        self.credentials.push(credentials);
+        self
+    }
+
+    /// The name that From shows beside the address. Defaults to none.
+    pub fn display_name(mut self, name: impl Into<String>) -> Self {
+        self.display_name = Some(name.into());
+        self
+    }
+
+    /// The user part of Contact. Defaults to that of the address-of-record.
+    pub fn contact_user(mut self, user: impl Into<String>) -> Self {
+        self.contact_user = Some(user.into());
+        self
+    }
+
+    /// The servers that requests pass first, as a route. Defaults to none: the URI says where a request goes.
+    pub fn outbound(mut self, route: impl IntoIterator<Item = impl IntoUri>) -> Self {
+        self.outbound = route.into_iter().map(IntoUri::into_uri).collect();
+        self
+    }
+
+    /// Where to register. Defaults to the domain of the address-of-record.
+    pub fn registrar(mut self, registrar: impl IntoUri) -> Self {
+        self.registrar = Some(registrar.into_uri());
+        self
+    }
+
+    /// How long a binding shall last; it is refreshed before. Defaults to 600 s.
+    pub fn expires(mut self, expires: Duration) -> Self {
+        self.expires = expires;
+        self
+    }
+
+    /// The account.
+    ///
+    /// # Errors
+    ///
+    /// When a text did not parse, or the address-of-record is no `sip` or `sips` URI.
+    pub fn build(self) -> Result<Account, RequestError> {
+        let aor = self.aor?;
+        if !(aor.is_sip() || aor.is_sips()) {
+            return Err(RequestError::UnsupportedScheme);
+        }
+        let registrar = match self.registrar {
+            Some(registrar) => registrar?,
+            None => aor.with_user(None).without_params(),
+        };
+        let route: Vec<Uri> = self.outbound.into_iter().collect::<Result<_, _>>()?;
+        let mut identity = Identity::new(aor).route(route);
+        if let Some(name) = self.display_name {
+            identity = identity.display_name(name);
+        }
+        if let Some(user) = self.contact_user {
+            identity = identity.contact_user(user);
+        }
+        for credentials in self.credentials {
+            identity = identity.credentials(credentials);
+        }
+        Ok(Account { user_agent: self.user_agent, identity, registrar, expires: self.expires })
+    }
+}

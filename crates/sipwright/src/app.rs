@@ -1,0 +1,165 @@
+//! What stands between the machine's events and the handles that wait for them; it lives on the driver's task.
+
+use crate::{
+    calls::Calls,
+    error::RequestError,
+    incoming::Ringing,
+    machine::{Machine, MachineEvent},
+    messages::Delivered,
+    queue::Queue,
+    registration::Registrations,
+    routing::Routing,
+    trace::Trace,
+};
+use futures_channel::oneshot;
+use sip_endpoint::{Either, ListenerId, ServerTransactionId, StackEvent};
+use sip_io::{Flow, StateMachine};
+use sip_message::{Request, Response, StatusCode, headers::RetryAfter};
+use sip_runtime::Application;
+use sip_ua::{CallId, Event as UaEvent, RequestKey};
+use std::{
+    collections::{BTreeMap, HashMap},
+    io,
+    net::SocketAddr,
+    task::Context,
+    time::{Duration, Instant},
+};
+
+/// The application of the driver: handle tables, and the parked futures of routers.
+pub(crate) struct App {
+    pub(crate) calls: Calls,
+    pub(crate) registrations: Registrations,
+    pub(crate) requests: BTreeMap<RequestKey, oneshot::Sender<Answered>>,
+    pub(crate) incoming: Option<Queue<Ringing>>,
+    pub(crate) messages: Option<Queue<Delivered>>,
+    pub(crate) listening: HashMap<ListenerId, Result<SocketAddr, io::ErrorKind>>,
+    pub(crate) listeners_awaited: Vec<(ListenerId, oneshot::Sender<Result<SocketAddr, io::ErrorKind>>)>,
+    pub(crate) routing: Option<Routing>,
+    pub(crate) trace: Option<Trace>,
+}
+
+/// The outcome of a request outside dialogs.
+pub(crate) type Answered = Result<(Response, Flow), RequestError>;
+
+impl App {
+    pub(crate) fn new(calls: Calls, routing: Option<Routing>, trace: Option<Trace>) -> Self {
+        Self {
+            calls,
+            registrations: Registrations::default(),
+            requests: BTreeMap::new(),
+            incoming: None,
+            messages: None,
+            listening: HashMap::new(),
+            listeners_awaited: Vec::new(),
+            routing,
+            trace,
+        }
+    }
+
+    fn handle_sip(&mut self, machine: &mut Machine, now: Instant, event: StackEvent<CoreEvent>) {
+        match event {
+            StackEvent::Core(Either::Left(_registrar)) => {}
+            StackEvent::Core(Either::Right(Either::Left(event))) => {
+                if let Some(routing) = &mut self.routing {
+                    routing.handle_event(machine, now, event);
+                }
+            }
+            StackEvent::Core(Either::Right(Either::Right(event))) => self.handle_ua(machine, now, event),
+            StackEvent::Listening { listener, local } => self.listener_done(listener, Ok(local)),
+            StackEvent::ListenFailed { listener, reason } => self.listener_done(listener, Err(reason)),
+            _ => {}
+        }
+    }
+
+    fn handle_ua(&mut self, machine: &mut Machine, now: Instant, event: UaEvent) {
+        match event {
+            UaEvent::IncomingCall { call, request, flow } => self.call_received(machine, now, call, request, flow),
+            UaEvent::Registered { .. } | UaEvent::RegistrationRetrying { .. } | UaEvent::RegistrationEnded { .. } => {
+                self.registrations.handle_event(event);
+            }
+            UaEvent::RequestDone { request, result } => {
+                if let Some(waiting) = self.requests.remove(&request) {
+                    // Whoever asked may have gone.
+                    waiting.send(result.map_err(RequestError::from)).ok();
+                }
+            }
+            UaEvent::Request { id, request, flow, .. } => self.message_received(machine, now, id, request, flow),
+            call_event => self.calls.handle_event(machine, now, call_event),
+        }
+    }
+
+    fn listener_done(&mut self, listener: ListenerId, outcome: Result<SocketAddr, io::ErrorKind>) {
+        self.listening.insert(listener, outcome);
+        if let Some(place) = self.listeners_awaited.iter().position(|(awaited, _)| *awaited == listener) {
+            let (_, waiting) = self.listeners_awaited.swap_remove(place);
+            waiting.send(outcome).ok();
+        }
+    }
+
+    /// Offers a call to whoever takes calls; nobody takes it when nobody asked, or too many wait already.
+    fn call_received(
+        &mut self,
+        machine: &mut Machine,
+        now: Instant,
+        call: CallId,
+        request: Request,
+        flow: Flow,
+    ) {
+        let status = if self.calls.offer_is_acceptable(&request) {
+            let ringing = Ringing { call, request, handle: self.calls.incoming(call, flow), flow };
+            match &self.incoming {
+                Some(queue) if queue.push(ringing).is_ok() => return,
+                _ => StatusCode::TEMPORARILY_UNAVAILABLE,
+            }
+        } else {
+            StatusCode::NOT_ACCEPTABLE_HERE
+        };
+        // The caller may have given up in the meantime.
+        machine.ua(now, |ua, cx| ua.reject(cx, call, status, Vec::new())).ok();
+    }
+
+    /// Offers a message to whoever takes messages. A queue that is full answers 503 with Retry-After.
+    fn message_received(
+        &mut self,
+        machine: &mut Machine,
+        now: Instant,
+        id: ServerTransactionId,
+        request: Request,
+        flow: Flow,
+    ) {
+        let refusal = request
+            .response(StatusCode::SERVICE_UNAVAILABLE)
+            .header(RetryAfter::new(Duration::from_secs(5)))
+            .build();
+        let delivered = Delivered { id, request, flow };
+        if self.messages.as_ref().is_none_or(|queue| queue.push(delivered).is_err()) {
+            machine.ua(now, |ua, cx| ua.respond(cx, id, refusal)).ok();
+        }
+    }
+}
+
+type CoreEvent = <crate::machine::Cores as sip_endpoint::Core>::Event;
+
+impl Application<Machine> for App {
+    fn handle_event(&mut self, machine: &mut Machine, now: Instant, event: <Machine as StateMachine>::Event) {
+        match event {
+            MachineEvent::Sip(event) => self.handle_sip(machine, now, event),
+            MachineEvent::Media(event) => self.calls.handle_media(machine, now, event),
+        }
+    }
+
+    fn poll(&mut self, machine: &mut Machine, now: Instant, cx: &mut Context<'_>) {
+        if let Some(trace) = &self.trace {
+            while let Some(observation) = machine.stack.poll_observation() {
+                trace.note(observation);
+            }
+        }
+        if let Some(routing) = &mut self.routing {
+            routing.poll(machine, now, cx);
+        }
+    }
+
+    fn is_idle(&self, machine: &Machine) -> bool {
+        machine.stack.is_idle()
+    }
+}

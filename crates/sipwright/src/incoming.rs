@@ -1,0 +1,258 @@
+//! Taking a call.
+
+use crate::{
+    Call,
+    calls::CallHandle,
+    error::AnswerError,
+    shared::Shared,
+};
+use bytes::Bytes;
+use futures_channel::oneshot;
+use sip_io::Flow;
+use sip_message::{
+    HeaderField, HeaderName, HeaderValue, Request, StatusCode, Uri,
+    headers::Contact,
+};
+use sip_ua::{CallId, Cause};
+use std::fmt;
+
+/// A call that wants an answer: [`answer`](Self::answer), [`reject`](Self::reject) or [`redirect`](Self::redirect).
+/// Dropping it answers 480.
+///
+/// If the caller gives up, every verb returns [`AnswerError::Cancelled`] and [`cancelled`](Self::cancelled) resolves;
+/// the 487 was already sent. An offer that has no acceptable answer was answered 488 before it came here.
+#[must_use = "a call that is dropped is answered 480"]
+pub struct IncomingCall {
+    shared: Shared,
+    id: CallId,
+    request: Request,
+    flow: Flow,
+    handle: CallHandle,
+    decided: bool,
+}
+
+/// A call before someone takes it.
+pub(crate) struct Ringing {
+    pub(crate) call: CallId,
+    pub(crate) request: Request,
+    pub(crate) flow: Flow,
+    pub(crate) handle: CallHandle,
+}
+
+impl IncomingCall {
+    pub(crate) fn new(shared: Shared, ringing: Ringing) -> Self {
+        let Ringing { call, request, flow, handle } = ringing;
+        Self { shared, id: call, request, flow, handle, decided: false }
+    }
+
+    /// The INVITE.
+    pub fn request(&self) -> &Request {
+        &self.request
+    }
+
+    /// What it came on.
+    pub fn flow(&self) -> Flow {
+        self.flow
+    }
+
+    /// Who calls, as From says.
+    pub fn from(&self) -> String {
+        self.request.from().map(|from| from.uri().to_string()).unwrap_or_default()
+    }
+
+    /// Whom the caller wants, as the Request-URI says.
+    pub fn uri(&self) -> &Uri {
+        self.request.uri()
+    }
+
+    /// Sends 180: it rings here. It is repeated each minute for as long as the call waits.
+    ///
+    /// # Errors
+    ///
+    /// When the call is over.
+    pub async fn ring(&self) -> Result<(), AnswerError> {
+        let id = self.id;
+        let rung = self.shared.command(move |machine, _, now| machine.ua(now, |ua, cx| ua.ring(cx, id))).await;
+        self.outcome(rung)
+    }
+
+    /// Sends 183 with an answer to the offer: what is played before the call is answered is heard.
+    ///
+    /// # Errors
+    ///
+    /// When the call is over, or no session came about.
+    pub async fn early_media(&self) -> Result<EarlyMedia, AnswerError> {
+        let id = self.id;
+        let (sender, ready) = oneshot::channel();
+        let sent = self
+            .shared
+            .command(move |machine, app, now| {
+                app.calls.early_media_wanted(id, sender);
+                machine.ua(now, |ua, cx| ua.progress(cx, id, StatusCode::SESSION_PROGRESS))
+            })
+            .await;
+        self.outcome(sent)?;
+        match ready.await {
+            Ok(()) => Ok(EarlyMedia { shared: self.shared.clone(), id }),
+            Err(_) => Err(self.end()),
+        }
+    }
+
+    /// Takes the call; resolves when the ACK has come, so that a [`Call`] always is an established dialog.
+    ///
+    /// The 2xx is repeated inside. Dropping the future ends the call. Without an ACK within 64×T1 the call is ended
+    /// with BYE: [`AnswerError::NoAck`].
+    ///
+    /// # Errors
+    ///
+    /// When the call is over, no session came about, or no ACK came.
+    pub async fn answer(self) -> Result<Call, AnswerError> {
+        self.answer_with(StatusCode::OK).await
+    }
+
+    /// [`answer`](Self::answer) with another 2xx.
+    ///
+    /// # Errors
+    ///
+    /// As [`answer`](Self::answer), and when `status` is no 2xx.
+    pub async fn answer_with(self, status: StatusCode) -> Result<Call, AnswerError> {
+        let id = self.id;
+        let (sender, established) = oneshot::channel();
+        let answered = self
+            .shared
+            .command(move |machine, app, now| {
+                app.calls.answer_wanted(id, sender);
+                machine.ua(now, |ua, cx| ua.answer(cx, id, status, Vec::new()))
+            })
+            .await;
+        self.outcome(answered)?;
+        // From here on, dropping this future hangs up.
+        let mut accepted = Accepted { incoming: self, established: false };
+        if established.await.is_err() {
+            accepted.established = true;
+            return Err(accepted.incoming.end());
+        }
+        accepted.established = true;
+        let incoming = &accepted.incoming;
+        Ok(Call::new(incoming.shared.clone(), id, incoming.handle.clone()))
+    }
+
+    /// The application's own session description as the answer (or, when the INVITE has no offer, as the offer),
+    /// instead of audio of ours: then no media of ours is sent.
+    pub fn session(self, description: impl Into<Bytes>) -> Self {
+        let (id, description) = (self.id, description.into());
+        self.shared.post(move |_, app, _| app.calls.use_raw_session(id, description));
+        self
+    }
+
+    /// Refuses with a status of 300 to 699.
+    ///
+    /// # Errors
+    ///
+    /// When the call is over, or the status is not of that class.
+    pub async fn reject(self, status: StatusCode) -> Result<(), AnswerError> {
+        self.refuse(status, Vec::new()).await
+    }
+
+    /// Sends the caller elsewhere: 302 with Contacts.
+    ///
+    /// # Errors
+    ///
+    /// When the call is over.
+    pub async fn redirect(self, targets: impl IntoIterator<Item = Uri>) -> Result<(), AnswerError> {
+        let contacts = targets.into_iter().map(|uri| (Contact::NAME, Contact::new(uri).value())).collect();
+        self.refuse(StatusCode::MOVED_TEMPORARILY, contacts).await
+    }
+
+    /// Resolves when the call is over without having been answered: the caller gave up, or it rang too long. Dropping
+    /// the future changes nothing.
+    pub async fn cancelled(&self) {
+        self.handle.ended.wait().await;
+    }
+
+    async fn refuse(mut self, status: StatusCode, headers: Vec<(HeaderName, HeaderValue)>) -> Result<(), AnswerError> {
+        self.decided = true;
+        let id = self.id;
+        let refused = self
+            .shared
+            .command(move |machine, _, now| machine.ua(now, |ua, cx| ua.reject(cx, id, status, headers)))
+            .await;
+        self.outcome(refused)
+    }
+
+    fn outcome(
+        &self,
+        result: Result<Result<(), sip_ua::AnswerError>, sip_runtime::Gone>,
+    ) -> Result<(), AnswerError> {
+        match result {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(sip_ua::AnswerError::WrongClass)) => Err(AnswerError::WrongClass),
+            _ => Err(self.end()),
+        }
+    }
+
+    /// Why there is no call any more.
+    fn end(&self) -> AnswerError {
+        match self.handle.ended.get().map(|ended| ended.ended.cause) {
+            Some(Cause::Cancelled) => AnswerError::Cancelled,
+            Some(Cause::NoAck) => AnswerError::NoAck,
+            Some(Cause::NoSession) => AnswerError::NoSession,
+            _ => AnswerError::Gone,
+        }
+    }
+}
+
+impl Drop for IncomingCall {
+    fn drop(&mut self) {
+        if !self.decided {
+            let id = self.id;
+            self.shared.post(move |machine, _, now| {
+                let status = StatusCode::TEMPORARILY_UNAVAILABLE;
+                // It may be over, or answered.
+                machine.ua(now, |ua, cx| ua.reject(cx, id, status, Vec::new())).ok();
+            });
+        }
+    }
+}
+
+impl fmt::Debug for IncomingCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IncomingCall").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// A 2xx that waits for its ACK.
+struct Accepted {
+    incoming: IncomingCall,
+    established: bool,
+}
+
+impl Drop for Accepted {
+    fn drop(&mut self) {
+        self.incoming.decided = true;
+        if !self.established {
+            let id = self.incoming.id;
+            self.incoming.shared.post(move |machine, _, now| {
+                machine.ua(now, |ua, cx| ua.hang_up(cx, id)).ok();
+            });
+        }
+    }
+}
+
+/// Something to hear before the answer; see [`IncomingCall::early_media`].
+#[derive(Debug)]
+pub struct EarlyMedia {
+    shared: Shared,
+    id: CallId,
+}
+
+impl EarlyMedia {
+    /// Plays to the caller; resolves when the last sample has left. Dropping the future stops it.
+    ///
+    /// # Errors
+    ///
+    /// When the call is over.
+    pub async fn play(&self, source: impl sip_media::AudioSource + 'static) -> Result<(), crate::Gone> {
+        crate::call::play(&self.shared, self.id, Box::new(source)).await
+    }
+}

@@ -1,0 +1,206 @@
+//! Routers' futures, polled on the driver's own task.
+
+use crate::{
+    inbound::{Inbound, Rejected, Relayed, Verdict},
+    machine::Machine,
+    router::ErasedRouter,
+};
+use futures_channel::oneshot;
+use futures_util::{
+    FutureExt, StreamExt,
+    future::{AbortHandle, Abortable},
+    stream::FuturesUnordered,
+};
+use sip_message::{Response, StatusCode, Uri};
+use sip_proxy::{Event, Plan, ProxyId, Target};
+use sip_registrar::Binding;
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    panic::AssertUnwindSafe,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
+    time::Instant,
+};
+
+/// Requests that wait for their router.
+///
+/// A router's future is polled in place as soon as the request has come: one that is ready costs no task and no
+/// channel. What it asks for while it is polled is noted, done when it pends, and answered before it is polled again.
+pub(crate) struct Routing {
+    router: Arc<dyn ErasedRouter>,
+    futures: FuturesUnordered<Routed>,
+    parked: BTreeMap<ProxyId, Parked>,
+    asks: Asks,
+    limit: usize,
+}
+
+type Routed = Pin<Box<dyn Future<Output = (ProxyId, Option<Result<Relayed, Rejected>>)> + Send>>;
+
+struct Parked {
+    abort: AbortHandle,
+    /// Whom the outcome of a relay concerns
+    relaying: Option<oneshot::Sender<Result<StatusCode, Response>>>,
+}
+
+/// What routers have asked for and nobody has done yet.
+#[derive(Clone, Default)]
+pub(crate) struct Asks(Arc<Mutex<Vec<(ProxyId, Ask)>>>);
+
+pub(crate) enum Ask {
+    Contacts { uri: Uri, reply: oneshot::Sender<Option<Vec<Target>>> },
+    Relay { plan: Plan, reply: oneshot::Sender<Result<StatusCode, Response>> },
+    Withdraw,
+    Answer(Response),
+}
+
+impl Asks {
+    pub(crate) fn push(&self, id: ProxyId, ask: Ask) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((id, ask));
+    }
+
+    fn take(&self) -> Vec<(ProxyId, Ask)> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Routing {
+    pub(crate) fn new(router: Arc<dyn ErasedRouter>, limit: usize) -> Self {
+        Self {
+            router,
+            futures: FuturesUnordered::new(),
+            parked: BTreeMap::new(),
+            asks: Asks::default(),
+            limit,
+        }
+    }
+
+    pub(crate) fn handle_event(&mut self, machine: &mut Machine, now: Instant, event: Event) {
+        match event {
+            Event::RouteNeeded { id, request, user, ours, flow } => {
+                if self.parked.len() >= self.limit {
+                    machine.proxy(now, |proxy, cx| proxy.reject(cx, id, StatusCode::SERVICE_UNAVAILABLE));
+                    return;
+                }
+                let inbound = Inbound::new(id, request, user, ours, flow, self.asks.clone());
+                let routed = AssertUnwindSafe(self.router.route(inbound)).catch_unwind();
+                let (abort, registration) = AbortHandle::new_pair();
+                let routed = Abortable::new(routed, registration);
+                self.futures.push(Box::pin(async move {
+                    let outcome = match routed.await {
+                        Ok(Ok(outcome)) => Some(outcome),
+                        Ok(Err(_panic)) => Some(Err(Rejected::from(StatusCode::SERVER_INTERNAL_ERROR))),
+                        Err(_aborted) => None,
+                    };
+                    (id, outcome)
+                }));
+                self.parked.insert(id, Parked { abort, relaying: None });
+            }
+            Event::RelayFailed { id, response } => self.relayed(id, Err(response)),
+            Event::Answered { id, status } => self.relayed(id, Ok(status)),
+            Event::Abandoned { id } => {
+                if let Some(parked) = self.parked.remove(&id) {
+                    parked.abort.abort();
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Polls the futures until none can go on, doing in between what they ask for.
+    pub(crate) fn poll(&mut self, machine: &mut Machine, now: Instant, cx: &mut Context<'_>) {
+        loop {
+            while let Poll::Ready(Some((id, outcome))) = self.futures.poll_next_unpin(cx) {
+                self.decided(machine, now, id, outcome);
+            }
+            let asks = self.asks.take();
+            if asks.is_empty() {
+                return;
+            }
+            for (id, ask) in asks {
+                self.perform(machine, now, id, ask);
+            }
+        }
+    }
+
+    fn perform(&mut self, machine: &mut Machine, now: Instant, id: ProxyId, ask: Ask) {
+        match ask {
+            Ask::Contacts { uri, reply } => {
+                let bindings = machine.stack.command(now, |cores, cx| cores.0.as_ref()?.lookup(cx, &uri));
+                // The router may have stopped waiting.
+                reply.send(bindings.map(|bindings| bindings.iter().map(target).collect())).ok();
+            }
+            Ask::Relay { plan, reply } => {
+                let Some(parked) = self.parked.get_mut(&id) else { return };
+                parked.relaying = Some(reply);
+                let relayed = machine.proxy(now, |proxy, cx| proxy.relay(cx, id, plan.hold_failure(true)));
+                if !matches!(relayed, Some(Ok(()))) {
+                    // Dropping the reply tells the router that the request is gone.
+                    parked.relaying = None;
+                }
+            }
+            Ask::Withdraw => {
+                if let Some(parked) = self.parked.get_mut(&id) {
+                    parked.relaying = None;
+                }
+                // It may have been answered.
+                machine.proxy(now, |proxy, cx| proxy.withdraw(cx, id));
+            }
+            Ask::Answer(response) => {
+                machine.proxy(now, |proxy, cx| proxy.answer(cx, id, response));
+            }
+        }
+    }
+
+    fn relayed(&mut self, id: ProxyId, outcome: Result<StatusCode, Response>) {
+        let Some(parked) = self.parked.get_mut(&id) else { return };
+        match parked.relaying.take() {
+            Some(relaying) => {
+                relaying.send(outcome).ok();
+            }
+            None if outcome.is_ok() => {
+                // Answered without the router: cancelled, or past its time.
+                parked.abort.abort();
+            }
+            None => {}
+        }
+    }
+
+    fn decided(
+        &mut self,
+        machine: &mut Machine,
+        now: Instant,
+        id: ProxyId,
+        outcome: Option<Result<Relayed, Rejected>>,
+    ) {
+        for (asked, ask) in self.asks.take() {
+            self.perform(machine, now, asked, ask);
+        }
+        self.parked.remove(&id);
+        // What comes too late finds the request gone.
+        if let Some(Err(rejected)) = outcome {
+            machine.proxy(now, |proxy, cx| match rejected.into_verdict() {
+                Verdict::Forward => proxy.forward(cx, id),
+                Verdict::Status(status) => proxy.reject(cx, id, status),
+                Verdict::Response(response) => proxy.answer(cx, id, *response),
+            });
+        }
+    }
+}
+
+/// How a binding is reached: over the flow on which it was made while that is open, else by its Contact.
+pub(crate) fn target(binding: &Binding) -> Target {
+    let target = Target::new(binding.uri().clone())
+        .path(binding.path.clone())
+        .q(f32::from(binding.q()) / 1_000.0);
+    let target = match binding.flow {
+        Some(flow) if binding.is_outbound() => target.only_flow(flow),
+        Some(flow) => target.flow(flow),
+        None => target,
+    };
+    match &binding.instance {
+        Some(instance) => target.instance(instance.clone()),
+        None => target,
+    }
+}

@@ -1,0 +1,296 @@
+//! Sockets and cores that serve others: registrar and proxy.
+
+use crate::{
+    error::BindError,
+    inbound::{Inbound, Rejected, Relayed},
+    router::{Erased, Router},
+    routing::Routing,
+    shared::Shared,
+    trace::Trace,
+    user_agent::{IntoListener, StackBuilder},
+};
+use sip_auth::{CredentialStore, Digest};
+use sip_endpoint::{Domains, EndpointStats, Timers};
+use sip_io::{Rng, WallClock};
+use sip_message::Uri;
+use sip_proxy::{Foreign, Proxy, ProxyConfig};
+use sip_registrar::{Registrar as RegistrarCore, RegistrarConfig, Terms};
+use sip_runtime::Runtime;
+use std::{
+    fmt,
+    future::Future,
+    net::SocketAddr,
+    sync::Arc,
+    time::Duration,
+};
+
+/// A registrar and record-routing proxy (RFC 3261 §10, §16).
+///
+/// It is shared: clones name the same server. [`close`](Self::close) ends it; dropping the last clone does the same in
+/// the background.
+///
+/// ```no_run
+/// use sipwright::{Server, auth::{Digest, Users}, proxy::Registrar};
+///
+/// # async fn serve() -> sipwright::Result<()> {
+/// let users = Users::new().add("alice", "example.com", "secret");
+/// let server = Server::builder()
+///     .listen("udp:0.0.0.0:5060")
+///     .domain("example.com")
+///     .authenticate(Digest::realm("example.com"), users)
+///     .registrar(Registrar::default())
+///     .start()
+///     .await?;
+/// server.run_until(std::future::pending()).await;
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Server {
+    shared: Shared,
+}
+
+impl Server {
+    /// A server to be configured.
+    pub fn builder() -> ServerBuilder {
+        ServerBuilder::new()
+    }
+
+    /// Where it listens, with the ports that the system chose.
+    pub fn listeners(&self) -> &[SocketAddr] {
+        &self.shared.settings.listeners
+    }
+
+    /// Serves until `end` resolves, then closes.
+    pub async fn run_until<F: Future>(&self, end: F) {
+        end.await;
+        self.close().await;
+    }
+
+    /// What is held and was counted; `None` when the server is closed.
+    pub async fn stats(&self) -> Option<EndpointStats> {
+        self.shared.command(|machine, _, _| machine.stack.endpoint().stats()).await.ok()
+    }
+
+    /// Refuses new work, lets what is under way end, and resolves when that is done: by default within 5 s. Dropping
+    /// the future does not stop it.
+    pub async fn close(&self) {
+        self.shared.close(self.shared.settings.close_within).await;
+    }
+}
+
+/// A server to be; a setter that is not called leaves its default.
+#[must_use = "nothing happens before `start`"]
+pub struct ServerBuilder {
+    stack: StackBuilder,
+    domains: Vec<String>,
+    auth: Option<Auth>,
+    registrar: Option<Registrar>,
+    router: Option<Routing>,
+    default_target: Option<Uri>,
+    foreign: Foreign,
+    record_route: bool,
+}
+
+/// Gives both cores the same policy and users.
+type Auth = Box<dyn FnOnce(&mut Rng, WallClock, RegistrarConfig, ProxyConfig) -> (RegistrarConfig, ProxyConfig) + Send>;
+
+impl ServerBuilder {
+    fn new() -> Self {
+        Self {
+            stack: StackBuilder::new(),
+            domains: Vec::new(),
+            auth: None,
+            registrar: None,
+            router: None,
+            default_target: None,
+            foreign: Foreign::default(),
+            record_route: true,
+        }
+    }
+
+    /// A listener; see [`UserAgentBuilder::listen`](crate::UserAgentBuilder::listen).
+    pub fn listen(mut self, listener: impl IntoListener) -> Self {
+        self.stack.listen(listener);
+        self
+    }
+
+    /// The runtime. Defaults to the tokio runtime of the caller of [`start`](Self::start).
+    pub fn runtime(mut self, runtime: impl Runtime) -> Self {
+        self.stack.set_runtime(runtime);
+        self
+    }
+
+    /// The timers of every transaction. Defaults to RFC 3261's values.
+    pub fn timers(mut self, timers: Timers) -> Self {
+        self.stack.set_timers(timers);
+        self
+    }
+
+    /// The DNS servers to ask. Defaults to the system's.
+    pub fn nameservers(mut self, nameservers: impl IntoIterator<Item = SocketAddr>) -> Self {
+        self.stack.set_nameservers(nameservers.into_iter().collect());
+        self
+    }
+
+    /// Keeps the messages that pass. Defaults to none.
+    pub fn trace(mut self, trace: Trace) -> Self {
+        self.stack.set_trace(trace);
+        self
+    }
+
+    /// A domain that we are responsible for; each call adds one. Our listeners' addresses are besides.
+    pub fn domain(mut self, domain: &str) -> Self {
+        self.domains.push(domain.to_owned());
+        self
+    }
+
+    /// Asks for digest credentials: of REGISTER, and of requests from our domains or to foreign ones. Defaults to
+    /// none: everyone may register, and nobody relays to foreign domains.
+    pub fn authenticate(
+        mut self,
+        digest: Digest,
+        users: impl CredentialStore + Clone + Send + 'static,
+    ) -> Self {
+        self.auth = Some(Box::new(move |rng, clock, registrar, proxy| {
+            let server = |rng: &mut Rng| sip_auth::Server::new(digest.clone(), rng.seed(), clock);
+            let registrar = registrar.authenticate(server(rng), users.clone());
+            (registrar, proxy.authenticate(server(rng), users))
+        }));
+        self
+    }
+
+    /// Takes registrations. Defaults to no: REGISTER gets 405.
+    pub fn registrar(mut self, registrar: Registrar) -> Self {
+        self.registrar = Some(registrar);
+        self
+    }
+
+    /// Decides where requests go; 10,000 requests may wait for that, further ones get 503. Defaults to: to whoever registered, and foreign domains by their URI.
+    pub fn route(mut self, router: impl Router) -> Self {
+        self.router = Some(Routing::new(Arc::new(Erased(Arc::new(router))), PARKED));
+        self
+    }
+
+    /// Where requests go that are for nobody registered, also ACK and BYE that come without Route to our own URI.
+    /// Defaults to nowhere.
+    pub fn forward(mut self, uri: Uri) -> Self {
+        self.default_target = Some(uri);
+        self
+    }
+
+    /// Who may have requests relayed between foreign domains. Defaults to authenticated users.
+    pub fn foreign(mut self, foreign: Foreign) -> Self {
+        self.foreign = foreign;
+        self
+    }
+
+    /// Whether we stay on the way of dialogs. Defaults to yes.
+    pub fn record_route(mut self, record_route: bool) -> Self {
+        self.record_route = record_route;
+        self
+    }
+
+    /// How long [`Server::close`] waits. Defaults to 5 s.
+    pub fn close_within(mut self, time: Duration) -> Self {
+        self.stack.set_close_within(time);
+        self
+    }
+
+    /// Opens the listeners and starts.
+    ///
+    /// # Errors
+    ///
+    /// When there is no runtime, a text is no listener or no domain, or the system refuses a socket.
+    pub async fn start(self) -> Result<Server, BindError> {
+        let Self { stack, domains, auth, registrar, router, default_target, foreign, record_route } = self;
+        let domains = Domains::new(domains).map_err(|error| BindError::Configuration(error.to_string()))?;
+        let router = router.unwrap_or_else(|| Routing::new(Arc::new(Erased(Arc::new(to_whoever_registered))), PARKED));
+        let make = move |rng: &mut Rng, clock: WallClock| {
+            let mut proxy = ProxyConfig::new(rng.seed(), clock)
+                .domains(domains.clone())
+                .foreign(foreign)
+                .record_route(record_route);
+            if let Some(uri) = default_target {
+                proxy = proxy.default_target(uri);
+            }
+            let terms = registrar.as_ref().map(|registrar| registrar.terms.clone()).unwrap_or_default();
+            let mut config = RegistrarConfig::new(clock, domains).terms(terms);
+            if let Some(auth) = auth {
+                (config, proxy) = auth(rng, clock, config, proxy);
+            }
+            let core = registrar.map(|registrar| {
+                let location = sip_registrar::MemoryLocation::new(rng.seed(), clock).limit(registrar.location.limit);
+                RegistrarCore::new(config, location)
+            });
+            (core, Some(Proxy::new(proxy)))
+        };
+        let shared = stack.start(make, Some(router)).await?;
+        Ok(Server { shared })
+    }
+}
+
+impl fmt::Debug for ServerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerBuilder").field("stack", &self.stack).finish_non_exhaustive()
+    }
+}
+
+/// The registrar of a server: its terms, and where bindings are kept.
+#[derive(Clone, Debug, Default)]
+pub struct Registrar {
+    location: MemoryLocation,
+    terms: Terms,
+}
+
+impl Registrar {
+    /// A registrar that keeps bindings in `location`.
+    pub fn new(location: MemoryLocation) -> Self {
+        Self { location, terms: Terms::default() }
+    }
+
+    /// How long bindings may be, and how many there may be of one address-of-record.
+    pub fn terms(mut self, terms: Terms) -> Self {
+        self.terms = terms;
+        self
+    }
+}
+
+/// Bindings in memory, gone with the server.
+#[derive(Clone, Debug)]
+pub struct MemoryLocation {
+    limit: usize,
+}
+
+impl MemoryLocation {
+    /// An empty one.
+    pub fn new() -> Self {
+        Self { limit: 100_000 }
+    }
+
+    /// How many addresses-of-record may have bindings. Defaults to 100,000; above it a REGISTER for another one gets
+    /// 503.
+    pub fn limit(mut self, addresses_of_record: usize) -> Self {
+        self.limit = addresses_of_record;
+        self
+    }
+}
+
+impl Default for MemoryLocation {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What a server does without a router.
+async fn to_whoever_registered(request: Inbound) -> Result<Relayed, Rejected> {
+    if !request.is_ours() {
+        return request.relay(request.uri().clone()).await;
+    }
+    match request.contacts().await {
+        Ok(contacts) => request.relay(contacts.by_q()).await,
+        Err(rejected) => Err(rejected),
+    }
+}
+
+/// How many requests may wait for their router.
+const PARKED: usize = 10_000;

@@ -1,0 +1,449 @@
+//! What places and takes calls.
+
+use crate::{
+    AccountBuilder, IncomingCall,
+    app::App,
+    calls::Calls,
+    error::BindError,
+    machine::{MEDIA_TOKENS, Machine},
+    messages::Messages,
+    queue::Queue,
+    request::{Options, Outgoing},
+    runtime_choice::default_runtime,
+    routing::Routing,
+    shared::Shared,
+    trace::Trace,
+};
+use futures_channel::oneshot;
+use futures_util::Stream;
+use sip_endpoint::{EndpointConfig, EndpointStats, Listener, Stack, Timers, TransportConfig};
+use sip_io::{Rng, WallClock};
+use sip_media::{MediaConfig, MediaEngine};
+use sip_message::{IntoUri, Method};
+use sip_proxy::Proxy;
+use sip_registrar::Registrar;
+use sip_resolver::Zone;
+use sip_runtime::{Driver, Runtime};
+use sip_ua::UaConfig;
+use std::{
+    fmt,
+    future::Future,
+    net::{IpAddr, SocketAddr},
+    ops::Range,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+/// Places and takes calls, registers, and sends and answers other requests: RFC 3261's user agent, both roles.
+///
+/// It is shared: clones name the same user agent, and go into any framework's state. [`close`](Self::close) ends what
+/// is held and waits; dropping the last clone and the last of its handles does the same in the background while the
+/// runtime lives, so programs that end call `close`.
+///
+/// ```no_run
+/// use sipwright::UserAgent;
+/// use std::time::Duration;
+///
+/// #[tokio::main]
+/// async fn main() -> sipwright::Result<()> {
+///     let ua = UserAgent::bind("udp:0.0.0.0:0").await?;
+///     let pong = ua.options("sip:pbx.example.com").timeout(Duration::from_secs(5)).await?;
+///     println!("{} from {} after {:?}", pong.status(), pong.remote(), pong.round_trip());
+///     ua.close().await;
+///     Ok(())
+/// }
+/// ```
+#[derive(Clone, Debug)]
+pub struct UserAgent {
+    pub(crate) shared: Shared,
+}
+
+/// What the handles need to know of the configuration.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) close_within: Duration,
+    pub(crate) listeners: Vec<SocketAddr>,
+}
+
+impl UserAgent {
+    /// A user agent with one listener, such as `udp:0.0.0.0:5060`, on the tokio runtime of the caller.
+    ///
+    /// # Errors
+    ///
+    /// When there is no tokio runtime, the text is no listener, or the system refuses the socket.
+    pub async fn bind(listener: &str) -> Result<Self, BindError> {
+        Self::builder().listen(listener).start().await
+    }
+
+    /// A user agent to be configured.
+    pub fn builder() -> UserAgentBuilder {
+        UserAgentBuilder::new()
+    }
+
+    /// An identity to call, register and send with: `sip:alice@example.com`.
+    pub fn account(&self, aor: impl IntoUri) -> AccountBuilder {
+        AccountBuilder::new(self.clone(), aor.into_uri())
+    }
+
+    /// Asks whoever answers for `uri` what it can do (RFC 3261 §11): a ping.
+    pub fn options(&self, uri: impl IntoUri) -> Options {
+        Options::new(self.shared.clone(), uri.into_uri())
+    }
+
+    /// Any request outside dialogs, without an account.
+    pub fn request(&self, method: Method, uri: impl IntoUri) -> Outgoing {
+        Outgoing::new(self.shared.clone(), None, method, uri.into_uri())
+    }
+
+    /// The next call; `None` when the user agent is closed.
+    ///
+    /// Until this (or [`calls`](Self::calls)) is asked for the first time, INVITE gets 480; so it does while 64 calls
+    /// wait. Dropping the future loses no call.
+    pub async fn incoming(&self) -> Option<IncomingCall> {
+        let queue = self.take_calls().await?;
+        let ringing = queue.next().await?;
+        Some(IncomingCall::new(self.shared.clone(), ringing))
+    }
+
+    /// [`incoming`](Self::incoming) as a stream.
+    pub fn calls(&self) -> IncomingCalls {
+        let user_agent = self.clone();
+        IncomingCalls { next: Box::pin(async move { user_agent.incoming().await }), user_agent: self.clone() }
+    }
+
+    /// Messages (RFC 3428) that come outside dialogs. Until it is asked for, MESSAGE gets 405.
+    pub fn messages(&self) -> Messages {
+        Messages::new(self.shared.clone())
+    }
+
+    /// Where it listens, with the ports that the system chose.
+    pub fn listeners(&self) -> &[SocketAddr] {
+        &self.shared.settings.listeners
+    }
+
+    /// What is held and was counted; `None` when the user agent is closed.
+    pub async fn stats(&self) -> Option<EndpointStats> {
+        self.shared.command(|machine, _, _| machine.stack.endpoint().stats()).await.ok()
+    }
+
+    /// Refuses new work, ends calls, withdraws registrations, and resolves when that is done: by default within 5 s.
+    /// Dropping the future does not stop it.
+    pub async fn close(&self) {
+        self.shared.close(self.shared.settings.close_within).await;
+    }
+
+    async fn take_calls(&self) -> Option<Queue<crate::incoming::Ringing>> {
+        self.shared
+            .command(|machine, app, now| {
+                if app.incoming.is_none() {
+                    machine.ua(now, |ua, _| ua.take_calls(true));
+                }
+                app.incoming.get_or_insert_with(|| Queue::new(WAITING)).clone()
+            })
+            .await
+            .ok()
+    }
+}
+
+/// Calls as they come; see [`UserAgent::calls`].
+pub struct IncomingCalls {
+    user_agent: UserAgent,
+    next: Pin<Box<dyn Future<Output = Option<IncomingCall>> + Send>>,
+}
+
+impl Stream for IncomingCalls {
+    type Item = IncomingCall;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<IncomingCall>> {
+        let next = self.next.as_mut().poll(cx);
+        if let Poll::Ready(Some(_)) = &next {
+            let user_agent = self.user_agent.clone();
+            self.next = Box::pin(async move { user_agent.incoming().await });
+        }
+        next
+    }
+}
+
+impl fmt::Debug for IncomingCalls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("IncomingCalls")
+    }
+}
+
+/// A user agent to be; a setter that is not called leaves its default.
+#[must_use = "nothing happens before `start`"]
+pub struct UserAgentBuilder {
+    pub(crate) stack: StackBuilder,
+}
+
+impl UserAgentBuilder {
+    fn new() -> Self {
+        Self { stack: StackBuilder::new() }
+    }
+
+    /// A listener: `udp:ADDRESS:PORT` or `tcp:ADDRESS:PORT`, or a [`Listener`] with more to it. `*` as the address is
+    /// every address of the host, port 0 asks the system. May be given several times; defaults to none, with which
+    /// nothing can be sent over UDP.
+    pub fn listen(mut self, listener: impl IntoListener) -> Self {
+        self.stack.listen(listener);
+        self
+    }
+
+    /// The runtime with clock, sockets and tasks. Defaults to the tokio runtime of the caller of
+    /// [`start`](Self::start).
+    pub fn runtime(mut self, runtime: impl Runtime) -> Self {
+        self.stack.runtime = Some(Arc::new(runtime));
+        self
+    }
+
+    /// The timers of every transaction. Defaults to RFC 3261's values.
+    pub fn timers(mut self, timers: Timers) -> Self {
+        self.stack.timers = timers;
+        self
+    }
+
+    /// The limits and times of the transport layer.
+    pub fn transport(mut self, transport: TransportConfig) -> Self {
+        self.stack.transport = transport;
+        self
+    }
+
+    /// Names that are known without asking; the system's hosts file is read besides.
+    pub fn zone(mut self, zone: Zone) -> Self {
+        self.stack.zone = zone;
+        self
+    }
+
+    /// The DNS servers to ask. Defaults to the system's.
+    pub fn nameservers(mut self, nameservers: impl IntoIterator<Item = SocketAddr>) -> Self {
+        self.stack.nameservers = Some(nameservers.into_iter().collect());
+        self
+    }
+
+    /// The ports of RTP and RTCP. Defaults to 16384 up to 32767.
+    pub fn media_ports(mut self, ports: Range<u16>) -> Self {
+        self.stack.media_ports = Some(ports);
+        self
+    }
+
+    /// The address that session descriptions name. Defaults to the one that faces the peer.
+    pub fn media_address(mut self, address: IpAddr) -> Self {
+        self.stack.media_address = Some(address);
+        self
+    }
+
+    /// Keeps the messages that pass. Defaults to none, because what is off costs nothing.
+    pub fn trace(mut self, trace: Trace) -> Self {
+        self.stack.trace = Some(trace);
+        self
+    }
+
+    /// What User-Agent says. Defaults to nothing.
+    pub fn product(mut self, product: impl Into<String>) -> Self {
+        self.stack.product = Some(product.into());
+        self
+    }
+
+    /// How many calls there may be, both directions together. Defaults to 10,000; above it an INVITE gets 503 and a
+    /// call of ours fails.
+    pub fn max_calls(mut self, calls: usize) -> Self {
+        self.stack.calls = calls;
+        self
+    }
+
+    /// How long [`UserAgent::close`] waits. Defaults to 5 s.
+    pub fn close_within(mut self, time: Duration) -> Self {
+        self.stack.close_within = time;
+        self
+    }
+
+    /// Opens the listeners and starts.
+    ///
+    /// # Errors
+    ///
+    /// When there is no runtime, a text is no listener, or the system refuses a socket. Dropping the future closes
+    /// what was opened.
+    pub async fn start(self) -> Result<UserAgent, BindError> {
+        let shared = self.stack.start(|_, _| (None, None), None).await?;
+        Ok(UserAgent { shared })
+    }
+}
+
+impl fmt::Debug for UserAgentBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UserAgentBuilder").field("stack", &self.stack).finish()
+    }
+}
+
+/// A text or a [`Listener`]; what other types there could be is nobody's business.
+pub trait IntoListener: sealed::Sealed {
+    /// The listener, or why the text is none.
+    #[doc(hidden)]
+    fn into_listener(self) -> Result<Listener, BindError>;
+}
+
+impl IntoListener for &str {
+    fn into_listener(self) -> Result<Listener, BindError> {
+        self.parse().map_err(|error: sip_transport::ListenerError| {
+            BindError::Listener(self.to_owned(), error.to_string())
+        })
+    }
+}
+
+impl IntoListener for String {
+    fn into_listener(self) -> Result<Listener, BindError> {
+        self.as_str().into_listener()
+    }
+}
+
+impl IntoListener for Listener {
+    fn into_listener(self) -> Result<Listener, BindError> {
+        Ok(self)
+    }
+}
+
+mod sealed {
+    #[expect(unnameable_types, reason = "nobody outside implements it")]
+    pub trait Sealed {}
+    impl Sealed for &str {}
+    impl Sealed for String {}
+    impl Sealed for sip_endpoint::Listener {}
+}
+
+/// What user agents and servers are built from alike.
+pub(crate) struct StackBuilder {
+    listeners: Vec<Result<Listener, BindError>>,
+    runtime: Option<Arc<dyn Runtime>>,
+    timers: Timers,
+    transport: TransportConfig,
+    zone: Zone,
+    nameservers: Option<Vec<SocketAddr>>,
+    media_ports: Option<Range<u16>>,
+    media_address: Option<IpAddr>,
+    trace: Option<Trace>,
+    product: Option<String>,
+    calls: usize,
+    close_within: Duration,
+}
+
+impl StackBuilder {
+    pub(crate) fn new() -> Self {
+        Self {
+            listeners: Vec::new(),
+            runtime: None,
+            timers: Timers::default(),
+            transport: TransportConfig::default(),
+            zone: Zone::new(),
+            nameservers: None,
+            media_ports: None,
+            media_address: None,
+            trace: None,
+            product: None,
+            calls: 10_000,
+            close_within: Duration::from_secs(5),
+        }
+    }
+
+    pub(crate) fn listen(&mut self, listener: impl IntoListener) {
+        self.listeners.push(listener.into_listener());
+    }
+
+    pub(crate) fn set_runtime(&mut self, runtime: impl Runtime) {
+        self.runtime = Some(Arc::new(runtime));
+    }
+
+    pub(crate) fn set_trace(&mut self, trace: Trace) {
+        self.trace = Some(trace);
+    }
+
+    pub(crate) fn set_close_within(&mut self, time: Duration) {
+        self.close_within = time;
+    }
+
+    pub(crate) fn set_timers(&mut self, timers: Timers) {
+        self.timers = timers;
+    }
+
+    pub(crate) fn set_nameservers(&mut self, nameservers: Vec<SocketAddr>) {
+        self.nameservers = Some(nameservers);
+    }
+
+    /// Makes machine, application and driver, and waits for the listeners.
+    pub(crate) async fn start(
+        self,
+        cores: impl FnOnce(&mut Rng, WallClock) -> (Option<Registrar>, Option<Proxy>),
+        routing: Option<Routing>,
+    ) -> Result<Shared, BindError> {
+        let listeners: Vec<Listener> = self.listeners.into_iter().collect::<Result<_, _>>()?;
+        let runtime = match self.runtime {
+            Some(runtime) => runtime,
+            None => default_runtime()?,
+        };
+        let clock = WallClock { at: runtime.now(), is: runtime.wall_clock() };
+        let mut seed = [0; 32];
+        runtime.entropy(&mut seed);
+        let mut rng = Rng::new(seed);
+
+        let system = runtime.name_service();
+        let zone = system.hosts.iter().fold(self.zone, |zone, (name, address)| zone.address(name, *address));
+        let mut endpoint = EndpointConfig::new(rng.seed(), clock)
+            .timers(self.timers.clone())
+            .transport(self.transport)
+            .zone(zone)
+            .nameservers(self.nameservers.unwrap_or(system.nameservers))
+            .observe(self.trace.as_ref().map_or(0, Trace::limit));
+        if let Some(product) = self.product {
+            endpoint = endpoint.product(product);
+        }
+        let ua = UaConfig::new(rng.seed(), clock)
+            .t1(self.timers.t1)
+            .t2(self.timers.t2)
+            .calls(self.calls)
+            .take_calls(false);
+        let mut media = MediaConfig::new(rng.seed(), clock).first_token(MEDIA_TOKENS);
+        if let Some(ports) = self.media_ports {
+            media = media.ports(ports);
+        }
+        let (registrar, proxy) = cores(&mut rng, clock);
+        let cores = (registrar, (proxy, sip_ua::UserAgent::new(ua)));
+        let machine = Machine { stack: Stack::new(endpoint, cores), media: MediaEngine::new(media) };
+        let app = App::new(Calls::new(rng.next_u64(), self.media_address), routing, self.trace);
+        let driver = Driver::new(Arc::clone(&runtime), machine, app).spawn();
+
+        let mut awaited = Vec::new();
+        for listener in listeners {
+            let text = listener.to_string();
+            let (sender, receiver) = oneshot::channel();
+            let opening = driver.command(move |machine, app, now| {
+                let id = machine.stack.command(now, |_, cx| cx.listen(listener));
+                app.listeners_awaited.push((id, sender));
+            });
+            opening.await.map_err(|_| BindError::Gone)?;
+            awaited.push((text, receiver));
+        }
+        let mut bound = Vec::new();
+        for (listener, receiver) in awaited {
+            match receiver.await {
+                Ok(Ok(local)) => bound.push(local),
+                Ok(Err(reason)) => {
+                    drop(driver.stop());
+                    return Err(BindError::Refused { listener, reason });
+                }
+                Err(_) => return Err(BindError::Gone),
+            }
+        }
+        let settings = Settings { close_within: self.close_within, listeners: bound };
+        Ok(Shared::new(runtime, settings, driver))
+    }
+}
+
+impl fmt::Debug for StackBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StackBuilder").field("listeners", &self.listeners).finish_non_exhaustive()
+    }
+}
+
+/// How many calls, and how many messages, may wait for the application.
+pub(crate) const WAITING: usize = 64;

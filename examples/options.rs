@@ -1,0 +1,58 @@
+//! A ping: sends OPTIONS and prints who answered, and how fast.
+//!
+//! ```console
+//! $ cargo run --release --example options -- sip:pbx.example.com --timeout 5
+//! ```
+
+use clap::Parser;
+use sipwright::UserAgent;
+use std::{process::ExitCode, time::Duration};
+
+/// Sends OPTIONS; prints status and round-trip time. Exit status: 0 on any 2xx, 1 otherwise, 2 on bad arguments.
+#[derive(Parser)]
+#[command(version)]
+struct Args {
+    /// Whom to ask, such as sip:pbx.example.com or "sip:192.0.2.1:5062;transport=tcp"
+    #[arg(value_name = "SIP-URI", value_parser = uri)]
+    uri: sipwright::message::Uri,
+    /// How many seconds to wait for the answer, over all servers of the name
+    #[arg(long, default_value_t = 32.0, value_name = "S", value_parser = seconds)]
+    timeout: f64,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    sipwright_examples::log_warnings();
+    let args = Args::parse();
+    match ping(&args).await {
+        Ok(success) if success => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("{}: {error}", args.uri);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn ping(args: &Args) -> sipwright::Result<bool> {
+    let ua = UserAgent::builder().listen("udp:*:0").start().await?;
+    let pong = ua.options(&args.uri).timeout(Duration::from_secs_f64(args.timeout)).await?;
+    let milliseconds = pong.round_trip().as_secs_f64() * 1_000.0;
+    let reason = pong.response().reason();
+    println!("{} {reason} from {} in {milliseconds:.1} ms", pong.status().as_u16(), pong.remote());
+    let success = pong.status().is_success();
+    ua.close().await;
+    Ok(success)
+}
+
+fn uri(text: &str) -> Result<sipwright::message::Uri, String> {
+    let uri = sipwright::message::Uri::parse(text).map_err(|error| error.to_string())?;
+    if uri.is_sip() || uri.is_sips() { Ok(uri) } else { Err("only sip and sips uris can be asked".into()) }
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(seconds) if (0.001..=86_400.0).contains(&seconds) => Ok(seconds),
+        _ => Err("not a number of seconds between 0.001 and 86400".into()),
+    }
+}
