@@ -79,6 +79,9 @@ pub enum ParseErrorKind {
     /// A stream needs Content-Length to find the end of a message.
     #[error("is needed on a stream")]
     LengthRequired,
+    /// Tolerated by default, but not with [`Limits::strict`](crate::Limits::strict).
+    #[error("is not as it must be by the letter")]
+    NotStrict,
     /// Larger than the configured limit.
     #[error("exceeds the limit of {limit} bytes")]
     TooLarge {

@@ -14,6 +14,7 @@ pub struct Limits {
     pub(crate) header_lines: usize,
     pub(crate) nesting: usize,
     pub(crate) parts: usize,
+    pub(crate) strict: bool,
 }
 
 impl Limits {
@@ -61,6 +62,15 @@ impl Limits {
         self.parts = parts;
         self
     }
+
+    /// Refuses what is only tolerated: every [`Leniency`](crate::Leniency) becomes an error.
+    ///
+    /// Defaults to no, because old and careless peers are many and harmless.
+    #[must_use]
+    pub const fn strict(mut self, strict: bool) -> Self {
+        self.strict = strict;
+        self
+    }
 }
 
 impl Default for Limits {
@@ -71,6 +81,7 @@ impl Default for Limits {
             header_lines: 256,
             nesting: 4,
             parts: 64,
+            strict: false,
         }
     }
 }

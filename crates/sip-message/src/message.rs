@@ -3,10 +3,10 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::{
-    HeaderName, HeaderValue, Headers, Limits, Method, ParseError, ParseErrorKind, Request,
-    Response,
+    HeaderName, HeaderValue, Headers, Leniency, Limits, Method, ParseError, ParseErrorKind,
+    Request, Response,
     headers::{CSeq, CallId, ContentLength, ContentType, From, MaxForwards, To, Via},
-    parse,
+    leniency, parse,
 };
 
 /// A request or a response (RFC 3261 §7).
@@ -52,9 +52,26 @@ impl Message {
     /// As [`Message::parse`], with other limits.
     ///
     /// # Errors
-    /// As [`Message::parse`].
+    /// As [`Message::parse`]; and with [`Limits::strict`], whatever is only tolerated.
     pub fn parse_with(wire: Bytes, limits: &Limits) -> Result<Self, ParseError> {
-        parse::message(wire, limits)
+        let message = parse::message(wire, limits)?;
+        if limits.strict {
+            leniency::refuse(&message)?;
+        }
+        Ok(message)
+    }
+
+    /// What had to be tolerated, each once: to be counted by name.
+    pub fn leniencies(&self) -> impl Iterator<Item = Leniency> {
+        leniency::of(self)
+    }
+
+    /// The message with every header name in compact form that has one (RFC 3261 §7.3.3): for what must fit a datagram.
+    pub fn to_bytes_compact(&self) -> Bytes {
+        match self {
+            Self::Request(request) => request.to_bytes_compact(),
+            Self::Response(response) => response.to_bytes_compact(),
+        }
     }
 
     /// The header section.
@@ -184,6 +201,20 @@ pub(crate) fn write(start: impl FnOnce(&mut BytesMut), headers: &Headers, body: 
     let mut out = BytesMut::with_capacity(headers.size_hint() + body.len() + 256);
     start(&mut out);
     headers.write(&mut out);
+    out.put_slice(b"\r\n");
+    out.put_slice(body);
+    out.freeze()
+}
+
+/// Writes a message with compact names.
+pub(crate) fn write_compact(
+    start: impl FnOnce(&mut BytesMut),
+    headers: &Headers,
+    body: &Bytes,
+) -> Bytes {
+    let mut out = BytesMut::with_capacity(headers.size_hint() + body.len() + 256);
+    start(&mut out);
+    headers.write_compact(&mut out);
     out.put_slice(b"\r\n");
     out.put_slice(body);
     out.freeze()

@@ -227,6 +227,12 @@ impl<T: AsRef<[u8]>> NameAddr<T> {
         &self.uri
     }
 
+    /// Whether there is a display name that is not quoted although it is not made of tokens.
+    pub(crate) fn has_odd_name(&self) -> bool {
+        let name = self.display_raw();
+        name.first() != Some(&b'"') && !name.iter().all(|&b| scan::is(b, scan::TOKEN | scan::LWS))
+    }
+
     /// The display name without quotes and escapes, if there is one that is not empty.
     pub fn display_name(&self) -> Option<Cow<'_, str>> {
         let raw = self.display_raw();

@@ -217,6 +217,11 @@ impl Request {
         message::write(|out| self.write_start(out), &self.headers, &self.body)
     }
 
+    /// As [`Message::to_bytes_compact`].
+    pub fn to_bytes_compact(&self) -> Bytes {
+        message::write_compact(|out| self.write_start(out), &self.headers, &self.body)
+    }
+
     fn write_start(&self, out: &mut BytesMut) {
         out.put_slice(self.method.as_str().as_bytes());
         out.put_slice(b" ");

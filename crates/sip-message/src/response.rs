@@ -190,6 +190,11 @@ impl Response {
         message::write(|out| self.write_start(out), &self.headers, &self.body)
     }
 
+    /// As [`Message::to_bytes_compact`].
+    pub fn to_bytes_compact(&self) -> Bytes {
+        message::write_compact(|out| self.write_start(out), &self.headers, &self.body)
+    }
+
     fn write_start(&self, out: &mut BytesMut) {
         out.put_slice(b"SIP/2.0 ");
         let code = self.status.as_u16();

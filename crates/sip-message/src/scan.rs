@@ -78,6 +78,22 @@ pub(crate) const fn is(byte: u8, class: u8) -> bool {
 #[inline]
 pub(crate) fn run(text: &[u8], at: usize, class: u8) -> usize {
     let mut at = at;
+    // Four at a time: one check of the length for all of them.
+    while let Some(&[a, b, c, d]) = text.get(at..).and_then(<[u8]>::first_chunk::<4>) {
+        if !is(a, class) {
+            return at;
+        }
+        if !is(b, class) {
+            return at + 1;
+        }
+        if !is(c, class) {
+            return at + 2;
+        }
+        if !is(d, class) {
+            return at + 3;
+        }
+        at += 4;
+    }
     while let Some(&byte) = text.get(at) {
         if !is(byte, class) {
             break;
@@ -96,7 +112,14 @@ pub(crate) fn byte(text: &[u8], at: usize) -> u8 {
 /// The first byte that is not white space.
 #[inline]
 pub(crate) fn skip_lws(text: &[u8], at: usize) -> usize {
-    run(text, at, LWS)
+    let mut at = at;
+    while let Some(&byte) = text.get(at) {
+        if !is(byte, LWS) {
+            break;
+        }
+        at += 1;
+    }
+    at
 }
 
 /// The end of `text[start..end]` without trailing white space.

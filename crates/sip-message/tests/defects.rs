@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use sip_message::{
-    Frame, HeaderName, Limits, Message, Method, ParseErrorKind, Request, Response, StatusCode,
-    StreamFramer, Tag, Uri,
+    Frame, HeaderName, Leniency, Limits, Message, Method, ParseErrorKind, Request, Response,
+    StatusCode, StreamFramer, Tag, Uri,
     headers::{CSeq, Contact, From, MaxForwards, Reason, Route, Subject, To, UserAgent, Via},
     peek, reject,
 };
@@ -422,4 +422,45 @@ fn typed_values_outlive_their_message() {
         "SIP;cause=200;text=\"OK\""
     );
     let _: MaxForwards = MaxForwards::default();
+}
+
+#[test]
+fn what_is_tolerated_is_named_and_can_be_refused() {
+    let text = "OPTIONS sip:a@b SIP/2.0\nVia: SIP/2.0/UDP h;branch=1;received=[::1]\r\nFrom: Jos\u{e9} <sip:a@b>\r\n\r\nbody";
+    let message = Message::parse(Bytes::from(text)).expect("is tolerated");
+    let names: Vec<_> = message.leniencies().map(Leniency::name).collect();
+    let expected = [
+        "bare-line-feed",
+        "no-max-forwards",
+        "no-content-length",
+        "no-from-tag",
+        "no-branch",
+        "unquoted-name",
+        "bracketed-received",
+    ];
+    assert_eq!(names, expected);
+    let strict = Limits::default().strict(true);
+    let error = Message::parse_with(Bytes::from(text), &strict).expect_err("is not strict");
+    assert_eq!(error.kind(), ParseErrorKind::NotStrict);
+    let good = "OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nMax-Forwards: 70\r\n\
+        From: \"J\" <sip:a@b>;tag=1\r\n\r\n";
+    let message = Message::parse_with(Bytes::from(good), &strict).expect("is strict");
+    assert_eq!(message.leniencies().count(), 0);
+    let numbers = "SIP/2.0 200\r\nMax-Forwards: 256\r\nContact: <sip:a>;expires=4294967296\r\n\r\n";
+    let message = Message::parse(Bytes::from(numbers)).expect("is tolerated");
+    assert_eq!(
+        message.leniencies().collect::<Vec<_>>(),
+        [Leniency::NoReasonSpace, Leniency::LargeNumber]
+    );
+}
+
+/// RFC 3261 §7.3.3.
+#[test]
+fn a_message_can_be_written_with_compact_names() {
+    let request = request(
+        "Via: SIP/2.0/UDP h ,SIP/2.0/UDP g\r\ncontact:  <sip:a@b>\r\nX-Own: 1\r\nSubject: x\r\n y\r\n",
+    );
+    let compact = "v: SIP/2.0/UDP h ,SIP/2.0/UDP g\r\nm: <sip:a@b>\r\nX-Own: 1\r\ns: x\r\n y\r\n";
+    assert_eq!(request.to_bytes_compact(), wire(compact));
+    assert_eq!(Message::from(request).to_bytes_compact(), wire(compact));
 }

@@ -314,7 +314,7 @@ fn holds_for(bytes: Vec<u8>) {
                 let (frames, _) = frame_all(&written, written.len().max(1));
                 assert_eq!(
                     frames.first(),
-                    Some(&Frame::Message(written.clone())),
+                    Some(&Frame::Message(written)),
                     "the framer ends it where the parser does"
                 );
             }

@@ -192,15 +192,15 @@ fn what_is_no_uri_is_refused() {
 fn edits_touch_one_part() {
     let full = uri("sip:a:p@h:5061;x=1;lr;Y?S=t");
     assert_eq!(
-        full.clone().with_param("X", "2").as_str(),
+        full.with_param("X", "2").as_str(),
         "sip:a:p@h:5061;X=2;lr;Y?S=t"
     );
     assert_eq!(
-        full.clone().with_param("z", None).as_str(),
+        full.with_param("z", None).as_str(),
         "sip:a:p@h:5061;x=1;lr;Y;z?S=t"
     );
     assert_eq!(
-        full.clone().with_param("z", "a;b c").as_str(),
+        full.with_param("z", "a;b c").as_str(),
         "sip:a:p@h:5061;x=1;lr;Y;z=a%3Bb%20c?S=t"
     );
     let mut edited = full.clone();

@@ -655,6 +655,19 @@ impl Headers {
         }
     }
 
+    /// Writes all lines with names in compact form, where there is one.
+    pub(crate) fn write_compact(&self, out: &mut BytesMut) {
+        for &line in &self.lines {
+            match self.name_at(line).compact() {
+                Some(letter) => out.put_u8(letter as u8),
+                None => out.put_slice(self.name_text(line)),
+            }
+            out.put_slice(b": ");
+            out.put_slice(self.text_at(line));
+            out.put_slice(b"\r\n");
+        }
+    }
+
     /// Behind the line end of a line that came over the wire.
     fn line_end(&self, line: Line) -> usize {
         let mut at = usize::from(line.end);
