@@ -1,6 +1,6 @@
 //! What a user agent tells its owner.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use bytes::Bytes;
 use sip_dialog::DialogKey;
@@ -245,4 +245,19 @@ pub enum RequestError {
     Unauthorized(Response),
     /// There was no response
     Failed(Failure),
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::HungUp => "hung up",
+            Self::Cancelled => "the caller gave up",
+            Self::Rejected => "rejected",
+            Self::Expired => "rang too long",
+            Self::Failed(_) => "a request could not be delivered",
+            Self::NoAck => "never acknowledged",
+            Self::Lost => "the peer lost the call",
+            Self::NoSession => "no common session",
+        })
+    }
 }

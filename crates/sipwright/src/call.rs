@@ -72,19 +72,18 @@ impl Call {
     }
 
     /// The samples of the call in the form that the program wants. What is said by the [`Mouth`](crate::media::Mouth)
-    /// takes the place of what is played.
-    ///
-    /// # Errors
-    ///
-    /// When the call is over or has no media of ours.
-    pub async fn audio(&self, pcm: Pcm) -> Result<Audio, Gone> {
+    /// takes the place of what is played, the [`Ear`](crate::media::Ear) that of what was recording. When the call is
+    /// over or has no media of ours, the ear ends and the mouth says [`PushError::Gone`](crate::media::PushError::Gone).
+    pub fn audio(&self, pcm: Pcm) -> Audio {
         let (audio, sink, source) = Audio::new(pcm, self.handle.clone());
-        self.media(move |machine, session, now| {
-            drop(machine.media.record(now, session, Box::new(sink))?);
-            machine.media.play(now, session, Box::new(source)).map(drop)
-        })
-        .await?;
-        Ok(audio)
+        let id = self.id;
+        self.shared.post(move |machine, app, now| {
+            // Dropping them ends both.
+            let Some(session) = app.calls.media_session(id) else { return };
+            drop(machine.media.record(now, session, Box::new(sink)));
+            machine.media.play(now, session, Box::new(source)).ok();
+        });
+        audio
     }
 
     /// Sends back what is heard, or stops it.

@@ -67,19 +67,11 @@ impl Ended {
 
 impl fmt::Display for Ended {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let cause = match &self.ended.cause {
-            Cause::HungUp if self.ended.by_us => "we hung up",
-            Cause::HungUp => "the peer hung up",
-            Cause::Cancelled => "the caller gave up",
-            Cause::Rejected => "rejected",
-            Cause::Expired => "it rang too long",
-            Cause::Failed(_) => "the request could not be delivered",
-            Cause::NoAck => "never acknowledged",
-            Cause::Lost => "the peer lost the call",
-            Cause::NoSession => "no common session",
-            _ => "over",
-        };
-        f.write_str(cause)?;
+        match &self.ended.cause {
+            Cause::HungUp if self.ended.by_us => f.write_str("we hung up")?,
+            Cause::HungUp => f.write_str("the peer hung up")?,
+            cause => write!(f, "{cause}")?,
+        }
         if let Some(response) = &self.ended.response {
             write!(f, " ({} {})", response.status().as_u16(), response.reason())?;
         }
