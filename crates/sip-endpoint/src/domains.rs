@@ -82,7 +82,7 @@ fn is_listening(endpoint: &Endpoint, port: u16) -> bool {
         let advertised = listener
             .advertised()
             .and_then(|advertised| advertised.port());
-        bound.unwrap_or(listener.local()).port() == port || advertised == Some(port)
+        bound.unwrap_or_else(|| listener.local()).port() == port || advertised == Some(port)
     })
 }
 

@@ -31,6 +31,7 @@ pub struct ProxyConfig {
     pub(crate) decision: Duration,
     pub(crate) max_breadth: u32,
     pub(crate) requests: usize,
+    pub(crate) secrets: usize,
     pub(crate) targets: usize,
 }
 
@@ -64,6 +65,7 @@ impl ProxyConfig {
             decision: Duration::from_secs(30),
             max_breadth: 60,
             requests: 65_536,
+            secrets: 10_000,
             targets: 60,
         }
     }
@@ -84,8 +86,24 @@ impl ProxyConfig {
     ) -> Self {
         self.auth = Some(Authenticator {
             server,
-            store: Box::new(users),
+            store: Some(Box::new(users)),
         });
+        self
+    }
+
+    /// As [`authenticate`](Self::authenticate), with users that are elsewhere: each secret is asked for by
+    /// [`Event::SecretNeeded`](crate::Event::SecretNeeded).
+    pub fn authenticate_asking(mut self, server: Server) -> Self {
+        self.auth = Some(Authenticator {
+            server,
+            store: None,
+        });
+        self
+    }
+
+    /// How many requests may wait for a secret. Defaults to 10,000; above it a request gets 503.
+    pub fn secrets(mut self, limit: usize) -> Self {
+        self.secrets = limit;
         self
     }
 

@@ -19,6 +19,16 @@ impl fmt::Debug for ProxyId {
     }
 }
 
+/// Names a request that waits for the secret of its sender. Ids are not used again, so a stale one is ignored.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SecretId(pub(crate) u64);
+
+impl fmt::Debug for SecretId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SecretId({})", self.0)
+    }
+}
+
 /// What a [`Proxy`](crate::Proxy) tells its owner.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -41,6 +51,17 @@ pub enum Event {
         ours: bool,
         /// What it came on
         flow: Flow,
+    },
+    /// What is the secret of this user? Answered by [`Proxy::provide_secret`](crate::Proxy::provide_secret); only a
+    /// proxy with [`authenticate_asking`](crate::ProxyConfig::authenticate_asking) asks. Without an answer in time the
+    /// proxy sends 500.
+    SecretNeeded {
+        /// The request's name
+        id: SecretId,
+        /// The user as in the credentials
+        user: String,
+        /// The realm
+        realm: String,
     },
     /// Every target of a plan with [`hold_failure`](crate::Plan::hold_failure) has failed, and nothing was answered
     /// yet. It may be relayed again, answered, or forwarded by [`Proxy::forward`](crate::Proxy::forward).

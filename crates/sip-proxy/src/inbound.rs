@@ -1,7 +1,7 @@
 //! Requests from upstream: what is checked before anyone is asked (RFC 3261 §16.3, §16.4), and ACKs.
 
 use crate::{
-    Event, Foreign, Proxy, Target,
+    Event, Proxy, Target,
     context::{ResponseContext, Stage},
     plan::Plan,
     route::{self, Dialog, Way},
@@ -31,8 +31,9 @@ impl From<ParseError> for Refusal {
 }
 
 /// What the checks have found out about a request.
-struct Checked {
-    request: Request,
+#[derive(Debug)]
+pub(crate) struct Checked {
+    pub(crate) request: Request,
     way: Way,
     fingerprint: String,
     hops: u8,
@@ -53,8 +54,7 @@ impl Proxy {
         }
         self.stats.requests += 1;
         if let Err(refusal) = self.admit(cx, id, flow, request.clone()) {
-            let response = self.refuse(&request, refusal, cx.tag_for(id));
-            self.reply(cx, id, response);
+            self.refuse(cx, id, &request, refusal);
         }
         None
     }
@@ -153,7 +153,19 @@ impl Proxy {
         }
         // A request that goes on to somebody else's Route is not for us, whatever its Request-URI.
         let ours = ours && !has_route;
-        let user = self.authorize(cx.now, &flow, &mut checked.request, ours, cx)?;
+        self.authorize(cx, id, flow, checked, ours)
+    }
+
+    /// Makes a question of a request that may pass.
+    pub(crate) fn ask_for_route(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: ServerTransactionId,
+        flow: Flow,
+        checked: Checked,
+        ours: bool,
+        user: Option<String>,
+    ) {
         let proxy_id = self.open(cx, id, flow, checked, None);
         let request = self
             .contexts
@@ -169,7 +181,6 @@ impl Proxy {
                 flow,
             });
         }
-        Ok(())
     }
 
     /// Sends a request on where it says itself.
@@ -287,39 +298,19 @@ impl Proxy {
         })
     }
 
-    /// Who sent it, and whether it may pass (the relay policy).
-    fn authorize(
+    /// Answers a request that is not relayed.
+    pub(crate) fn refuse(
         &mut self,
-        now: std::time::Instant,
-        flow: &Flow,
-        request: &mut Request,
-        ours: bool,
-        cx: &Context<'_>,
-    ) -> Result<Option<String>, Refusal> {
-        if self
-            .config
-            .trusted
-            .contains(&flow.remote().ip().to_canonical())
-        {
-            return Ok(None);
-        }
-        let from = request.from()?;
-        let from_ours = self.config.domains.contains(cx, from.uri());
-        let foreign = !ours && self.config.foreign == Foreign::Authenticated;
-        match self.authenticate(now, request, from_ours || foreign)? {
-            Some(user) => {
-                if !self.config.domains.is_user(cx, from.uri(), &user) {
-                    return Err(Refusal::Status(StatusCode::FORBIDDEN));
-                }
-                Ok(Some(user))
-            }
-            // Without authentication nobody is a user of ours.
-            None if foreign => Err(Refusal::Status(StatusCode::FORBIDDEN)),
-            None => Ok(None),
-        }
+        cx: &mut Context<'_>,
+        id: ServerTransactionId,
+        request: &Request,
+        refusal: Refusal,
+    ) {
+        let response = self.refusal(request, refusal, cx.tag_for(id));
+        self.reply(cx, id, response);
     }
 
-    fn refuse(&mut self, request: &Request, refusal: Refusal, tag: Tag) -> Response {
+    fn refusal(&mut self, request: &Request, refusal: Refusal, tag: Tag) -> Response {
         self.stats.rejected += 1;
         let builder = match refusal {
             Refusal::Response(mut response) => {

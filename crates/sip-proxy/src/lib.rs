@@ -60,6 +60,6 @@ mod route;
 mod token;
 
 pub use config::{Foreign, ProxyConfig};
-pub use event::{Event, ProxyId, RelayError};
+pub use event::{Event, ProxyId, RelayError, SecretId};
 pub use plan::{Plan, Target};
 pub use proxy::{Proxy, ProxyStats};

@@ -1,17 +1,22 @@
 //! The proxy core: its state, its commands, and what it does with each event.
 
 use crate::{
-    Event, ProxyConfig, ProxyId, RelayError,
+    Event, ProxyConfig, ProxyId, RelayError, SecretId,
+    auth::Waiting,
     choice::Outcome,
     context::{Contexts, Stage, Verdict},
     plan::Plan,
     token::TokenKey,
 };
 use ahash::RandomState;
-use sip_endpoint::{Context, Core, Event as EndpointEvent, RequestId};
+use sip_endpoint::{Context, Core, Event as EndpointEvent, RequestId, ServerTransactionId};
 use sip_io::{Rng, TimerQueue};
 use sip_message::{Request, Response, StatusCode};
-use std::{collections::VecDeque, fmt, time::Instant};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    fmt,
+    time::Instant,
+};
 
 /// A stateful, forking, record-routing proxy (RFC 3261 §16) as a core.
 ///
@@ -33,6 +38,8 @@ pub struct Proxy {
     pub(crate) config: ProxyConfig,
     pub(crate) key: TokenKey,
     pub(crate) contexts: Contexts,
+    pub(crate) waiting: BTreeMap<SecretId, Waiting>,
+    pub(crate) last_secret: u64,
     pub(crate) timers: TimerQueue<Due>,
     pub(crate) events: VecDeque<Event>,
     pub(crate) stats: ProxyStats,
@@ -44,6 +51,8 @@ pub struct Proxy {
 pub(crate) enum Due {
     /// The answer to a question is late
     Decision(ProxyId),
+    /// A secret is late
+    Secret(SecretId),
     /// A group has rung long enough
     Group(ProxyId),
     /// Timer C
@@ -84,6 +93,8 @@ pub struct ProxyStats {
     pub dropped_responses: u64,
     /// Requests that are held now
     pub held: usize,
+    /// Requests that wait for a secret now
+    pub waiting: usize,
 }
 
 impl Proxy {
@@ -100,6 +111,8 @@ impl Proxy {
         Self {
             key,
             contexts: Contexts::new(hasher),
+            waiting: BTreeMap::new(),
+            last_secret: 0,
             timers: TimerQueue::new(config.clock.at),
             events: VecDeque::new(),
             stats: ProxyStats::default(),
@@ -216,6 +229,7 @@ impl Proxy {
     pub fn stats(&self) -> ProxyStats {
         ProxyStats {
             held: self.contexts.len(),
+            waiting: self.waiting.len(),
             ..self.stats
         }
     }
@@ -300,11 +314,21 @@ impl Proxy {
                     self.advance(cx, id);
                 }
             }
+            Due::Secret(id) => self.stop_waiting(cx, id, StatusCode::SERVER_INTERNAL_ERROR),
             Due::C(request) => self.timer_c_fired(cx, request),
         }
     }
 
-    fn server_ended(&mut self, server: sip_endpoint::ServerTransactionId) -> bool {
+    /// The secret that the request of a server transaction waits for.
+    fn waiting_for(&self, server: ServerTransactionId) -> Option<SecretId> {
+        let found = self
+            .waiting
+            .iter()
+            .find(|(_, waiting)| waiting.server == server);
+        found.map(|(id, _)| *id)
+    }
+
+    fn server_ended(&mut self, server: ServerTransactionId) -> bool {
         let Some(id) = self.contexts.end_server(server) else {
             return false;
         };
@@ -349,7 +373,14 @@ impl Core for Proxy {
                     self.cancelled(cx, id);
                     None
                 }
-                None => Some(EndpointEvent::Cancelled { id, request }),
+                None => match self.waiting_for(id) {
+                    Some(secret) => {
+                        self.stats.cancelled += 1;
+                        self.stop_waiting(cx, secret, StatusCode::REQUEST_TERMINATED);
+                        None
+                    }
+                    None => Some(EndpointEvent::Cancelled { id, request }),
+                },
             },
             EndpointEvent::Response { id, response, flow } => match self.contexts.by_request(id) {
                 Some(context) => {
@@ -394,6 +425,10 @@ impl Core for Proxy {
     /// New requests outside dialogs get 503 from now on; what rings is cancelled.
     fn shutdown(&mut self, cx: &mut Context<'_>) {
         self.shutting_down = true;
+        let waiting: Vec<SecretId> = self.waiting.keys().copied().collect();
+        for id in waiting {
+            self.stop_waiting(cx, id, StatusCode::SERVICE_UNAVAILABLE);
+        }
         for id in self.contexts.ids() {
             let Some(context) = self.contexts.get(id) else {
                 continue;
@@ -410,9 +445,11 @@ impl Core for Proxy {
     }
 
     fn is_idle(&self) -> bool {
-        self.contexts
-            .values()
-            .all(|context| context.stage == Stage::Answered)
+        self.waiting.is_empty()
+            && self
+                .contexts
+                .values()
+                .all(|context| context.stage == Stage::Answered)
     }
 }
 

@@ -1,5 +1,6 @@
 //! One request through the proxy: what is checked, what is changed, what is answered.
 #![allow(clippy::unwrap_used)] // in a test a panic is the answer
+#![allow(clippy::disallowed_methods)] // a test needs an instant to start from
 
 mod harness;
 
@@ -297,6 +298,116 @@ fn nobody_calls_in_somebody_elses_name() {
     );
     world.response_at("alice", 403);
     assert!(world.asked.is_empty());
+    world.finish();
+}
+
+fn asking() -> World {
+    let mut world = World::with(|registrar, proxy| {
+        let digest = sip_auth::Digest::realm("example.com").algorithms([sip_auth::Algorithm::Md5]);
+        let clock = sip_io::WallClock {
+            at: std::time::Instant::now(),
+            is: std::time::SystemTime::UNIX_EPOCH,
+        };
+        (
+            registrar,
+            proxy.authenticate_asking(sip_auth::Server::new(digest, [5; 32], clock)),
+        )
+    });
+    world.host("alice", "10.0.0.2:5060");
+    world.host("bob", "10.0.0.3:5060");
+    world.route = Box::new(|_| Decision::Plan(Plan::to(uri("sip:bob@10.0.0.3"))));
+    world
+}
+
+/// Sends an INVITE with credentials, and returns the question about their secret.
+fn secret_needed(world: &mut World) -> (Draft, sip_proxy::SecretId) {
+    let call = invite(world, "sip:bob@example.com");
+    world.udp("alice", call.text());
+    let challenge = world.response_at("alice", 407);
+    let ack = Draft {
+        method: "ACK".to_owned(),
+        to: challenge.to().unwrap().to_string(),
+        ..call.clone()
+    };
+    world.udp("alice", ack.text());
+    let wire = with_credentials(&mut client("alice"), &call, &challenge);
+    world.udp("alice", &wire);
+    let Some(Event::SecretNeeded { id, user, .. }) = world.events.pop_back() else {
+        panic!("asked")
+    };
+    assert_eq!(user, "alice");
+    let via = format!("{}auth", call.via);
+    (
+        Draft {
+            via,
+            cseq: call.cseq + 1,
+            ..call
+        },
+        id,
+    )
+}
+
+#[test]
+fn a_secret_from_elsewhere_lets_the_request_go_on() {
+    let mut world = asking();
+    let (_, id) = secret_needed(&mut world);
+    world.nothing_at("bob");
+    let secret = sip_auth::Secret::password("alice");
+    world.stack.command(world.now, |core, cx| {
+        core.1.provide_secret(cx, id, Ok(Some(secret)))
+    });
+    world.settle();
+    assert_eq!(world.asked[0].2.as_deref(), Some("alice"));
+    let (flow, request) = world.request_at("bob", "INVITE");
+    world.reply(flow, response(&request, 486, "bob").to_bytes());
+    world.discard("alice");
+    world.discard("bob");
+    world.finish();
+}
+
+#[test]
+fn a_request_that_waits_for_a_secret_is_cancelled_refused_or_forgotten() {
+    let mut world = asking();
+    let (call, id) = secret_needed(&mut world);
+    world.udp(
+        "alice",
+        Draft {
+            method: "CANCEL".to_owned(),
+            ..call
+        }
+        .text(),
+    );
+    assert_eq!(world.statuses_at("alice"), [200, 487]);
+    world.stack.command(world.now, |core, cx| {
+        core.1.provide_secret(cx, id, Ok(None))
+    });
+    world.settle();
+    world.nothing_at("alice");
+    let (_, id) = secret_needed(&mut world);
+    world.stack.command(world.now, |core, cx| {
+        core.1.provide_secret(cx, id, Ok(None))
+    });
+    world.settle();
+    assert_eq!(world.statuses_at("alice"), [407]);
+    let (_, id) = secret_needed(&mut world);
+    world.stack.command(world.now, |core, cx| {
+        core.1
+            .provide_secret(cx, id, Err("no connection".to_owned()))
+    });
+    world.settle();
+    assert_eq!(world.statuses_at("alice"), [500]);
+    assert!(world.asked.is_empty());
+    world.finish();
+}
+
+#[test]
+fn a_secret_that_does_not_come_is_500() {
+    let mut world = asking();
+    secret_needed(&mut world);
+    world.wait(seconds(29));
+    assert_eq!(world.statuses_at("alice"), [100]);
+    world.wait(ms(1_100));
+    assert_eq!(world.statuses_at("alice")[0], 500);
     world.finish();
 }
 

@@ -21,10 +21,17 @@ use std::{fmt, time::Duration};
 pub struct RegistrarConfig {
     pub(crate) clock: WallClock,
     pub(crate) domains: Domains,
-    pub(crate) auth: Option<(Server, Box<dyn CredentialStore + Send>)>,
+    pub(crate) auth: Option<Authenticator>,
     pub(crate) terms: Terms,
-    pub(crate) updates: usize,
+    pub(crate) pending: usize,
     pub(crate) decision: Duration,
+}
+
+/// Who checks credentials, and who knows them.
+pub(crate) struct Authenticator {
+    pub(crate) server: Server,
+    /// Without one, each secret is a question
+    pub(crate) store: Option<Box<dyn CredentialStore + Send>>,
 }
 
 impl RegistrarConfig {
@@ -35,7 +42,7 @@ impl RegistrarConfig {
             domains,
             auth: None,
             terms: Terms::new(),
-            updates: 10_000,
+            pending: 10_000,
             decision: Duration::from_secs(30),
         }
     }
@@ -48,7 +55,20 @@ impl RegistrarConfig {
         server: Server,
         users: impl CredentialStore + Send + 'static,
     ) -> Self {
-        self.auth = Some((server, Box::new(users)));
+        self.auth = Some(Authenticator {
+            server,
+            store: Some(Box::new(users)),
+        });
+        self
+    }
+
+    /// As [`authenticate`](Self::authenticate), with users that are elsewhere: each secret is asked for by
+    /// [`Event::SecretNeeded`](crate::Event::SecretNeeded).
+    pub fn authenticate_asking(mut self, server: Server) -> Self {
+        self.auth = Some(Authenticator {
+            server,
+            store: None,
+        });
         self
     }
 
@@ -58,13 +78,14 @@ impl RegistrarConfig {
         self
     }
 
-    /// How many updates may wait for a store elsewhere. Defaults to 10,000; above it a REGISTER gets 503.
-    pub fn updates(mut self, limit: usize) -> Self {
-        self.updates = limit;
+    /// How many REGISTER requests may wait for a secret or a store elsewhere. Defaults to 10,000; above it one gets
+    /// 503.
+    pub fn pending(mut self, limit: usize) -> Self {
+        self.pending = limit;
         self
     }
 
-    /// How long an update may wait for a store elsewhere; afterwards the REGISTER gets 503. Defaults to 30 s, because
+    /// How long a REGISTER may wait for a secret or a store elsewhere; afterwards it gets 503. Defaults to 30 s, because
     /// a user agent gives up after 32.
     pub fn decision(mut self, time: Duration) -> Self {
         self.decision = time;

@@ -16,6 +16,16 @@ impl fmt::Debug for UpdateId {
     }
 }
 
+/// Names a REGISTER that waits for the secret of its sender. Ids are not used again, so a stale one is ignored.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SecretId(pub(crate) u64);
+
+impl fmt::Debug for SecretId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SecretId({})", self.0)
+    }
+}
+
 /// What a [`Registrar`](crate::Registrar) tells its owner.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -31,6 +41,18 @@ pub enum Event {
     Expired {
         /// Whose
         aor: Aor,
+    },
+    /// What is the secret of this user? Answered by
+    /// [`Registrar::provide_secret`](crate::Registrar::provide_secret); only a registrar with
+    /// [`authenticate_asking`](crate::RegistrarConfig::authenticate_asking) asks. Without an answer in time it sends
+    /// 503.
+    SecretNeeded {
+        /// The question's name
+        id: SecretId,
+        /// The user as in the credentials
+        user: String,
+        /// The realm
+        realm: String,
     },
     /// Apply this change in the store, and say what came of it with
     /// [`Registrar::provide_update`](crate::Registrar::provide_update). Only a registrar made by

@@ -17,6 +17,6 @@ mod registrar;
 pub use binding::Binding;
 pub use change::{Change, ChangeError, Terms};
 pub use config::RegistrarConfig;
-pub use event::{Event, UpdateId};
+pub use event::{Event, SecretId, UpdateId};
 pub use location::{Location, MemoryLocation, UpdateError};
 pub use registrar::{Registrar, RegistrarStats};

@@ -1,7 +1,7 @@
 //! The registrar core.
 
-use crate::{Binding, Change, Event, Location, RegistrarConfig, UpdateError, UpdateId};
-use sip_auth::{Outcome, Role};
+use crate::{Binding, Change, Event, Location, RegistrarConfig, SecretId, UpdateError, UpdateId};
+use sip_auth::{Outcome, Question, Role, Secret, Verdict};
 use sip_endpoint::{
     Context, Core, Event as EndpointEvent, ServerTransactionId, is_first_hop, neighbour_flow_of,
 };
@@ -38,21 +38,34 @@ use std::{
 pub struct Registrar {
     config: RegistrarConfig,
     location: Option<Box<dyn Location>>,
-    pending: BTreeMap<UpdateId, Pending>,
+    pending: BTreeMap<u64, Pending>,
     last_id: u64,
-    timers: TimerQueue<UpdateId>,
+    timers: TimerQueue<u64>,
     events: VecDeque<Event>,
     stats: RegistrarStats,
     shutting_down: bool,
 }
 
-/// A REGISTER that waits for a store elsewhere.
+/// A REGISTER that waits for an answer from elsewhere.
 struct Pending {
     server: ServerTransactionId,
     request: Request,
-    aor: Aor,
-    change: Change,
     timer: TimerId,
+    wait: Wait,
+}
+
+/// What it waits for.
+enum Wait {
+    Secret { flow: Flow, question: Box<Question> },
+    Update { aor: Aor, change: Change },
+}
+
+/// What is known of who sent a REGISTER.
+enum Sender {
+    /// The user; `None` when nobody has to show who he is
+    Known(Option<String>),
+    /// Somebody has to find the secret
+    Unknown(Box<Question>),
 }
 
 /// What a registrar has counted since it began.
@@ -67,7 +80,7 @@ pub struct RegistrarStats {
     pub challenged: u64,
     /// Of those, answered with anything else
     pub refused: u64,
-    /// Updates that wait for a store elsewhere
+    /// Requests that wait for a secret or a store elsewhere
     pub pending: usize,
 }
 
@@ -133,19 +146,55 @@ impl Registrar {
         id: UpdateId,
         update: Result<Vec<Binding>, UpdateError>,
     ) {
-        let Some(pending) = self.pending.remove(&id) else {
-            return;
-        };
-        self.timers.cancel(pending.timer);
-        let Pending {
+        let pending = self.stop_waiting(id.0, |wait| matches!(wait, Wait::Update { .. }));
+        if let Some(Pending {
             server,
             request,
-            aor,
-            change,
+            wait: Wait::Update { aor, change },
             ..
-        } = pending;
-        let result = update.map_err(Refusal::Update);
-        self.finish(cx, server, &request, aor, &change, result);
+        }) = pending
+        {
+            self.finish(
+                cx,
+                server,
+                &request,
+                aor,
+                &change,
+                update.map_err(Refusal::Update),
+            );
+        }
+    }
+
+    /// Says what the secret of [`Event::SecretNeeded`] is; `None` if there is no such user, an error if that cannot be
+    /// found out, which the sender gets as 503. An answer that comes too late is ignored.
+    pub fn provide_secret(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: SecretId,
+        secret: Result<Option<Secret>, String>,
+    ) {
+        let pending = self.stop_waiting(id.0, |wait| matches!(wait, Wait::Secret { .. }));
+        let Some(Pending {
+            server,
+            request,
+            wait: Wait::Secret { flow, question },
+            ..
+        }) = pending
+        else {
+            return;
+        };
+        let passed = match (secret, &mut self.config.auth) {
+            (Ok(secret), Some(auth)) => {
+                let outcome = auth.server.decide(*question, secret.as_ref());
+                self.settle(cx, &request, outcome)
+            }
+            (Err(error), _) => Err(Refusal::Update(UpdateError::Unavailable(error))),
+            (Ok(_), None) => Ok(None),
+        };
+        match passed {
+            Ok(user) => self.proceed(cx, server, &flow, request, user),
+            Err(refusal) => self.refuse(cx, server, &request, refusal),
+        }
     }
 
     /// What was counted, and what waits.
@@ -174,31 +223,41 @@ impl Registrar {
         request: Request,
     ) {
         self.stats.requests += 1;
-        match self.admit(cx, server, &flow, &request) {
-            Ok((aor, change)) => self.update(cx, server, request, aor, change),
+        match self.admit(cx, server, &request) {
+            Ok(Sender::Known(user)) => self.proceed(cx, server, &flow, request, user),
+            Ok(Sender::Unknown(question)) => {
+                let (user, realm) = (question.user().to_owned(), question.realm().to_owned());
+                if let Some(id) = self.wait(cx, server, request, Wait::Secret { flow, question }) {
+                    self.events.push_back(Event::SecretNeeded {
+                        id: SecretId(id),
+                        user,
+                        realm,
+                    });
+                }
+            }
             Err(refusal) => self.refuse(cx, server, &request, refusal),
         }
     }
 
-    /// RFC 3261 §10.3 steps 2 to 5.
+    /// RFC 3261 §10.3 steps 2 and 3.
     fn admit(
         &mut self,
         cx: &Context<'_>,
         server: ServerTransactionId,
-        flow: &Flow,
         request: &Request,
-    ) -> Result<(Aor, Change), Refusal> {
+    ) -> Result<Sender, Refusal> {
         if self.shutting_down {
             return Err(Refusal::Status(StatusCode::SERVICE_UNAVAILABLE));
         }
         if let Some(required) = request.headers().get::<Require>().transpose()? {
+            let is_known = |option: &str| {
+                EXTENSIONS
+                    .iter()
+                    .any(|known| known.eq_ignore_ascii_case(option))
+            };
             let unknown: Vec<String> = required
                 .iter()
-                .filter(|option| {
-                    !EXTENSIONS
-                        .iter()
-                        .any(|known| known.eq_ignore_ascii_case(option))
-                })
+                .filter(|option| !is_known(option))
                 .map(str::to_owned)
                 .collect();
             if !unknown.is_empty() {
@@ -209,8 +268,65 @@ impl Registrar {
         if cx.is_merged(server) {
             return Err(Refusal::Status(StatusCode::LOOP_DETECTED));
         }
+        let Some(auth) = &mut self.config.auth else {
+            return Ok(Sender::Known(None));
+        };
+        let outcome = match (
+            auth.server.verify(cx.now, request, Role::Server),
+            &auth.store,
+        ) {
+            (Verdict::Settled(outcome), _) => outcome,
+            (Verdict::Question(question), Some(store)) => {
+                let secret = store.lookup(question.user(), question.realm());
+                auth.server.decide(question, secret.as_ref())
+            }
+            (Verdict::Question(question), None) => return Ok(Sender::Unknown(Box::new(question))),
+        };
+        self.settle(cx, request, outcome).map(Sender::Known)
+    }
+
+    /// The user, if the credentials are right; else the challenge.
+    fn settle(
+        &mut self,
+        cx: &Context<'_>,
+        request: &Request,
+        outcome: Outcome,
+    ) -> Result<Option<String>, Refusal> {
+        let Some(auth) = &mut self.config.auth else {
+            return Ok(None);
+        };
+        let response = auth.server.answer(cx.now, request, Role::Server, &outcome);
+        match (outcome, response) {
+            (Outcome::Granted { user }, _) => Ok(Some(user)),
+            (_, Some(response)) => Err(Refusal::Response(Box::new(response))),
+            (_, None) => Err(Refusal::Status(StatusCode::FORBIDDEN)),
+        }
+    }
+
+    /// Goes on with a REGISTER whose sender is known.
+    fn proceed(
+        &mut self,
+        cx: &mut Context<'_>,
+        server: ServerTransactionId,
+        flow: &Flow,
+        request: Request,
+        user: Option<String>,
+    ) {
+        match self.change(cx, flow, &request, user) {
+            Ok((aor, change)) => self.update(cx, server, request, aor, change),
+            Err(refusal) => self.refuse(cx, server, &request, refusal),
+        }
+    }
+
+    /// RFC 3261 §10.3 steps 4 and 5: whose bindings, and what is to be done to them.
+    fn change(
+        &self,
+        cx: &Context<'_>,
+        flow: &Flow,
+        request: &Request,
+        user: Option<String>,
+    ) -> Result<(Aor, Change), Refusal> {
         let to = request.to()?;
-        let user = self.authenticate(cx.now, request)?;
         let aor = self
             .aor(cx, to.uri())
             .ok_or(Refusal::Status(StatusCode::NOT_FOUND))?;
@@ -219,7 +335,7 @@ impl Registrar {
         {
             return Err(Refusal::Status(StatusCode::FORBIDDEN));
         }
-        let outbound = self.outbound(flow, request)?;
+        let outbound = outbound(flow, request)?;
         let at = self.config.clock.at(cx.now);
         let change = Change::from_request(request, self.config.terms.clone(), at)?
             .outbound(outbound)
@@ -227,43 +343,44 @@ impl Registrar {
         Ok((aor, change))
     }
 
-    fn authenticate(&mut self, now: Instant, request: &Request) -> Result<Option<String>, Refusal> {
-        let Some((server, store)) = &mut self.config.auth else {
-            return Ok(None);
-        };
-        let outcome = server.authenticate(now, request, Role::Server, store.as_ref());
-        if let Outcome::Granted { user } = outcome {
-            return Ok(Some(user));
+    /// Keeps a REGISTER until its question is answered; `None` when there are too many.
+    fn wait(
+        &mut self,
+        cx: &mut Context<'_>,
+        server: ServerTransactionId,
+        request: Request,
+        wait: Wait,
+    ) -> Option<u64> {
+        if self.pending.len() >= self.config.pending {
+            self.refuse(
+                cx,
+                server,
+                &request,
+                Refusal::Status(StatusCode::SERVICE_UNAVAILABLE),
+            );
+            return None;
         }
-        Err(match server.answer(now, request, Role::Server, &outcome) {
-            Some(response) => Refusal::Response(Box::new(response)),
-            None => Refusal::Status(StatusCode::FORBIDDEN),
-        })
+        self.last_id += 1;
+        let timer = self
+            .timers
+            .insert(cx.now + self.config.decision, self.last_id);
+        self.pending.insert(
+            self.last_id,
+            Pending {
+                server,
+                request,
+                timer,
+                wait,
+            },
+        );
+        Some(self.last_id)
     }
 
-    /// Whether reg-id counts (RFC 5626 §6): only on a stream from the user agent itself, because over datagrams we
-    /// answer no keep-alive.
-    fn outbound(&self, flow: &Flow, request: &Request) -> Result<bool, Refusal> {
-        let supported = request.headers().get::<Supported>().transpose()?;
-        let asks = supported.is_some_and(|supported| supported.contains("outbound"));
-        if !asks || is_first_hop(request) {
-            return Ok(asks && flow.is_stream());
-        }
-        let edge = request.headers().get::<Path>().transpose()?;
-        if edge.is_some_and(|path| path.uri().has_param("ob")) {
-            return Ok(true);
-        }
-        let has_reg_id = request
-            .headers()
-            .all::<Contact>()
-            .flatten()
-            .any(|contact| contact.reg_id().is_some());
-        if has_reg_id {
-            return Err(Refusal::Status(
-                StatusCode::FIRST_HOP_LACKS_OUTBOUND_SUPPORT,
-            ));
-        }
-        Ok(false)
+    fn stop_waiting(&mut self, id: u64, is: impl FnOnce(&Wait) -> bool) -> Option<Pending> {
+        self.pending.get(&id).filter(|pending| is(&pending.wait))?;
+        let pending = self.pending.remove(&id)?;
+        self.timers.cancel(pending.timer);
+        Some(pending)
     }
 
     /// RFC 3261 §10.3 steps 6 and 7, here or elsewhere.
@@ -281,32 +398,15 @@ impl Registrar {
                 .map_err(Refusal::Update);
             return self.finish(cx, server, &request, aor, &change, result);
         }
-        if self.pending.len() >= self.config.updates {
-            return self.refuse(
-                cx,
-                server,
-                &request,
-                Refusal::Status(StatusCode::SERVICE_UNAVAILABLE),
-            );
-        }
-        self.last_id += 1;
-        let id = UpdateId(self.last_id);
-        let timer = self.timers.insert(cx.now + self.config.decision, id);
-        self.events.push_back(Event::UpdateNeeded {
-            id,
-            aor: aor.clone(),
-            change: change.clone(),
-        });
-        self.pending.insert(
-            id,
-            Pending {
-                server,
-                request,
+        let question = (aor.clone(), change.clone());
+        if let Some(id) = self.wait(cx, server, request, Wait::Update { aor, change }) {
+            let (aor, change) = question;
+            self.events.push_back(Event::UpdateNeeded {
+                id: UpdateId(id),
                 aor,
                 change,
-                timer,
-            },
-        );
+            });
+        }
     }
 
     /// RFC 3261 §10.3 step 8.
@@ -490,6 +590,27 @@ impl fmt::Debug for Registrar {
             .field("stats", &self.stats())
             .finish_non_exhaustive()
     }
+}
+
+/// Whether reg-id counts (RFC 5626 §6): only on a stream from the user agent itself, because over datagrams we answer no
+/// keep-alive, or behind an edge that takes care of it.
+fn outbound(flow: &Flow, request: &Request) -> Result<bool, Refusal> {
+    let supported = request.headers().get::<Supported>().transpose()?;
+    let asks = supported.is_some_and(|supported| supported.contains("outbound"));
+    if !asks || is_first_hop(request) {
+        return Ok(asks && flow.is_stream());
+    }
+    let edge = request.headers().get::<Path>().transpose()?;
+    if edge.is_some_and(|path| path.uri().has_param("ob")) {
+        return Ok(true);
+    }
+    let mut contacts = request.headers().all::<Contact>().flatten();
+    if contacts.any(|contact| contact.reg_id().is_some()) {
+        return Err(Refusal::Status(
+            StatusCode::FIRST_HOP_LACKS_OUTBOUND_SUPPORT,
+        ));
+    }
+    Ok(false)
 }
 
 fn respond(cx: &mut Context<'_>, server: ServerTransactionId, response: Response) {

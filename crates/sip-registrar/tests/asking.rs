@@ -2,11 +2,11 @@
 #![allow(clippy::unwrap_used)] // in a test a panic is the answer
 #![allow(clippy::disallowed_methods)] // a test needs an instant to start from
 
-use bytes::Bytes;
+use sip_auth::{Client, Credentials, Digest, Secret, Server};
 use sip_endpoint::{Domains, EndpointConfig, Listener, Stack, StackEvent};
 use sip_io::{Flow, Receive, StateMachine, Transmit, WallClock};
-use sip_message::{Response, headers::Contact};
-use sip_registrar::{Change, Event, Registrar, RegistrarConfig, UpdateError, UpdateId};
+use sip_message::{Request, Response, headers::Contact};
+use sip_registrar::{Change, Event, Registrar, RegistrarConfig, SecretId, UpdateError, UpdateId};
 use std::{
     net::SocketAddr,
     time::{Duration, Instant, SystemTime},
@@ -56,14 +56,12 @@ impl Fixture {
     }
 
     fn register(&mut self) {
-        self.serial += 1;
-        let text = format!(
-            "REGISTER sip:example.com SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.3:5060;branch=z9hG4bK{0}\r\n\
-             Max-Forwards: 70\r\nFrom: <sip:bob@example.com>;tag=1\r\nTo: <sip:bob@example.com>\r\nCall-ID: 1\r\n\
-             CSeq: {0} REGISTER\r\nContact: <sip:bob@10.0.0.3>;expires=60\r\nContent-Length: 0\r\n\r\n",
-            self.serial
-        );
-        let contents = Bytes::from(text);
+        let register = self.request();
+        self.send(&register);
+    }
+
+    fn send(&mut self, request: &Request) {
+        let contents = request.to_bytes();
         self.stack.handle_receive(
             self.now,
             Receive::Datagram {
@@ -71,6 +69,17 @@ impl Fixture {
                 contents,
             },
         );
+    }
+
+    fn request(&mut self) -> Request {
+        self.serial += 1;
+        let text = format!(
+            "REGISTER sip:example.com SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.3:5060;branch=z9hG4bK{0}\r\n\
+             Max-Forwards: 70\r\nFrom: <sip:bob@example.com>;tag=1\r\nTo: <sip:bob@example.com>\r\nCall-ID: 1\r\n\
+             CSeq: {0} REGISTER\r\nContact: <sip:bob@10.0.0.3>;expires=60\r\nContent-Length: 0\r\n\r\n",
+            self.serial
+        );
+        Request::parse(text.into()).unwrap()
     }
 
     fn question(&mut self) -> Option<(UpdateId, Change)> {
@@ -155,7 +164,7 @@ fn a_store_that_is_out_of_order_or_silent_is_503() {
 
 #[test]
 fn questions_are_bounded() {
-    let mut fixture = Fixture::new(|config| config.updates(1));
+    let mut fixture = Fixture::new(|config| config.pending(1));
     fixture.register();
     fixture.register();
     assert_eq!(fixture.answer().expect("answered").status(), 503);
@@ -164,4 +173,82 @@ fn questions_are_bounded() {
     fixture.stack.shutdown(fixture.now);
     assert_eq!(fixture.answer().expect("answered").status(), 503);
     fixture.finish();
+}
+
+impl Fixture {
+    fn authenticating() -> Self {
+        let clock = WallClock {
+            at: Instant::now(),
+            is: SystemTime::UNIX_EPOCH,
+        };
+        Self::new(|config| {
+            config.authenticate_asking(Server::new(Digest::realm("example.com"), [2; 32], clock))
+        })
+    }
+
+    /// Sends a REGISTER with credentials, and returns the question about their secret.
+    fn secret_needed(&mut self, client: &mut Client) -> SecretId {
+        let mut request = self.request();
+        self.send(&request);
+        let challenge = self.answer().expect("challenged");
+        assert_eq!(challenge.status(), 401);
+        // Another transaction, with a CSeq of its own.
+        request = self.request();
+        client.respond(&mut request, &challenge).unwrap();
+        self.send(&request);
+        let question =
+            std::iter::from_fn(|| self.stack.poll_event()).find_map(|event| match event {
+                StackEvent::Core(Event::SecretNeeded { id, user, realm }) => {
+                    Some((id, user, realm))
+                }
+                _ => None,
+            });
+        let (id, user, realm) = question.expect("asked");
+        assert_eq!((user.as_str(), realm.as_str()), ("bob", "example.com"));
+        id
+    }
+
+    fn provide(&mut self, id: SecretId, secret: Result<Option<Secret>, String>) {
+        self.stack
+            .command(self.now, |core, cx| core.provide_secret(cx, id, secret));
+    }
+}
+
+fn bob() -> Client {
+    let mut client = Client::new([3; 32]);
+    client.add(Credentials::password("bob", "secret"));
+    client
+}
+
+#[test]
+fn a_secret_from_elsewhere_lets_the_registration_go_on() {
+    let mut fixture = Fixture::authenticating();
+    let id = fixture.secret_needed(&mut bob());
+    assert!(fixture.answer().is_none());
+    fixture.provide(id, Ok(Some(Secret::password("secret"))));
+    let (id, change) = fixture.question().expect("asked for the bindings");
+    let bindings = change.apply(Vec::new()).unwrap();
+    fixture.stack.command(fixture.now, |core, cx| {
+        core.provide_update(cx, id, Ok(bindings))
+    });
+    assert_eq!(fixture.answer().expect("answered").status(), 200);
+    fixture.finish();
+}
+
+#[test]
+fn a_wrong_secret_an_unknown_user_and_a_broken_store_bind_nothing() {
+    for (secret, code) in [
+        (Ok(Some(Secret::password("another"))), 401),
+        (Ok(None), 401),
+        (Err("no connection".to_owned()), 503),
+    ] {
+        let mut fixture = Fixture::authenticating();
+        let id = fixture.secret_needed(&mut bob());
+        fixture.provide(id, secret);
+        assert_eq!(fixture.answer().expect("answered").status(), code);
+        assert!(fixture.question().is_none());
+        fixture.provide(id, Ok(None));
+        assert!(fixture.answer().is_none(), "answered already");
+        fixture.finish();
+    }
 }
