@@ -15,9 +15,31 @@
 //! assert_eq!(message.to_bytes(), wire);
 //! # Ok::<(), sip_message::ParseError>(())
 //! ```
+//!
+//! | to | use |
+//! |---|---|
+//! | read and edit a message | [`Message`], [`Request`], [`Response`], [`Headers`] |
+//! | write one from nothing | [`Request::builder`], [`Request::response`] |
+//! | read a value without keeping it | [`Headers::view`] |
+//! | cut a stream into messages | [`StreamFramer`] |
+//! | steer a message without parsing it | [`peek`] |
+//! | answer what cannot be parsed | [`reject`], [`ParseError::to_response`] |
+//! | add a header field of one's own | [`HeaderField`] |
+//! | split a body | [`multipart`], [`SipFrag`] |
+//!
+//! Which hostile and odd messages are read and which are refused: [`conformance`].
+//!
+//! # How a message is kept
+//!
+//! One [`bytes::Bytes`] holds what came. A table of eight bytes for each line says where name and value stand; the first 32
+//! lines need no allocation. Typed values own a slice of the buffer and places in it. Edits are entries of the same table
+//! that point to new text, so that writing copies runs of untouched lines. Reading takes time linear in the size of the
+//! message, whatever is in it.
 
 mod aor;
 mod builder;
+#[doc = include_str!("conformance.md")]
+pub mod conformance {}
 mod equivalence;
 mod error;
 mod frame;
