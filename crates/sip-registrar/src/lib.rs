@@ -12,6 +12,7 @@ mod change;
 mod config;
 mod event;
 mod location;
+mod refusal;
 mod registrar;
 
 pub use binding::Binding;

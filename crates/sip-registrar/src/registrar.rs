@@ -1,14 +1,17 @@
 //! The registrar core.
 
-use crate::{Binding, Change, Event, Location, RegistrarConfig, SecretId, UpdateError, UpdateId};
+use crate::{
+    Binding, Change, Event, Location, RegistrarConfig, SecretId, UpdateError, UpdateId,
+    refusal::{Refusal, respond},
+};
 use sip_auth::{Outcome, Question, Role, Secret, Verdict};
 use sip_endpoint::{
     Context, Core, Event as EndpointEvent, ServerTransactionId, is_first_hop, neighbour_flow_of,
 };
 use sip_io::{Flow, TimerId, TimerQueue};
 use sip_message::{
-    Aor, Method, ParseError, Request, Response, ResponseBuilder, StatusCode, Uri,
-    headers::{Contact, Date, MinExpires, Path, Require, Route, Supported, Unsupported},
+    Aor, Method, Request, StatusCode, Uri,
+    headers::{Contact, Date, Path, Require, Route, Supported},
 };
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -36,13 +39,13 @@ use std::{
 /// # Ok::<(), sip_message::ParseError>(())
 /// ```
 pub struct Registrar {
-    config: RegistrarConfig,
+    pub(crate) config: RegistrarConfig,
     location: Option<Box<dyn Location>>,
     pending: BTreeMap<u64, Pending>,
     last_id: u64,
     timers: TimerQueue<u64>,
     events: VecDeque<Event>,
-    stats: RegistrarStats,
+    pub(crate) stats: RegistrarStats,
     shutting_down: bool,
 }
 
@@ -82,21 +85,6 @@ pub struct RegistrarStats {
     pub refused: u64,
     /// Requests that wait for a secret or a store elsewhere
     pub pending: usize,
-}
-
-/// Why a REGISTER changes nothing.
-enum Refusal {
-    Malformed(ParseError),
-    Status(StatusCode),
-    Extensions(Vec<String>),
-    Response(Box<Response>),
-    Update(UpdateError),
-}
-
-impl From<ParseError> for Refusal {
-    fn from(error: ParseError) -> Self {
-        Self::Malformed(error)
-    }
 }
 
 impl Registrar {
@@ -444,58 +432,6 @@ impl Registrar {
             self.events.push_back(Event::Changed { aor, bindings });
         }
     }
-
-    fn refuse(
-        &mut self,
-        cx: &mut Context<'_>,
-        server: ServerTransactionId,
-        request: &Request,
-        refusal: Refusal,
-    ) {
-        let tag = cx.tag_for(server);
-        let response = match refusal {
-            Refusal::Response(mut response) => {
-                if let Ok(to) = response.to()
-                    && to.tag().is_none()
-                {
-                    response.headers_mut().set(to.with_tag(&tag));
-                }
-                *response
-            }
-            other => self.refusal(request, &other).to_tag(tag).build(),
-        };
-        if response.status() == StatusCode::UNAUTHORIZED {
-            self.stats.challenged += 1;
-        } else {
-            self.stats.refused += 1;
-        }
-        respond(cx, server, response);
-    }
-
-    fn refusal(&self, request: &Request, refusal: &Refusal) -> ResponseBuilder {
-        match refusal {
-            Refusal::Malformed(error) => request.response(error.status()).reason(&error.reason()),
-            Refusal::Status(status) => request.response(*status),
-            Refusal::Response(response) => request.response(response.status()),
-            Refusal::Extensions(options) => {
-                let builder = request.response(StatusCode::BAD_EXTENSION);
-                match Unsupported::new(options) {
-                    Ok(unsupported) => builder.header(unsupported),
-                    Err(_) => builder,
-                }
-            }
-            Refusal::Update(error) => {
-                let builder = request.response(error.status());
-                match error.status() {
-                    StatusCode::INTERVAL_TOO_BRIEF => {
-                        builder.header(MinExpires::new(self.config.terms.min_expires))
-                    }
-                    StatusCode::BAD_REQUEST => builder.reason(&error.to_string()),
-                    _ => builder,
-                }
-            }
-        }
-    }
 }
 
 impl Core for Registrar {
@@ -611,12 +547,6 @@ fn outbound(flow: &Flow, request: &Request) -> Result<bool, Refusal> {
         ));
     }
     Ok(false)
-}
-
-fn respond(cx: &mut Context<'_>, server: ServerTransactionId, response: Response) {
-    if let Err(error) = cx.respond(server, response) {
-        tracing::debug!(%error, "a REGISTER could not be answered");
-    }
 }
 
 /// What a REGISTER may require of us.
