@@ -107,15 +107,14 @@ impl StreamFramer {
             {
                 return Ok(frame);
             }
-            let Some(end) = self.head_end() else {
-                let limit = self.limits.head_size;
-                if self.buffer.len() > limit {
-                    return self.fail(ParseError::part(
-                        ParseErrorKind::TooLarge { limit },
-                        "header section",
-                        limit,
-                    ));
-                }
+            let end = self.head_end();
+            // The empty line is not counted, so that the limit means what it means to the parser, however the bytes come.
+            let limit = self.limits.head_size;
+            if end.unwrap_or(self.buffer.len()) > limit + 2 {
+                let kind = ParseErrorKind::TooLarge { limit };
+                return self.fail(ParseError::part(kind, "header section", limit));
+            }
+            let Some(end) = end else {
                 return Ok(None);
             };
             match content_length(&self.buffer[..end]) {

@@ -464,3 +464,25 @@ fn a_message_can_be_written_with_compact_names() {
     assert_eq!(request.to_bytes_compact(), wire(compact));
     assert_eq!(Message::from(request).to_bytes_compact(), wire(compact));
 }
+
+#[test]
+fn a_head_beyond_its_limit_is_refused_however_it_comes() {
+    let stream = b"OPTIONS sip:a@b SIP/2.0\r\nX: 123456\r\nl: 0\r\n\r\n";
+    let head = stream.len() - 2;
+    for (limit, fits) in [(head, true), (head - 1, false)] {
+        for step in [1, 7, stream.len()] {
+            let mut framer = StreamFramer::new(Limits::default().head_size(limit));
+            let mut last = Ok(None);
+            for chunk in stream.chunks(step) {
+                framer.push(chunk);
+                last = framer.next();
+            }
+            assert_eq!(matches!(last, Ok(Some(_))), fits, "{limit} {step}");
+            let parsed = Message::parse_with(
+                Bytes::from_static(stream),
+                &Limits::default().head_size(limit),
+            );
+            assert_eq!(parsed.is_ok(), fits, "{limit}");
+        }
+    }
+}
