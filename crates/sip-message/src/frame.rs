@@ -153,21 +153,18 @@ impl StreamFramer {
 
     /// Line ends between messages; the outer `None` says that a message has begun.
     fn line_ends(&mut self) -> Option<Option<Frame>> {
+        let stray = self.buffer.iter().take_while(|&&b| b == b'\n').count();
+        self.buffer.advance(stray);
         match self.buffer.as_ref() {
             [b'\r', b'\n', b'\r', b'\n', ..] => {
                 self.buffer.advance(4);
                 Some(Some(Frame::Ping))
             }
             // What follows may be the second half of a ping.
-            [] | [b'\r'] => Some(None),
-            [b'\r', b'\n'] | [b'\r', b'\n', b'\r'] => Some(None),
+            [] | [b'\r'] | [b'\r', b'\n'] | [b'\r', b'\n', b'\r'] => Some(None),
             [b'\r', b'\n', ..] => {
                 self.buffer.advance(2);
                 Some(Some(Frame::Pong))
-            }
-            [b'\n', ..] => {
-                self.buffer.advance(1);
-                self.line_ends()
             }
             _ => None,
         }

@@ -486,3 +486,59 @@ fn a_head_beyond_its_limit_is_refused_however_it_comes() {
         }
     }
 }
+
+/// Everything is read in a time that grows as the message grows: squares of these sizes would take minutes.
+#[test]
+fn hostile_shapes_cost_no_more_than_honest_ones() {
+    let size = 60_000;
+    let fill = |piece: &str| piece.repeat(size / piece.len());
+    let shapes = [
+        format!("Via: {}\r\n", fill("SIP/2.0/UDP h,")),
+        format!("Via: SIP/2.0/UDP h{}\r\n", fill(";a=b")),
+        format!("Contact: {}\r\n", fill("<sip:a>,")),
+        format!("Contact: {}\r\n", fill("<")),
+        format!("Contact: {}\r\n", fill("\"")),
+        format!("Contact: {}\r\n", fill("\"<,")),
+        format!("Contact: <sip:a{}>\r\n", fill(";b=c")),
+        format!("Contact: <sip:{}@h>\r\n", fill("%41")),
+        format!("Contact: sip:{}\r\n", fill("a@")),
+        format!("Subject: {}\r\n", fill("\r\n ")),
+        format!("Supported: {}\r\n", fill(",")),
+        format!("Retry-After: 1 {}\r\n", fill("(")),
+        format!("WWW-Authenticate: Digest {}\r\n", fill("a=b,")),
+    ];
+    for shape in shapes {
+        let message = Message::from(request(&shape));
+        for contact in message.headers().all::<Contact>().take(size).flatten() {
+            let _ = (
+                contact.uri().aor(),
+                contact.uri().params().count(),
+                contact.expires(),
+            );
+        }
+        let _ =
+            message.headers().views::<Via>().count() + message.headers().views::<Contact>().count();
+        let _ = message.headers().get::<sip_message::headers::RetryAfter>();
+        let _ = message
+            .headers()
+            .get::<sip_message::headers::WwwAuthenticate>();
+        let _ = message.headers().get::<sip_message::headers::Supported>();
+        let _ = (
+            message.leniencies().count(),
+            message.to_bytes_compact(),
+            message.check(),
+        );
+        if let Some(Ok(contact)) = message.headers().get::<Contact>() {
+            assert!(contact.uri().equivalent(contact.uri()));
+        }
+    }
+    let mut framer = StreamFramer::new(Limits::default());
+    framer.push(&vec![b'\n'; 1 << 20]);
+    assert_eq!(framer.next(), Ok(None));
+    let mut pongs = 0;
+    for _ in 0..size {
+        framer.push(b"\r\nx");
+        pongs += usize::from(framer.next() == Ok(Some(Frame::Pong)));
+    }
+    assert_eq!(pongs, 1);
+}
