@@ -160,8 +160,10 @@ fn stack(runtime: &dyn Runtime, args: &Args) -> Result<Stack<Cores>, Box<dyn Err
         };
         let realm = args.domain.first().map_or("sipwright", String::as_str);
         let digest = Digest::realm(realm).algorithms(algorithms);
-        registrar = registrar.authenticate(Authenticator::new(digest.clone(), rng.seed(), clock), Arc::clone(&users));
-        proxy = proxy.authenticate(Authenticator::new(digest, rng.seed(), clock), users);
+        // With one seed a nonce that the registrar gave works at the proxy.
+        let seed = rng.seed();
+        registrar = registrar.authenticate(Authenticator::new(digest.clone(), seed, clock), Arc::clone(&users));
+        proxy = proxy.authenticate(Authenticator::new(digest, seed, clock), users);
     }
     let names = runtime.name_service();
     let zone = names.hosts.iter().fold(Zone::new(), |zone, (name, address)| zone.address(name, *address));

@@ -152,9 +152,11 @@ impl ServerBuilder {
         users: impl CredentialStore + Clone + Send + 'static,
     ) -> Self {
         self.auth = Some(Box::new(move |rng, clock, registrar, proxy| {
-            let server = |rng: &mut Rng| sip_auth::Server::new(digest.clone(), rng.seed(), clock);
-            let registrar = registrar.authenticate(server(rng), users.clone());
-            (registrar, proxy.authenticate(server(rng), users))
+            // With one seed a nonce that the registrar gave works at the proxy.
+            let seed = rng.seed();
+            let server = || sip_auth::Server::new(digest.clone(), seed, clock);
+            let registrar = registrar.authenticate(server(), users.clone());
+            (registrar, proxy.authenticate(server(), users))
         }));
         self
     }
