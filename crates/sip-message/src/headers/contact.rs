@@ -82,6 +82,16 @@ impl Contact {
         number::exact(self.param("reg-id")??.as_bytes()).ok()
     }
 
+    /// `pub-gruu` (RFC 5627 §5): the address of this device that everybody may know.
+    pub fn pub_gruu(&self) -> Option<Cow<'_, str>> {
+        self.param("pub-gruu").flatten()
+    }
+
+    /// `temp-gruu` (RFC 5627 §5): an address of this device that gives nothing away.
+    pub fn temp_gruu(&self) -> Option<Cow<'_, str>> {
+        self.param("temp-gruu").flatten()
+    }
+
     /// The contact with a lifetime in whole seconds.
     #[must_use]
     pub fn with_expires(self, lifetime: Duration) -> Self {

@@ -294,7 +294,7 @@ impl Headers {
 
     /// Takes the first value of the field away, be it a line or the first item of a line; the rest stays byte for byte.
     pub fn pop_front<H: HeaderField>(&mut self) -> Option<HeaderValue> {
-        let place = self.places(&H::NAME).next()?;
+        let place = self.first_place(&H::NAME)?;
         let line = self.lines[place];
         self.modified = true;
         let value = self.value_at(line);
@@ -324,7 +324,7 @@ impl Headers {
 
     /// Puts a new first value in the place of the first one, which may share its line with others.
     pub fn replace_front<H: HeaderField>(&mut self, field: H) {
-        let Some(place) = self.places(&H::NAME).next() else {
+        let Some(place) = self.first_place(&H::NAME) else {
             self.push(field);
             return;
         };
@@ -345,14 +345,13 @@ impl Headers {
 
     /// Whether there is a line of this name.
     pub fn contains_name(&self, name: &HeaderName) -> bool {
-        self.places(name).next().is_some()
+        self.first_place(name).is_some()
     }
 
     /// The value of the first line of this name, with its commas.
     pub fn raw(&self, name: &HeaderName) -> Option<HeaderValue> {
-        self.places(name)
-            .next()
-            .map(|place| self.value_at(self.lines[place]))
+        let place = self.first_place(name)?;
+        Some(self.value_at(self.lines[place]))
     }
 
     /// The values of all lines of this name, one for each line.
@@ -373,6 +372,11 @@ impl Headers {
         let first = self.places(&name).next();
         let place = first.unwrap_or_else(|| self.customary_place(&name));
         self.insert(place, name, value);
+    }
+
+    /// Adds a line so that it becomes the one at `place`, counted from 0; behind the last, if there are not so many.
+    pub fn insert_raw(&mut self, place: usize, name: HeaderName, value: HeaderValue) {
+        self.insert(place.min(self.lines.len()), name, value);
     }
 
     /// Replaces the first line of this name in its place and removes the others, or adds one in the customary place.
@@ -497,26 +501,30 @@ impl Headers {
 
     /// Every value and its offset in the message.
     fn items(&self, name: HeaderName, split: bool) -> impl Iterator<Item = (usize, HeaderValue)> {
-        self.places(&name).flat_map(move |place| {
+        let mut place = self.first_place(&name).unwrap_or(self.lines.len());
+        let mut at = 0;
+        std::iter::from_fn(move || {
+            while !self.is_named(*self.lines.get(place)?, &name) {
+                place += 1;
+            }
             let line = self.lines[place];
-            let value = self.value_at(line);
-            let base = self.offset_of(line);
-            let mut at = Some(0);
-            std::iter::from_fn(move || {
-                let start = at?;
-                let text = value.as_bytes();
-                let end = if split {
-                    scan::list_item_end(text, start)
-                } else {
-                    text.len()
-                };
-                at = (end < text.len()).then_some(end + 1);
-                let start = scan::skip_lws(text, start).min(end);
-                Some((
-                    base + start,
-                    value.slice(start, scan::trim_end(text, start, end)),
-                ))
-            })
+            let text = self.text_at(line);
+            let start = scan::skip_lws(text, at).min(text.len());
+            let end = if split {
+                scan::list_item_end(text, start)
+            } else {
+                text.len()
+            };
+            if end < text.len() {
+                at = end + 1;
+            } else {
+                place += 1;
+                at = 0;
+            }
+            let value = self
+                .value_at(line)
+                .slice(start, scan::trim_end(text, start, end));
+            Some((self.offset_of(line) + start, value))
         })
     }
 
