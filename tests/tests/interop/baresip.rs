@@ -224,7 +224,7 @@ fn calls(baresips_transport: &str, our_transport: &str) {
         &folder,
         &Baresip::account("alice", "wonderland", baresips_transport),
     );
-    baresip.wait_event("REGISTER_OK");
+    baresip.process.wait_log("[1 binding]");
 
     // baresip calls us
     let mut answering = softphone(

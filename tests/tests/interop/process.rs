@@ -111,6 +111,15 @@ impl Process {
         );
     }
 
+    /// Waits until it has printed the text.
+    pub fn wait_log(&mut self, text: &str) {
+        self.wait_until(
+            &format!("prints {text:?}"),
+            Duration::from_secs(10),
+            |process| process.log().contains(text),
+        );
+    }
+
     fn wait_until(&mut self, what: &str, patience: Duration, is_so: impl Fn(&Self) -> bool) {
         let deadline = Instant::now() + patience;
         while !is_so(self) {

@@ -1,0 +1,247 @@
+//! Phones and proxies on a simulated network, and what must be true of them when everything is over.
+
+use futures_util::{
+    future::{Either, select},
+    pin_mut,
+};
+use sipwright::{
+    Account, Server, ServerBuilder, UserAgent,
+    endpoint::EndpointStats,
+    message::{
+        Message, Method, Uri,
+        headers::{CSeq, Via},
+    },
+    sim::Sim,
+    trace::Trace,
+};
+use std::{cell::RefCell, collections::BTreeSet, time::Duration};
+
+/// A network, and everyone on it who is watched.
+pub(crate) struct Net {
+    pub(crate) sim: Sim,
+    stations: RefCell<Vec<Station>>,
+}
+
+struct Station {
+    name: &'static str,
+    trace: Trace,
+    stack: Stack,
+}
+
+#[derive(Clone)]
+enum Stack {
+    Phone(UserAgent),
+    Proxy(Server),
+}
+
+/// What a caller offers and a callee answers where nobody listens: no media are opened for it.
+pub(crate) const SESSION: &str = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n\
+    m=audio 49172 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n";
+
+/// Longer than a caller waits for a first response.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(64);
+
+/// 64×T1 + T4 + Timer C: what the last action brings about is over by then.
+pub(crate) const SETTLED: Duration = Duration::from_secs(32 + 5 + 185);
+
+impl Net {
+    pub(crate) fn new(seed: u64) -> Self {
+        let sim = Sim::new(seed);
+        sim.alias("atlanta.example.com", "proxy1");
+        sim.alias("biloxi.example.com", "proxy2");
+        Self {
+            sim,
+            stations: RefCell::default(),
+        }
+    }
+
+    /// A user agent on UDP.
+    pub(crate) async fn phone(&self, name: &'static str) -> UserAgent {
+        self.phone_on(name, "udp:*:5060").await
+    }
+
+    pub(crate) async fn phone_on(&self, name: &'static str, listener: &str) -> UserAgent {
+        let trace = Trace::new().keep(KEPT).named(name);
+        let builder = UserAgent::builder()
+            .runtime(self.sim.host(name))
+            .listen(listener)
+            .trace(trace.clone());
+        let ua = builder.start().await.expect("the host is up");
+        self.stations.borrow_mut().push(Station {
+            name,
+            trace,
+            stack: Stack::Phone(ua.clone()),
+        });
+        ua
+    }
+
+    pub(crate) async fn proxy(
+        &self,
+        name: &'static str,
+        configure: impl FnOnce(ServerBuilder) -> ServerBuilder,
+    ) -> Server {
+        let trace = Trace::new().keep(KEPT).named(name);
+        let builder = Server::builder()
+            .runtime(self.sim.host(name))
+            .trace(trace.clone());
+        let server = configure(builder).start().await.expect("the host is up");
+        self.stations.borrow_mut().push(Station {
+            name,
+            trace,
+            stack: Stack::Proxy(server.clone()),
+        });
+        server
+    }
+
+    /// What `future` gives, unless that takes too long.
+    pub(crate) async fn within<F: Future>(&self, time: Duration, future: F) -> Option<F::Output> {
+        let late = self.sim.sleep(time);
+        pin_mut!(future, late);
+        match select(future, late).await {
+            Either::Left((output, _)) => Some(output),
+            Either::Right(_) => None,
+        }
+    }
+
+    /// Shows seed and ladder when the test fails while this lives.
+    pub(crate) fn witness(&self, seed: u64) -> impl Drop {
+        Witness {
+            sim: self.sim.clone(),
+            seed,
+        }
+    }
+
+    /// How many messages a station received or sent whose start line and CSeq are these.
+    pub(crate) fn seen(&self, name: &str, way: Way, what: &str, method: &Method) -> usize {
+        let stations = self.stations.borrow();
+        let station = stations
+            .iter()
+            .find(|station| station.name == name)
+            .expect("it is on the network");
+        let ladder = station.trace.ladder();
+        let seen = ladder.messages().filter(|rung| {
+            let sent = rung.from() == name;
+            let message =
+                Message::parse(rung.contents().clone()).expect("we send what can be read");
+            let start = match &message {
+                Message::Request(request) => request.method().as_str() == what,
+                Message::Response(response) => response.status().as_u16().to_string() == what,
+            };
+            (sent == (way == Way::Sent)) && start && cseq(&message).method() == method
+        });
+        seen.count()
+    }
+
+    /// Everyone holds nothing any more, has no timer set and has given every request an answer.
+    pub(crate) async fn assert_nothing_is_left(&self) {
+        assert_eq!(self.sim.left(), [""; 0], "somebody waits for something");
+        let stacks: Vec<_> = {
+            let stations = self.stations.borrow();
+            stations
+                .iter()
+                .map(|station| (station.name, station.stack.clone()))
+                .collect()
+        };
+        for (name, stack) in stacks {
+            let stats = match stack {
+                Stack::Phone(ua) => ua.stats().await,
+                Stack::Proxy(server) => server.stats().await,
+            };
+            let Some(stats) = stats else { continue };
+            assert_eq!(
+                held(&stats),
+                [0; 4],
+                "{name} holds transactions of either kind, requests or ACKs"
+            );
+        }
+        for station in self.stations.borrow().iter() {
+            let unanswered = station.unanswered();
+            assert!(
+                unanswered.is_empty(),
+                "{} never answered {unanswered:?}",
+                station.name
+            );
+        }
+    }
+}
+
+/// Which way a message passed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    Sent,
+    Received,
+}
+
+impl Station {
+    /// Requests that had no final response, by branch and method (RFC 3261 §17.2.3).
+    fn unanswered(&self) -> BTreeSet<(String, Method)> {
+        let (mut asked, mut answered) = (BTreeSet::new(), BTreeSet::new());
+        for rung in self.trace.ladder().messages() {
+            let message =
+                Message::parse(rung.contents().clone()).expect("we send what can be read");
+            let via = message
+                .headers()
+                .get::<Via>()
+                .expect("there is a Via")
+                .expect("it is right");
+            let branch = via.branch().expect("RFC 3261 asks for one").to_string();
+            let key = (branch, cseq(&message).method().clone());
+            let sent = rung.from() == self.name;
+            match &message {
+                Message::Request(request) if !sent && *request.method() != Method::ACK => {
+                    asked.insert(key);
+                }
+                Message::Response(response) if sent && response.status().as_u16() >= 200 => {
+                    answered.insert(key);
+                }
+                _ => {}
+            }
+        }
+        asked.difference(&answered).cloned().collect()
+    }
+}
+
+/// An account whose calls pass `outbound`, a host that listens on UDP.
+pub(crate) fn account(ua: &UserAgent, aor: &str, outbound: &str) -> Account {
+    ua.account(aor)
+        .outbound([format!("sip:{outbound};lr")])
+        .build()
+        .expect("both are URIs")
+}
+
+pub(crate) fn uri(text: &str) -> Uri {
+    Uri::parse(text).expect("it is a URI")
+}
+
+fn held(stats: &EndpointStats) -> [usize; 4] {
+    [
+        stats.client_transactions,
+        stats.server_transactions,
+        stats.requests,
+        stats.acknowledgements,
+    ]
+}
+
+fn cseq(message: &Message) -> CSeq {
+    message
+        .headers()
+        .get::<CSeq>()
+        .expect("there is a CSeq")
+        .expect("it is right")
+}
+
+struct Witness {
+    sim: Sim,
+    seed: u64,
+}
+
+impl Drop for Witness {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("with seed {}\n{}", self.seed, self.sim.ladder());
+        }
+    }
+}
+
+/// More messages than any of these flows has.
+const KEPT: usize = 10_000;

@@ -1,0 +1,144 @@
+//! RFC 3665 §3.1 and §3.2: calls that come about.
+
+use crate::{
+    bad_lines::{Ends, on_bad_lines},
+    network::{Net, PATIENCE, SESSION, uri},
+};
+use futures_util::future::join;
+use sipwright::{
+    Account, Call, Credentials, Server, UserAgent, assert_ladder,
+    auth::{Digest, Users},
+    proxy::Inbound,
+};
+use std::time::Duration;
+
+/// RFC 3665 §3.1.
+#[test]
+fn a_call_is_answered_and_hung_up_by_the_callee() {
+    let net = Net::new(1);
+    let _witness = net.witness(1);
+    net.sim.run(async {
+        let (alice, bob) = direct(&net).await;
+        let ends = talk(&net, &alice, "sip:bob@bob", &bob).await;
+        let (caller, callee) = (ends.caller.unwrap(), ends.callee.unwrap());
+        net.sim.sleep(TALK).await;
+        assert!(callee.hang_up().await.is_normal());
+        assert!(!caller.ended().await.by_us());
+    });
+    assert!(net.sim.is_quiet(), "{:?}", net.sim.left());
+    assert_ladder!(net.sim, "");
+    net.sim.run(net.assert_nothing_is_left());
+}
+
+/// RFC 3665 §3.1.
+#[test]
+fn a_call_on_a_bad_line_is_held_by_both_or_neither() {
+    let established = on_bad_lines(&[("alice", "bob")], async |net, seed| {
+        let (alice, bob) = direct(net).await;
+        let ends = talk(net, &alice, "sip:bob@bob", &bob).await;
+        end_somehow(net, seed, ends).await
+    });
+    assert!(
+        established > 190,
+        "only {established} of 200 calls came about"
+    );
+}
+
+/// RFC 3665 §3.2.
+#[test]
+fn a_call_passes_two_proxies_of_which_one_authenticates() {
+    let net = Net::new(1);
+    let _witness = net.witness(1);
+    net.sim.run(async {
+        let (alice, bob, _servers) = two_proxies(&net).await;
+        let ends = talk(&net, &alice, "sip:bob@biloxi.example.com", &bob).await;
+        let (caller, callee) = (ends.caller.unwrap(), ends.callee.unwrap());
+        net.sim.sleep(TALK).await;
+        assert!(callee.hang_up().await.is_normal());
+        assert!(!caller.ended().await.by_us());
+    });
+    assert_ladder!(net.sim, "");
+}
+
+/// RFC 3665 §3.2.
+#[test]
+fn a_call_through_two_proxies_on_a_bad_line_is_held_by_both_or_neither() {
+    let links = [("alice", "proxy1"), ("proxy1", "proxy2"), ("proxy2", "bob")];
+    let established = on_bad_lines(&links, async |net, seed| {
+        let (alice, bob, _servers) = two_proxies(net).await;
+        let ends = talk(net, &alice, "sip:bob@biloxi.example.com", &bob).await;
+        end_somehow(net, seed, ends).await
+    });
+    assert!(
+        established > 190,
+        "only {established} of 200 calls came about"
+    );
+}
+
+async fn direct(net: &Net) -> (Account, UserAgent) {
+    let alice = net
+        .phone("alice")
+        .await
+        .account("sip:alice@alice")
+        .build()
+        .unwrap();
+    (alice, net.phone("bob").await)
+}
+
+/// Proxy 1 asks Alice who she is; proxy 2 knows where Bob is.
+async fn two_proxies(net: &Net) -> (Account, UserAgent, [Server; 2]) {
+    let users = Users::new().add("alice", "atlanta.example.com", "secret");
+    let first = net.proxy("proxy1", |server| {
+        server
+            .listen("udp:*:5060")
+            .domain("atlanta.example.com")
+            .authenticate(Digest::realm("atlanta.example.com"), users)
+    });
+    let second = net.proxy("proxy2", |server| {
+        let to_bob = async |request: Inbound| request.relay(uri("sip:bob@bob")).await;
+        server
+            .listen("udp:*:5060")
+            .domain("biloxi.example.com")
+            .route(to_bob)
+    });
+    let servers = [first.await, second.await];
+    let alice = net
+        .phone("alice")
+        .await
+        .account("sip:alice@atlanta.example.com");
+    let alice = alice
+        .outbound(["sip:atlanta.example.com;lr"])
+        .credentials(Credentials::password("alice", "secret"));
+    (alice.build().unwrap(), net.phone("bob").await, servers)
+}
+
+/// Alice calls, Bob's phone rings for two seconds, Bob answers.
+async fn talk(net: &Net, alice: &Account, bob_uri: &str, bob: &UserAgent) -> Ends {
+    let called = async { alice.call(bob_uri).session(SESSION).await.ok() };
+    let answered = async {
+        let incoming = net.within(PATIENCE, bob.incoming()).await??;
+        incoming.ring().await.ok()?;
+        net.sim.sleep(Duration::from_secs(2)).await;
+        incoming.session(SESSION).answer().await.ok()
+    };
+    let (caller, callee) = join(called, answered).await;
+    Ends { caller, callee }
+}
+
+/// They talk for a while, and then one hangs up, the other, both at once or nobody.
+async fn end_somehow(net: &Net, seed: u64, ends: Ends) -> Ends {
+    net.sim.sleep(TALK).await;
+    let hang_up = async |call: &Option<Call>, does: bool| {
+        if let (Some(call), true) = (call, does) {
+            call.hang_up().await;
+        }
+    };
+    join(
+        hang_up(&ends.callee, seed / 3 % 4 < 2),
+        hang_up(&ends.caller, (1..3).contains(&(seed / 3 % 4))),
+    )
+    .await;
+    ends
+}
+
+const TALK: Duration = Duration::from_secs(5);
