@@ -1,9 +1,4 @@
-//! A registrar and record-routing proxy for one domain, in under sixty lines.
-//!
-//! ```console
-//! $ printf 'alice:secret\nbob:hush\n' > users.txt
-//! $ cargo run --release --example tiny_proxy -- --listen udp:0.0.0.0:5060 --domain example.com --users users.txt
-//! ```
+//! A registrar and record-routing proxy in under sixty lines: `tiny_proxy --listen udp:0.0.0.0:5060 --users users.txt`.
 
 use clap::Parser;
 use sipwright::auth::{Digest, Users};
