@@ -21,6 +21,18 @@ pub(crate) struct Param {
 fn one(text: &[u8], at: usize) -> Result<Param, ParseError> {
     let name = scan::skip_lws(text, at + 1);
     let name_end = scan::run(text, name, scan::TOKEN);
+    // What nearly every parameter looks like: no white space, no quotes.
+    if scan::byte(text, name_end) == b'=' && name_end > name {
+        let end = scan::run(text, name_end + 1, scan::VALUE);
+        if end > name_end + 1 {
+            return Ok(Param {
+                start: at,
+                name: (name, name_end),
+                value: Some((name_end + 1, end)),
+                end,
+            });
+        }
+    }
     if name_end == name {
         return Err(ParseError::new(ParseErrorKind::Empty, name));
     }

@@ -347,23 +347,28 @@ pub(crate) fn comment(text: &[u8], at: usize) -> Option<usize> {
 /// One scan finds the end of a line and whatever may not stand in it.
 #[inline]
 pub(crate) fn control(text: &[u8], at: usize) -> usize {
-    let mut at = at;
-    while let Some(chunk) = text.get(at..).and_then(<[u8]>::first_chunk::<16>) {
+    let Some(rest) = text.get(at..) else {
+        return text.len();
+    };
+    let (chunks, tail) = rest.as_chunks::<16>();
+    let mut place = at;
+    for chunk in chunks {
         let bytes = u8x16::new(*chunk);
         let found =
             bytes.min(u8x16::splat(0x1f)).simd_eq(bytes) | bytes.simd_eq(u8x16::splat(0x7f));
-        match found.to_bitmask() {
-            0 => at += 16,
-            mask => return at + mask.trailing_zeros() as usize,
+        let mask = found.to_bitmask();
+        if mask != 0 {
+            return place + mask.trailing_zeros() as usize;
         }
+        place += 16;
     }
-    while let Some(&byte) = text.get(at) {
+    for &byte in tail {
         if byte < b' ' || byte == 0x7f {
             break;
         }
-        at += 1;
+        place += 1;
     }
-    at
+    place
 }
 
 /// The distance to the colon among the next 16 bytes.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use proptest::{collection::vec, prelude::*, sample::select};
 use sip_message::{
     Frame, HeaderField, HeaderName, HeaderValue, Headers, Limits, Message, NameAddr, Request,
-    StreamFramer, Uri, headers::*, multipart, peek, reject,
+    StatusCode, StreamFramer, Tag, Uri, headers::*, multipart, peek, reject,
 };
 
 /// Runs a macro for every typed header field and some values of it.
@@ -162,7 +162,49 @@ fn every_name_has_a_type_or_is_known_to_have_none() {
     }
 }
 
+/// Values that came in a message, folds and quoted control characters and all, can be edited.
+fn edit_everything(message: &Message) {
+    let tag = Tag::new("x").expect("is a tag");
+    let uri = Uri::parse("sip:new@h").expect("is a URI");
+    let headers = message.headers();
+    for to in headers.all::<To>().flatten() {
+        assert_eq!(to.clone().with_tag(&tag).tag(), Some(tag.clone()));
+        assert_eq!(to.with_uri(&uri).display_name(), to.display_name());
+    }
+    for contact in headers.all::<Contact>().flatten() {
+        assert_eq!(contact.with_uri(&uri).uri(), &uri);
+        let edited = contact.with_param("x", "y z").with_q(500);
+        assert!(edited.is_star() || edited.q() == Some(500));
+    }
+    for via in headers.all::<Via>().flatten() {
+        let mut edited = via.with_branch("z9hG4bKx").with_param("y", None);
+        edited.set_rport(5060);
+        edited.remove_param("y");
+        assert_eq!(
+            (edited.branch(), edited.rport()),
+            (Some("z9hG4bKx"), Some(Some(5060)))
+        );
+    }
+    if let Some(Ok(content_type)) = headers.get::<ContentType>() {
+        assert_eq!(
+            content_type
+                .with_param("boundary", "a b")
+                .param("boundary")
+                .flatten()
+                .as_deref(),
+            Some("a b")
+        );
+    }
+    if let (Message::Request(request), Ok(())) = (message, message.check()) {
+        let response = request.response(StatusCode::OK).to_tag(tag).build();
+        let again = Message::parse(response.to_bytes()).expect("a response can be read");
+        again.check().expect("a response has all that it must have");
+    }
+}
+
 fn read_everything(message: &Message) {
+    edit_everything(message);
+
     macro_rules! run {
         ($type:ident, $($text:literal),+) => {
             let name = $type::NAME;

@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 
-pub(crate) use parse::{parse, parse_until};
+pub(crate) use parse::{parse, parse_common, parse_until};
 
 use crate::{Aor, Host, ParseError, ParseErrorKind, host, scan};
 

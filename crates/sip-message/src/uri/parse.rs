@@ -15,6 +15,13 @@ pub(crate) fn parse(text: &[u8], start: usize, end: usize) -> Result<Parts, Pars
     }
 }
 
+/// Reads the URI that starts at `start` and ends where it ends, if it is a `sip` or `sips` URI of the common form.
+#[inline]
+pub(crate) fn parse_common(text: &[u8], start: usize) -> Option<Parts> {
+    let (scheme, colon) = scheme(text, start)?;
+    common(text, start, colon, scheme)
+}
+
 /// Reads the URI that starts at `start` and ends before the first `stop`, a byte that no URI has.
 #[inline]
 pub(crate) fn parse_until(text: &[u8], start: usize, stop: u8) -> Result<Parts, ParseError> {
