@@ -36,10 +36,17 @@ async fn main() -> ExitCode {
 
 async fn ping(args: &Args) -> sipwright::Result<bool> {
     let ua = UserAgent::builder().listen("udp:*:0").start().await?;
-    let pong = ua.options(&args.uri).timeout(Duration::from_secs_f64(args.timeout)).await?;
+    let pong = ua
+        .options(&args.uri)
+        .timeout(Duration::from_secs_f64(args.timeout))
+        .await?;
     let milliseconds = pong.round_trip().as_secs_f64() * 1_000.0;
     let reason = pong.response().reason();
-    println!("{} {reason} from {} in {milliseconds:.1} ms", pong.status().as_u16(), pong.remote());
+    println!(
+        "{} {reason} from {} in {milliseconds:.1} ms",
+        pong.status().as_u16(),
+        pong.remote()
+    );
     let success = pong.status().is_success();
     ua.close().await;
     Ok(success)
@@ -47,7 +54,11 @@ async fn ping(args: &Args) -> sipwright::Result<bool> {
 
 fn uri(text: &str) -> Result<sipwright::message::Uri, String> {
     let uri = sipwright::message::Uri::parse(text).map_err(|error| error.to_string())?;
-    if uri.is_sip() || uri.is_sips() { Ok(uri) } else { Err("only sip and sips uris can be asked".into()) }
+    if uri.is_sip() || uri.is_sips() {
+        Ok(uri)
+    } else {
+        Err("only sip and sips uris can be asked".into())
+    }
 }
 
 fn seconds(text: &str) -> Result<f64, String> {

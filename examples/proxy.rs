@@ -92,7 +92,9 @@ fn main() -> ExitCode {
 }
 
 fn on_tokio(args: Args) -> Result<(), Box<dyn Error>> {
-    let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let tokio = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     tokio.block_on(async { serve(Arc::new(Tokio::current()?), args).await })
 }
 
@@ -104,7 +106,10 @@ async fn serve(runtime: Arc<dyn Runtime>, args: Args) -> Result<(), Box<dyn Erro
     let stack = stack(&*runtime, &args)?;
     let listeners = sipwright_examples::advertised(&args.listen, args.advertise.as_deref())?;
     let (failed, failure) = oneshot::channel();
-    let decisions = Decisions { forward: args.forward, failed: Some(failed) };
+    let decisions = Decisions {
+        forward: args.forward,
+        failed: Some(failed),
+    };
     let driver = Driver::new(Arc::clone(&runtime), stack, decisions).spawn();
     driver
         .command(move |stack, _, now| {
@@ -140,7 +145,10 @@ async fn serve(runtime: Arc<dyn Runtime>, args: Args) -> Result<(), Box<dyn Erro
 
 /// Registrar and proxy as the arguments want them, on one endpoint.
 fn stack(runtime: &dyn Runtime, args: &Args) -> Result<Stack<Cores>, Box<dyn Error>> {
-    let clock = WallClock { at: runtime.now(), is: runtime.wall_clock() };
+    let clock = WallClock {
+        at: runtime.now(),
+        is: runtime.wall_clock(),
+    };
     let mut seed = [0; 32];
     runtime.entropy(&mut seed);
     let mut rng = Rng::new(seed);
@@ -151,8 +159,10 @@ fn stack(runtime: &dyn Runtime, args: &Args) -> Result<Stack<Cores>, Box<dyn Err
         proxy = proxy.default_target(forward.clone());
     }
     if let Some(file) = &args.users {
-        let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
-        let users = Arc::new(Users::parse(&text).map_err(|error| format!("{}: {error}", file.display()))?);
+        let text = std::fs::read_to_string(file)
+            .map_err(|error| format!("{}: {error}", file.display()))?;
+        let users =
+            Arc::new(Users::parse(&text).map_err(|error| format!("{}: {error}", file.display()))?);
         let algorithms = match args.digest {
             Algorithms::Md5 => vec![Algorithm::Md5],
             Algorithms::Sha256 => vec![Algorithm::Sha256],
@@ -162,14 +172,27 @@ fn stack(runtime: &dyn Runtime, args: &Args) -> Result<Stack<Cores>, Box<dyn Err
         let digest = Digest::realm(realm).algorithms(algorithms);
         // With one seed a nonce that the registrar gave works at the proxy.
         let seed = rng.seed();
-        registrar = registrar.authenticate(Authenticator::new(digest.clone(), seed, clock), Arc::clone(&users));
+        registrar = registrar.authenticate(
+            Authenticator::new(digest.clone(), seed, clock),
+            Arc::clone(&users),
+        );
         proxy = proxy.authenticate(Authenticator::new(digest, seed, clock), users);
     }
     let names = runtime.name_service();
-    let zone = names.hosts.iter().fold(Zone::new(), |zone, (name, address)| zone.address(name, *address));
-    let config = EndpointConfig::new(rng.seed(), clock).zone(zone).nameservers(names.nameservers);
+    let zone = names
+        .hosts
+        .iter()
+        .fold(Zone::new(), |zone, (name, address)| {
+            zone.address(name, *address)
+        });
+    let config = EndpointConfig::new(rng.seed(), clock)
+        .zone(zone)
+        .nameservers(names.nameservers);
     let location = MemoryLocation::new(rng.seed(), clock);
-    Ok(Stack::new(config, (Registrar::new(registrar, location), Proxy::new(proxy))))
+    Ok(Stack::new(
+        config,
+        (Registrar::new(registrar, location), Proxy::new(proxy)),
+    ))
 }
 
 /// Where requests go; it lives on the driver's task, so a decision costs no hop.
@@ -179,15 +202,24 @@ struct Decisions {
 }
 
 impl Application<Stack<Cores>> for Decisions {
-    fn handle_event(&mut self, stack: &mut Stack<Cores>, now: Instant, event: <Stack<Cores> as StateMachine>::Event) {
+    fn handle_event(
+        &mut self,
+        stack: &mut Stack<Cores>,
+        now: Instant,
+        event: <Stack<Cores> as StateMachine>::Event,
+    ) {
         match event {
-            StackEvent::Core(Either::Right(Event::RouteNeeded { id, request, ours, .. })) => {
+            StackEvent::Core(Either::Right(Event::RouteNeeded {
+                id, request, ours, ..
+            })) => {
                 self.route(stack, now, id, request.uri(), ours);
             }
             StackEvent::Listening { local, .. } => tracing::info!(%local, "listening"),
             StackEvent::ListenFailed { reason, .. } => {
                 if let Some(failed) = self.failed.take() {
-                    failed.send(format!("cannot listen: {}", io::Error::from(reason))).ok();
+                    failed
+                        .send(format!("cannot listen: {}", io::Error::from(reason)))
+                        .ok();
                 }
             }
             _ => {}
@@ -226,7 +258,9 @@ impl Decisions {
 
 /// How a binding is reached: over the flow on which it was made while that is open, else by its Contact.
 fn target(binding: &Binding) -> Target {
-    let target = Target::new(binding.uri().clone()).path(binding.path.clone()).q(f32::from(binding.q()) / 1_000.0);
+    let target = Target::new(binding.uri().clone())
+        .path(binding.path.clone())
+        .q(f32::from(binding.q()) / 1_000.0);
     match binding.flow {
         Some(flow) if binding.is_outbound() => target.only_flow(flow),
         Some(flow) => target.flow(flow),
@@ -246,5 +280,9 @@ async fn log_counters(driver: &DriverHandle<Stack<Cores>, Decisions>) {
 
 fn uri(text: &str) -> Result<Uri, String> {
     let uri = Uri::parse(text).map_err(|error| error.to_string())?;
-    if uri.is_sip() || uri.is_sips() { Ok(uri) } else { Err("only sip and sips uris can be reached".into()) }
+    if uri.is_sip() || uri.is_sips() {
+        Ok(uri)
+    } else {
+        Err("only sip and sips uris can be reached".into())
+    }
 }

@@ -40,7 +40,10 @@ async fn main() -> ExitCode {
 
 async fn run() -> Result<bool, Error> {
     let trace = Trace::new().keep(1_000);
-    let users = Users::new().add("alice", "example.com", "secret").add("bob", "example.com", "hush");
+    let users =
+        Users::new()
+            .add("alice", "example.com", "secret")
+            .add("bob", "example.com", "hush");
     let server = Server::builder()
         .listen("udp:127.0.0.1:0")
         .domain("example.com")
@@ -60,7 +63,9 @@ async fn run() -> Result<bool, Error> {
             Ok::<Ended, Error>(call.hang_up().await)
         },
         async {
-            let Some(incoming) = bob_ua.incoming().await else { return Ok(None) };
+            let Some(incoming) = bob_ua.incoming().await else {
+                return Ok(None);
+            };
             incoming.ring().await?;
             let call = incoming.answer().await?;
             tokio::select! {
@@ -76,7 +81,8 @@ async fn run() -> Result<bool, Error> {
     server.close().await;
 
     print!("{}", trace.ladder());
-    let heard = [("alice", Some(&called)), ("bob", answered.as_ref())].map(|(name, ended)| summary(name, ended));
+    let heard = [("alice", Some(&called)), ("bob", answered.as_ref())]
+        .map(|(name, ended)| summary(name, ended));
     Ok(heard.into_iter().all(|heard| heard) && alice_left.is_ok() && bob_left.is_ok())
 }
 
@@ -86,7 +92,11 @@ async fn phone(
     proxy: SocketAddr,
     trace: &Trace,
 ) -> Result<(UserAgent, Account, Registration), Error> {
-    let ua = UserAgent::builder().listen("udp:127.0.0.1:0").trace(trace.named(name)).start().await?;
+    let ua = UserAgent::builder()
+        .listen("udp:127.0.0.1:0")
+        .trace(trace.named(name))
+        .start()
+        .await?;
     let account = ua
         .account(format!("sip:{name}@example.com"))
         .credentials(Credentials::password(name, password))

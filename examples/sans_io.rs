@@ -40,7 +40,8 @@ impl Core for Pinger {
             Event::Request { id, request, .. } if *request.method() == Method::OPTIONS => {
                 self.pings += 1;
                 let tag = cx.tag_for(id);
-                cx.respond(id, request.response(StatusCode::OK).to_tag(tag).build()).ok();
+                cx.respond(id, request.response(StatusCode::OK).to_tag(tag).build())
+                    .ok();
                 None
             }
             other => Some(other),
@@ -53,7 +54,10 @@ fn main() -> std::io::Result<()> {
     let socket = UdpSocket::bind(args.listen)?;
     let local = socket.local_addr()?;
     println!("answering OPTIONS at {local}");
-    let clock = WallClock { at: Instant::now(), is: SystemTime::now() };
+    let clock = WallClock {
+        at: Instant::now(),
+        is: SystemTime::now(),
+    };
     let mut seed = [0; 32];
     std::io::Read::read_exact(&mut std::fs::File::open("/dev/urandom")?, &mut seed)?;
     let mut stack = Stack::new(EndpointConfig::new(seed, clock), Pinger::default());
@@ -67,9 +71,10 @@ fn main() -> std::io::Result<()> {
         if args.pings.is_some_and(|pings| stack.core().pings >= pings) {
             return Ok(());
         }
-        let patience = stack
-            .poll_timeout()
-            .map(|at| at.saturating_duration_since(Instant::now()).max(Duration::from_millis(1)));
+        let patience = stack.poll_timeout().map(|at| {
+            at.saturating_duration_since(Instant::now())
+                .max(Duration::from_millis(1))
+        });
         socket.set_read_timeout(patience)?;
         match socket.recv_from(&mut buffer) {
             Ok((length, remote)) => {

@@ -38,7 +38,11 @@ struct Args {
     #[arg(long, value_name = "P")]
     password: Option<String>,
     /// Where to listen, as udp:IP:PORT or tcp:IP:PORT; may be given several times
-    #[arg(long, default_value = "udp:0.0.0.0:0", value_name = "TRANSPORT:IP:PORT")]
+    #[arg(
+        long,
+        default_value = "udp:0.0.0.0:0",
+        value_name = "TRANSPORT:IP:PORT"
+    )]
     listen: Vec<sipwright::Listener>,
     /// Whom to call
     #[arg(long, value_name = "SIP-URI", value_parser = uri, conflicts_with = "auto_answer")]
@@ -111,14 +115,22 @@ async fn run(args: Args) -> Result<bool, Box<dyn Error>> {
     outcome
 }
 
-async fn sign_in(ua: &UserAgent, args: &Args) -> sipwright::Result<(Account, Option<Registration>)> {
+async fn sign_in(
+    ua: &UserAgent,
+    args: &Args,
+) -> sipwright::Result<(Account, Option<Registration>)> {
     let mut account = ua.account(&args.id);
     if let Some(password) = &args.password {
-        let user = args.username.clone().or_else(|| args.id.user().map(|user| user.into_owned()));
+        let user = args
+            .username
+            .clone()
+            .or_else(|| args.id.user().map(|user| user.into_owned()));
         account = account.credentials(Credentials::password(user.unwrap_or_default(), password));
     }
     if let Some(registrar) = &args.registrar {
-        account = account.registrar(registrar).outbound([registrar.with_param("lr", None)]);
+        account = account
+            .registrar(registrar)
+            .outbound([registrar.with_param("lr", None)]);
     }
     let account = account.build()?;
     let registration = match &args.registrar {
@@ -139,7 +151,10 @@ async fn place(account: &Account, target: &Uri, args: &Args) -> Result<bool, Box
         Err(error) => {
             if args.report.is_some() {
                 let status = error.status().map(StatusCode::as_u16);
-                println!("{}", json!({ "state": "failed", "reason": error.to_string(), "status": status }));
+                println!(
+                    "{}",
+                    json!({ "state": "failed", "reason": error.to_string(), "status": status })
+                );
             }
             eprintln!("softphone: {error}");
             Ok(false)
@@ -149,7 +164,9 @@ async fn place(account: &Account, target: &Uri, args: &Args) -> Result<bool, Box
 
 /// Answers calls, several at a time, and says whether every one that was taken ended normally.
 async fn answer(ua: &UserAgent, args: &Args) -> bool {
-    let status = args.auto_answer.and_then(|code| StatusCode::try_from(code).ok());
+    let status = args
+        .auto_answer
+        .and_then(|code| StatusCode::try_from(code).ok());
     let calls = async {
         let mut running = futures_util::stream::FuturesUnordered::new();
         let (mut taken, mut well) = (0, true);
@@ -171,7 +188,12 @@ async fn answer(ua: &UserAgent, args: &Args) -> bool {
     calls.await
 }
 
-async fn take(incoming: IncomingCall, status: Option<StatusCode>, args: &Args, number: usize) -> bool {
+async fn take(
+    incoming: IncomingCall,
+    status: Option<StatusCode>,
+    args: &Args,
+    number: usize,
+) -> bool {
     let status = status.unwrap_or(StatusCode::OK);
     if !status.is_success() {
         return incoming.reject(status).await.is_ok();
@@ -181,7 +203,16 @@ async fn take(incoming: IncomingCall, status: Option<StatusCode>, args: &Args, n
         Ok::<_, sipwright::AnswerError>(incoming.answer_with(status).await?)
     };
     match taken.await {
-        Ok(call) => match talk(call, args, args.rec_file.as_deref().map(|file| numbered(file, number)).as_deref()).await {
+        Ok(call) => match talk(
+            call,
+            args,
+            args.rec_file
+                .as_deref()
+                .map(|file| numbered(file, number))
+                .as_deref(),
+        )
+        .await
+        {
             Ok(ended) => {
                 report(args, &ended);
                 ended.is_normal()
@@ -201,13 +232,15 @@ async fn take(incoming: IncomingCall, status: Option<StatusCode>, args: &Args, n
 /// Plays and records until the time is over, the file has been played, or the peer hangs up.
 async fn talk(call: Call, args: &Args, record: Option<&Path>) -> Result<Ended, Box<dyn Error>> {
     if let Some(file) = record {
-        let recorder = Recorder::create(file).map_err(|error: MediaError| format!("{}: {error}", file.display()))?;
+        let recorder = Recorder::create(file)
+            .map_err(|error: MediaError| format!("{}: {error}", file.display()))?;
         call.record(recorder).await.ok();
     }
     let play = async {
         match &args.play_file {
             Some(file) => {
-                let wav = Wav::open(file).map_err(|error| format!("{}: {error}", file.display()))?;
+                let wav =
+                    Wav::open(file).map_err(|error| format!("{}: {error}", file.display()))?;
                 let wav = if args.auto_loop { wav.looped() } else { wav };
                 // The call may end while it plays.
                 call.play(wav).await.ok();
@@ -221,7 +254,9 @@ async fn talk(call: Call, args: &Args, record: Option<&Path>) -> Result<Ended, B
     };
     let time_over = async {
         match args.duration {
-            Some(seconds) => tokio::time::sleep(Duration::from_secs_f64(seconds.clamp(0.0, 1e9))).await,
+            Some(seconds) => {
+                tokio::time::sleep(Duration::from_secs_f64(seconds.clamp(0.0, 1e9))).await
+            }
             None => std::future::pending().await,
         }
     };
@@ -267,13 +302,20 @@ fn numbered(file: &Path, number: usize) -> PathBuf {
         return file.to_owned();
     }
     let stem = file.file_stem().unwrap_or_default().to_string_lossy();
-    let extension = file.extension().map(|extension| format!(".{}", extension.to_string_lossy())).unwrap_or_default();
+    let extension = file
+        .extension()
+        .map(|extension| format!(".{}", extension.to_string_lossy()))
+        .unwrap_or_default();
     file.with_file_name(format!("{stem}-{number}{extension}"))
 }
 
 fn uri(text: &str) -> Result<Uri, String> {
     let uri = Uri::parse(text).map_err(|error| error.to_string())?;
-    if uri.is_sip() || uri.is_sips() { Ok(uri) } else { Err("only sip and sips uris can be reached".into()) }
+    if uri.is_sip() || uri.is_sips() {
+        Ok(uri)
+    } else {
+        Err("only sip and sips uris can be reached".into())
+    }
 }
 
 fn final_code(text: &str) -> Result<u16, String> {

@@ -1,10 +1,10 @@
 //! A registrar and record-routing proxy in under sixty lines: `tiny_proxy --listen udp:0.0.0.0:5060 --users users.txt`.
 
 use clap::Parser;
+use sipwright::Server;
 use sipwright::auth::{Digest, Users};
 use sipwright::message::{StatusCode, Uri};
 use sipwright::proxy::{Inbound, MemoryLocation, Registrar, Rejected, Relayed};
-use sipwright::Server;
 use std::{error::Error, path::PathBuf, time::Duration};
 
 /// A registrar and record-routing proxy for one domain.
@@ -35,7 +35,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     for listener in &args.listen {
         server = server.listen(listener.as_str());
     }
-    server.start().await?.run_until(sipwright_examples::end_signal()).await;
+    server
+        .start()
+        .await?
+        .run_until(sipwright_examples::end_signal())
+        .await;
     Ok(())
 }
 
@@ -44,12 +48,20 @@ async fn route(request: Inbound) -> Result<Relayed, Rejected> {
     let number = request.uri().user().unwrap_or_default().into_owned();
     if let Some(outside) = number.strip_prefix('0') {
         let _caller = request.user().ok_or(StatusCode::FORBIDDEN)?;
-        return request.relay(Uri::sip(outside, "gateway.example.net")?).await;
+        return request
+            .relay(Uri::sip(outside, "gateway.example.net")?)
+            .await;
     }
     let contacts = request.contacts().await?;
-    match request.relay(contacts.by_q()).ring_for(Duration::from_secs(20)).await {
+    match request
+        .relay(contacts.by_q())
+        .ring_for(Duration::from_secs(20))
+        .await
+    {
         Err(failure) if failure.is_busy() || failure.is_no_answer() => {
-            request.relay(Uri::sip(&number, "voicemail.example.com")?).await
+            request
+                .relay(Uri::sip(&number, "voicemail.example.com")?)
+                .await
         }
         outcome => outcome,
     }

@@ -9,7 +9,10 @@ use tracing_subscriber::EnvFilter;
 /// Logs to standard error what `RUST_LOG` asks for; warnings and what a user does by default.
 pub fn log() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
 }
 
 /// Resolves at the first SIGINT or SIGTERM; a second one ends the process at once.
@@ -21,7 +24,9 @@ pub fn end_signal() -> impl Future<Output = ()> + Send {
     let signals = Signals::new([SIGINT, SIGTERM]);
     std::thread::spawn(move || {
         // Without signal handlers the system's own way of ending a process is left.
-        let Ok(mut signals) = signals else { return std::mem::forget(sender) };
+        let Ok(mut signals) = signals else {
+            return std::mem::forget(sender);
+        };
         for signal in &mut signals {
             match sender.take() {
                 Some(sender) => drop(sender.send(())),
@@ -37,7 +42,10 @@ pub fn end_signal() -> impl Future<Output = ()> + Send {
 /// Logs warnings alone, for examples whose output is their result.
 pub fn log_warnings() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
 }
 
 /// Listeners that tell peers `advertise` instead of their own address.

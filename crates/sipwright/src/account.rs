@@ -43,22 +43,38 @@ impl Account {
     ///
     /// When the registrar refuses, takes no credentials of ours, or cannot be reached.
     pub async fn register(&self) -> Result<Registration, RegisterError> {
-        Registration::start(self.user_agent.shared.clone(), &self.identity, self.registrar.clone(), self.expires).await
+        Registration::start(
+            self.user_agent.shared.clone(),
+            &self.identity,
+            self.registrar.clone(),
+            self.expires,
+        )
+        .await
     }
 
     /// Calls `uri`; await it, or set more first.
     pub fn call(&self, uri: impl IntoUri) -> Dial {
-        Dial::new(self.user_agent.shared.clone(), self.identity.clone(), uri.into_uri())
+        Dial::new(
+            self.user_agent.shared.clone(),
+            self.identity.clone(),
+            uri.into_uri(),
+        )
     }
 
     /// Sends a text (RFC 3428); resolves when it was taken.
     pub fn message(&self, uri: impl IntoUri, text: impl Into<String>) -> Outgoing {
-        self.request(Method::MESSAGE, uri).body(ContentType::TEXT_PLAIN, text.into())
+        self.request(Method::MESSAGE, uri)
+            .body(ContentType::TEXT_PLAIN, text.into())
     }
 
     /// Any request outside dialogs, in this identity's name and with its credentials.
     pub fn request(&self, method: Method, uri: impl IntoUri) -> Outgoing {
-        Outgoing::new(self.user_agent.shared.clone(), Some(self.identity.clone()), method, uri.into_uri())
+        Outgoing::new(
+            self.user_agent.shared.clone(),
+            Some(self.identity.clone()),
+            method,
+            uri.into_uri(),
+        )
     }
 
     /// The address-of-record.
@@ -161,6 +177,11 @@ impl AccountBuilder {
         for credentials in self.credentials {
             identity = identity.credentials(credentials);
         }
-        Ok(Account { user_agent: self.user_agent, identity, registrar, expires: self.expires })
+        Ok(Account {
+            user_agent: self.user_agent,
+            identity,
+            registrar,
+            expires: self.expires,
+        })
     }
 }

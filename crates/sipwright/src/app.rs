@@ -33,7 +33,10 @@ pub(crate) struct App {
     pub(crate) incoming: Option<Queue<Ringing>>,
     pub(crate) messages: Option<Queue<Delivered>>,
     pub(crate) listening: HashMap<ListenerId, Result<SocketAddr, io::ErrorKind>>,
-    pub(crate) listeners_awaited: Vec<(ListenerId, oneshot::Sender<Result<SocketAddr, io::ErrorKind>>)>,
+    pub(crate) listeners_awaited: Vec<(
+        ListenerId,
+        oneshot::Sender<Result<SocketAddr, io::ErrorKind>>,
+    )>,
     pub(crate) routing: Option<Routing>,
     pub(crate) trace: Option<Trace>,
 }
@@ -64,17 +67,27 @@ impl App {
                     routing.handle_event(machine, now, event);
                 }
             }
-            StackEvent::Core(Either::Right(Either::Right(event))) => self.handle_ua(machine, now, event),
+            StackEvent::Core(Either::Right(Either::Right(event))) => {
+                self.handle_ua(machine, now, event)
+            }
             StackEvent::Listening { listener, local } => self.listener_done(listener, Ok(local)),
-            StackEvent::ListenFailed { listener, reason } => self.listener_done(listener, Err(reason)),
+            StackEvent::ListenFailed { listener, reason } => {
+                self.listener_done(listener, Err(reason))
+            }
             _ => {}
         }
     }
 
     fn handle_ua(&mut self, machine: &mut Machine, now: Instant, event: UaEvent) {
         match event {
-            UaEvent::IncomingCall { call, request, flow } => self.call_received(machine, now, call, request, flow),
-            UaEvent::Registered { .. } | UaEvent::RegistrationRetrying { .. } | UaEvent::RegistrationEnded { .. } => {
+            UaEvent::IncomingCall {
+                call,
+                request,
+                flow,
+            } => self.call_received(machine, now, call, request, flow),
+            UaEvent::Registered { .. }
+            | UaEvent::RegistrationRetrying { .. }
+            | UaEvent::RegistrationEnded { .. } => {
                 self.registrations.handle_event(event);
             }
             UaEvent::RequestDone { request, result } => {
@@ -83,14 +96,20 @@ impl App {
                     waiting.send(result.map_err(RequestError::from)).ok();
                 }
             }
-            UaEvent::Request { id, request, flow, .. } => self.message_received(machine, now, id, request, flow),
+            UaEvent::Request {
+                id, request, flow, ..
+            } => self.message_received(machine, now, id, request, flow),
             call_event => self.calls.handle_event(machine, now, call_event),
         }
     }
 
     fn listener_done(&mut self, listener: ListenerId, outcome: Result<SocketAddr, io::ErrorKind>) {
         self.listening.insert(listener, outcome);
-        if let Some(place) = self.listeners_awaited.iter().position(|(awaited, _)| *awaited == listener) {
+        if let Some(place) = self
+            .listeners_awaited
+            .iter()
+            .position(|(awaited, _)| *awaited == listener)
+        {
             let (_, waiting) = self.listeners_awaited.swap_remove(place);
             waiting.send(outcome).ok();
         }
@@ -106,7 +125,12 @@ impl App {
         flow: Flow,
     ) {
         let status = if self.calls.offer_is_acceptable(&request) {
-            let ringing = Ringing { call, request, handle: self.calls.incoming(call, flow), flow };
+            let ringing = Ringing {
+                call,
+                request,
+                handle: self.calls.incoming(call, flow),
+                flow,
+            };
             match &self.incoming {
                 Some(queue) if queue.push(ringing).is_ok() => return,
                 _ => StatusCode::TEMPORARILY_UNAVAILABLE,
@@ -115,7 +139,9 @@ impl App {
             StatusCode::NOT_ACCEPTABLE_HERE
         };
         // The caller may have given up in the meantime.
-        machine.ua(now, |ua, cx| ua.reject(cx, call, status, Vec::new())).ok();
+        machine
+            .ua(now, |ua, cx| ua.reject(cx, call, status, Vec::new()))
+            .ok();
     }
 
     /// Offers a message to whoever takes messages. A queue that is full answers 503 with Retry-After.
@@ -132,7 +158,11 @@ impl App {
             .header(RetryAfter::new(Duration::from_secs(5)))
             .build();
         let delivered = Delivered { id, request, flow };
-        if self.messages.as_ref().is_none_or(|queue| queue.push(delivered).is_err()) {
+        if self
+            .messages
+            .as_ref()
+            .is_none_or(|queue| queue.push(delivered).is_err())
+        {
             machine.ua(now, |ua, cx| ua.respond(cx, id, refusal)).ok();
         }
     }
@@ -141,7 +171,12 @@ impl App {
 type CoreEvent = <crate::machine::Cores as sip_endpoint::Core>::Event;
 
 impl Application<Machine> for App {
-    fn handle_event(&mut self, machine: &mut Machine, now: Instant, event: <Machine as StateMachine>::Event) {
+    fn handle_event(
+        &mut self,
+        machine: &mut Machine,
+        now: Instant,
+        event: <Machine as StateMachine>::Event,
+    ) {
         match event {
             MachineEvent::Sip(event) => self.handle_sip(machine, now, event),
             MachineEvent::Media(event) => self.calls.handle_media(machine, now, event),

@@ -24,7 +24,10 @@ pub struct Pcm {
 impl Pcm {
     /// One channel at `rate` samples a second; what the call has is resampled.
     pub const fn mono(rate: u32) -> Self {
-        Self { rate, queue: Duration::from_secs(60) }
+        Self {
+            rate,
+            queue: Duration::from_secs(60),
+        }
     }
 
     /// How much may wait to be said. Defaults to 60 s, because synthesised speech comes faster than it is spoken; beyond
@@ -46,12 +49,33 @@ impl Audio {
     pub(crate) fn new(pcm: Pcm, handle: CallHandle) -> (Self, EarSink, MouthSource) {
         let heard = Queue::new(HEARD);
         let limit = (u64::from(pcm.rate) * pcm.queue.as_millis() as u64 / 1_000) as usize;
-        let said = Arc::new(Mutex::new(Said { samples: VecDeque::new(), limit, open: true, waiting: Vec::new() }));
+        let said = Arc::new(Mutex::new(Said {
+            samples: VecDeque::new(),
+            limit,
+            open: true,
+            waiting: Vec::new(),
+        }));
         let audio = Self {
-            ear: Ear { frames: heard.clone() },
-            mouth: Mouth { said: Arc::clone(&said), rate: pcm.rate, handle },
+            ear: Ear {
+                frames: heard.clone(),
+            },
+            mouth: Mouth {
+                said: Arc::clone(&said),
+                rate: pcm.rate,
+                handle,
+            },
         };
-        (audio, EarSink { frames: heard, rate: pcm.rate }, MouthSource { said, rate: pcm.rate })
+        (
+            audio,
+            EarSink {
+                frames: heard,
+                rate: pcm.rate,
+            },
+            MouthSource {
+                said,
+                rate: pcm.rate,
+            },
+        )
     }
 
     /// The two directions apart.
@@ -89,7 +113,11 @@ impl Frame {
 
     /// Whether somebody seems to be speaking: louder than -40 dB of full scale on average.
     pub fn is_speech(&self) -> bool {
-        let energy: i64 = self.samples.iter().map(|&sample| i64::from(sample).pow(2)).sum();
+        let energy: i64 = self
+            .samples
+            .iter()
+            .map(|&sample| i64::from(sample).pow(2))
+            .sum();
         energy > SPEECH * self.samples.len() as i64
     }
 }
@@ -176,7 +204,9 @@ impl Mouth {
 
 impl fmt::Debug for Mouth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Mouth").field("rate", &self.rate).finish_non_exhaustive()
+        f.debug_struct("Mouth")
+            .field("rate", &self.rate)
+            .finish_non_exhaustive()
     }
 }
 
@@ -188,7 +218,9 @@ pub(crate) struct EarSink {
 
 impl AudioSink for EarSink {
     fn write(&mut self, samples: &[i16]) {
-        self.frames.push_newest(Frame { samples: samples.to_vec() });
+        self.frames.push_newest(Frame {
+            samples: samples.to_vec(),
+        });
     }
 
     fn rate(&self) -> u32 {

@@ -49,7 +49,12 @@ pub struct Call {
 
 impl Call {
     pub(crate) fn new(shared: Shared, id: CallId, handle: CallHandle) -> Self {
-        Self { shared, id, handle, detached: false }
+        Self {
+            shared,
+            id,
+            handle,
+            detached: false,
+        }
     }
 
     /// Plays to the peer; resolves when the last sample has left. Dropping the future stops it.
@@ -68,7 +73,8 @@ impl Call {
     /// When the call is over or has no media of ours.
     pub async fn record(&self, sink: impl AudioSink + 'static) -> Result<(), Gone> {
         let sink = Box::new(sink);
-        self.media(move |machine, session, now| machine.media.record(now, session, sink).map(drop)).await
+        self.media(move |machine, session, now| machine.media.record(now, session, sink).map(drop))
+            .await
     }
 
     /// The samples of the call in the form that the program wants. What is said by the [`Mouth`](crate::media::Mouth)
@@ -79,7 +85,9 @@ impl Call {
         let id = self.id;
         self.shared.post(move |machine, app, now| {
             // Dropping them ends both.
-            let Some(session) = app.calls.media_session(id) else { return };
+            let Some(session) = app.calls.media_session(id) else {
+                return;
+            };
             drop(machine.media.record(now, session, Box::new(sink)));
             machine.media.play(now, session, Box::new(source)).ok();
         });
@@ -92,7 +100,8 @@ impl Call {
     ///
     /// When the call is over or has no media of ours.
     pub async fn echo(&self, on: bool) -> Result<(), Gone> {
-        self.media(move |machine, session, now| machine.media.echo(now, session, on)).await
+        self.media(move |machine, session, now| machine.media.echo(now, session, on))
+            .await
     }
 
     /// Presses keys, `0`–`9`, `*`, `#`, `A`–`D`, as telephone events (RFC 4733). Resolves when the last has been sent.
@@ -120,7 +129,8 @@ impl Call {
     ///
     /// When the call is over or has no media of ours.
     pub async fn stats(&self) -> Result<Stats, Gone> {
-        self.media(move |machine, session, _| machine.media.stats(session)).await
+        self.media(move |machine, session, _| machine.media.stats(session))
+            .await
     }
 
     /// Stops sending to and hearing the peer: offers `sendonly` (RFC 3264 §8.4). Resolves when the peer has answered.
@@ -153,14 +163,18 @@ impl Call {
     /// The peer's last session description.
     pub async fn remote_session(&self) -> Option<Bytes> {
         let id = self.id;
-        self.shared.command(move |_, app, _| app.calls.remote_session(id)).await.ok()?
+        self.shared
+            .command(move |_, app, _| app.calls.remote_session(id))
+            .await
+            .ok()?
     }
 
     /// What happens in the call from now on. May be called often; a stream that is not read loses the oldest of 64.
     pub fn events(&self) -> CallEvents {
         let queue = Queue::new(64);
         let (id, given) = (self.id, queue.clone());
-        self.shared.post(move |_, app, _| app.calls.listen(id, given));
+        self.shared
+            .post(move |_, app, _| app.calls.listen(id, given));
         CallEvents(queue)
     }
 
@@ -193,7 +207,10 @@ impl Call {
         let (sender, done) = oneshot::channel();
         let offered = self.shared.command(move |machine, app, now| {
             let offer = match change {
-                Change::Direction(direction) => app.calls.offer(id, direction).ok_or(ReofferError::NoSession)?,
+                Change::Direction(direction) => app
+                    .calls
+                    .offer(id, direction)
+                    .ok_or(ReofferError::NoSession)?,
                 Change::Description(description) => description,
             };
             if let Err(error) = machine.ua(now, |ua, cx| ua.reoffer(cx, id, offer)) {
@@ -209,7 +226,9 @@ impl Call {
 
     async fn media<R: Send + 'static>(
         &self,
-        command: impl FnOnce(&mut Machine, SessionId, Instant) -> Result<R, sip_media::Gone> + Send + 'static,
+        command: impl FnOnce(&mut Machine, SessionId, Instant) -> Result<R, sip_media::Gone>
+        + Send
+        + 'static,
     ) -> Result<R, Gone> {
         let id = self.id;
         let done = self.shared.command(move |machine, app, now| {
@@ -230,7 +249,9 @@ impl Drop for Call {
 
 impl fmt::Debug for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Call").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("Call")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -253,7 +274,11 @@ impl Stream for CallEvents {
 }
 
 /// Plays a source in a call until it ends or the future is dropped.
-pub(crate) async fn play(shared: &Shared, id: CallId, source: Box<dyn AudioSource>) -> Result<(), Gone> {
+pub(crate) async fn play(
+    shared: &Shared,
+    id: CallId,
+    source: Box<dyn AudioSource>,
+) -> Result<(), Gone> {
     let (sender, done) = oneshot::channel();
     let started = shared
         .command(move |machine, app, now| {
@@ -264,7 +289,10 @@ pub(crate) async fn play(shared: &Shared, id: CallId, source: Box<dyn AudioSourc
         })
         .await;
     let playback = started.ok().flatten().ok_or(Gone)?;
-    let mut playing = Playing { shared, playback: Some(playback) };
+    let mut playing = Playing {
+        shared,
+        playback: Some(playback),
+    };
     let outcome = done.await.map_err(|_| Gone);
     playing.playback = None;
     outcome

@@ -1,16 +1,13 @@
 //! The calls of one user agent, between their core, their media and their handles.
 
-use crate::{
-    error::ReofferError,
-    latch::Latch,
-    machine::Machine,
-    queue::Queue,
-};
+use crate::{error::ReofferError, latch::Latch, machine::Machine, queue::Queue};
 use bytes::Bytes;
 use futures_channel::oneshot;
 use sdp::Direction;
 use sip_io::Flow;
-use sip_media::{AudioPreferences, Event as MediaEvent, Negotiation, PlaybackId, SessionConfig, SessionId, Stats};
+use sip_media::{
+    AudioPreferences, Event as MediaEvent, Negotiation, PlaybackId, SessionConfig, SessionId, Stats,
+};
 use sip_message::{Request, Response, StatusCode, Uri, headers::ContentType};
 use sip_ua::{CallId, Cause, DialogKey, Event, ReofferFailure, SessionQuestionId};
 use std::{
@@ -100,9 +97,17 @@ pub enum CallEvent {
 /// What the driver's side tells an attempt at a call.
 #[derive(Debug)]
 pub(crate) enum Note {
-    Ringing { dialog: Option<DialogKey>, response: Response },
-    EarlyMedia { dialog: DialogKey, response: Option<Response> },
-    EarlyEnded { dialog: DialogKey },
+    Ringing {
+        dialog: Option<DialogKey>,
+        response: Response,
+    },
+    EarlyMedia {
+        dialog: DialogKey,
+        response: Option<Response>,
+    },
+    EarlyEnded {
+        dialog: DialogKey,
+    },
     Established,
 }
 
@@ -181,19 +186,33 @@ impl Calls {
         }
         // The port only has to be one.
         let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
-        Negotiation::new(0, nowhere, &self.preferences).answer(invite.body().clone()).is_ok()
+        Negotiation::new(0, nowhere, &self.preferences)
+            .answer(invite.body().clone())
+            .is_ok()
     }
 
     pub(crate) fn incoming(&mut self, call: CallId, flow: Flow) -> CallHandle {
-        let slot = Slot { local: Some(flow.local().ip()), ..Slot::new(Some(flow.remote().ip()), Leg::None) };
+        let slot = Slot {
+            local: Some(flow.local().ip()),
+            ..Slot::new(Some(flow.remote().ip()), Leg::None)
+        };
         let handle = slot.handle.clone();
         self.slots.insert(call, slot);
         handle
     }
 
-    pub(crate) fn outgoing(&mut self, call: CallId, uri: Uri, notes: Queue<Note>, raw: Option<Bytes>) -> CallHandle {
+    pub(crate) fn outgoing(
+        &mut self,
+        call: CallId,
+        uri: Uri,
+        notes: Queue<Note>,
+        raw: Option<Bytes>,
+    ) -> CallHandle {
         let leg = raw.map_or(Leg::None, Leg::Raw);
-        let slot = Slot { notes: Some(notes), ..Slot::new(uri.host().as_ip(), leg) };
+        let slot = Slot {
+            notes: Some(notes),
+            ..Slot::new(uri.host().as_ip(), leg)
+        };
         let handle = slot.handle.clone();
         self.slots.insert(call, slot);
         handle
@@ -256,7 +275,9 @@ impl Calls {
 
     /// An offer of our media in another direction.
     pub(crate) fn offer(&mut self, call: CallId, direction: Direction) -> Option<Bytes> {
-        let Leg::Media(leg) = &mut self.slots.get_mut(&call)?.leg else { return None };
+        let Leg::Media(leg) = &mut self.slots.get_mut(&call)?.leg else {
+            return None;
+        };
         let negotiation = leg.negotiation.as_mut()?;
         negotiation.set_direction(direction);
         negotiation.offer().ok()
@@ -264,14 +285,21 @@ impl Calls {
 
     /// The core refused an offer that was made by [`offer`](Self::offer).
     pub(crate) fn offer_refused(&mut self, call: CallId) {
-        if let Some(Slot { leg: Leg::Media(leg), .. }) = self.slots.get_mut(&call)
+        if let Some(Slot {
+            leg: Leg::Media(leg),
+            ..
+        }) = self.slots.get_mut(&call)
             && let Some(negotiation) = &mut leg.negotiation
         {
             negotiation.abandon_offer();
         }
     }
 
-    pub(crate) fn reoffer_started(&mut self, call: CallId, waiting: oneshot::Sender<Result<(), ReofferError>>) {
+    pub(crate) fn reoffer_started(
+        &mut self,
+        call: CallId,
+        waiting: oneshot::Sender<Result<(), ReofferError>>,
+    ) {
         if let Some(slot) = self.slots.get_mut(&call) {
             slot.reoffered = Some(waiting);
         }
@@ -279,12 +307,26 @@ impl Calls {
 
     pub(crate) fn handle_event(&mut self, machine: &mut Machine, now: Instant, event: Event) {
         match event {
-            Event::SessionNeeded { call, question, offer } => self.session_needed(machine, now, call, question, offer),
-            Event::SessionReady { call, dialog, remote, early, .. } => {
+            Event::SessionNeeded {
+                call,
+                question,
+                offer,
+            } => self.session_needed(machine, now, call, question, offer),
+            Event::SessionReady {
+                call,
+                dialog,
+                remote,
+                early,
+                ..
+            } => {
                 self.session_ready(machine, now, call, remote);
                 self.tell_early_media(call, dialog, early);
             }
-            Event::Progress { call, dialog, response } => {
+            Event::Progress {
+                call,
+                dialog,
+                response,
+            } => {
                 if let Some(slot) = self.slots.get_mut(&call) {
                     slot.last_provisional = Some(response.clone());
                     slot.note(Note::Ringing { dialog, response });
@@ -296,7 +338,9 @@ impl Calls {
                 }
             }
             Event::Established { call } => {
-                let Some(slot) = self.slots.get_mut(&call) else { return };
+                let Some(slot) = self.slots.get_mut(&call) else {
+                    return;
+                };
                 if let Some(answered) = slot.answered.take() {
                     answered.send(()).ok();
                 }
@@ -314,7 +358,9 @@ impl Calls {
 
     pub(crate) fn handle_media(&mut self, machine: &mut Machine, now: Instant, event: MediaEvent) {
         match event {
-            MediaEvent::Opened { session, local } => self.media_opened(machine, now, session, local),
+            MediaEvent::Opened { session, local } => {
+                self.media_opened(machine, now, session, local)
+            }
             MediaEvent::OpenFailed { session } => {
                 if let Some(call) = self.by_session.remove(&session) {
                     self.refuse_session(machine, now, call, StatusCode::SERVER_INTERNAL_ERROR);
@@ -353,13 +399,19 @@ impl Calls {
     ) {
         let Some(slot) = self.slots.get_mut(&call) else {
             let refused = StatusCode::NOT_ACCEPTABLE_HERE;
-            machine.ua(now, |ua, cx| ua.refuse_session(cx, call, question, refused)).ok();
+            machine
+                .ua(now, |ua, cx| ua.refuse_session(cx, call, question, refused))
+                .ok();
             return;
         };
         match &mut slot.leg {
             Leg::Raw(description) => {
                 let description = description.clone();
-                machine.ua(now, |ua, cx| ua.provide_session(cx, call, question, description)).ok();
+                machine
+                    .ua(now, |ua, cx| {
+                        ua.provide_session(cx, call, question, description)
+                    })
+                    .ok();
             }
             Leg::Media(leg) => {
                 leg.question = Some((question, offer));
@@ -374,36 +426,74 @@ impl Calls {
                 match machine.media.open(now, SessionConfig::new(local)) {
                     Ok(session) => {
                         let question = Some((question, offer));
-                        let leg = MediaLeg { session, negotiation: None, offered: None, question, agreed: None };
+                        let leg = MediaLeg {
+                            session,
+                            negotiation: None,
+                            offered: None,
+                            question,
+                            agreed: None,
+                        };
                         slot.leg = Leg::Media(Box::new(leg));
                         self.by_session.insert(session, call);
                     }
                     Err(error) => {
                         tracing::warn!(%error, "a call has no media");
                         let refused = StatusCode::SERVICE_UNAVAILABLE;
-                        machine.ua(now, |ua, cx| ua.refuse_session(cx, call, question, refused)).ok();
+                        machine
+                            .ua(now, |ua, cx| ua.refuse_session(cx, call, question, refused))
+                            .ok();
                     }
                 }
             }
         }
     }
 
-    fn media_opened(&mut self, machine: &mut Machine, now: Instant, session: SessionId, local: SocketAddr) {
-        let Some(&call) = self.by_session.get(&session) else { return };
-        let Some(Slot { leg: Leg::Media(leg), .. }) = self.slots.get_mut(&call) else { return };
+    fn media_opened(
+        &mut self,
+        machine: &mut Machine,
+        now: Instant,
+        session: SessionId,
+        local: SocketAddr,
+    ) {
+        let Some(&call) = self.by_session.get(&session) else {
+            return;
+        };
+        let Some(Slot {
+            leg: Leg::Media(leg),
+            ..
+        }) = self.slots.get_mut(&call)
+        else {
+            return;
+        };
         let shown = SocketAddr::new(self.media_address.unwrap_or(local.ip()), local.port());
-        leg.negotiation = Some(Negotiation::new(self.next_session, shown, &self.preferences));
+        leg.negotiation = Some(Negotiation::new(
+            self.next_session,
+            shown,
+            &self.preferences,
+        ));
         self.next_session += 1;
         self.describe(machine, now, call);
     }
 
     /// Answers the question that waits with a description of our media.
     fn describe(&mut self, machine: &mut Machine, now: Instant, call: CallId) {
-        let Some(Slot { leg: Leg::Media(leg), .. }) = self.slots.get_mut(&call) else { return };
-        let Some(negotiation) = &mut leg.negotiation else { return };
-        let Some((question, offer)) = leg.question.take() else { return };
+        let Some(Slot {
+            leg: Leg::Media(leg),
+            ..
+        }) = self.slots.get_mut(&call)
+        else {
+            return;
+        };
+        let Some(negotiation) = &mut leg.negotiation else {
+            return;
+        };
+        let Some((question, offer)) = leg.question.take() else {
+            return;
+        };
         let described = match offer {
-            None => negotiation.offer().inspect(|_| leg.offered = Some(negotiation.clone())),
+            None => negotiation
+                .offer()
+                .inspect(|_| leg.offered = Some(negotiation.clone())),
             Some(offer) => negotiation.answer(offer).map(|(answer, audio)| {
                 leg.agreed = Some(audio);
                 answer
@@ -412,32 +502,57 @@ impl Calls {
         // The core says that the question is no longer open when the call has moved on.
         match described {
             Ok(description) => {
-                machine.ua(now, |ua, cx| ua.provide_session(cx, call, question, description)).ok();
+                machine
+                    .ua(now, |ua, cx| {
+                        ua.provide_session(cx, call, question, description)
+                    })
+                    .ok();
             }
             Err(error) => {
-                let status = StatusCode::try_from(error.status()).unwrap_or(StatusCode::NOT_ACCEPTABLE_HERE);
-                machine.ua(now, |ua, cx| ua.refuse_session(cx, call, question, status)).ok();
+                let status =
+                    StatusCode::try_from(error.status()).unwrap_or(StatusCode::NOT_ACCEPTABLE_HERE);
+                machine
+                    .ua(now, |ua, cx| ua.refuse_session(cx, call, question, status))
+                    .ok();
             }
         }
     }
 
-    fn refuse_session(&mut self, machine: &mut Machine, now: Instant, call: CallId, status: StatusCode) {
-        let Some(slot) = self.slots.get_mut(&call) else { return };
-        let Leg::Media(leg) = std::mem::replace(&mut slot.leg, Leg::None) else { return };
+    fn refuse_session(
+        &mut self,
+        machine: &mut Machine,
+        now: Instant,
+        call: CallId,
+        status: StatusCode,
+    ) {
+        let Some(slot) = self.slots.get_mut(&call) else {
+            return;
+        };
+        let Leg::Media(leg) = std::mem::replace(&mut slot.leg, Leg::None) else {
+            return;
+        };
         if let Some((question, _)) = leg.question {
-            machine.ua(now, |ua, cx| ua.refuse_session(cx, call, question, status)).ok();
+            machine
+                .ua(now, |ua, cx| ua.refuse_session(cx, call, question, status))
+                .ok();
         }
     }
 
     /// Both descriptions are known: media flow as they say.
     fn session_ready(&mut self, machine: &mut Machine, now: Instant, call: CallId, remote: Bytes) {
-        let Some(slot) = self.slots.get_mut(&call) else { return };
+        let Some(slot) = self.slots.get_mut(&call) else {
+            return;
+        };
         slot.remote = Some(remote.clone());
-        let Leg::Media(leg) = &mut slot.leg else { return };
+        let Leg::Media(leg) = &mut slot.leg else {
+            return;
+        };
         let audio = match leg.agreed.take() {
             Some(audio) => audio,
             None => {
-                let Some(negotiation) = &mut leg.negotiation else { return };
+                let Some(negotiation) = &mut leg.negotiation else {
+                    return;
+                };
                 if let Some(offered) = &leg.offered {
                     negotiation.clone_from(offered);
                 }
@@ -458,23 +573,34 @@ impl Calls {
                 if let Err(error) = machine.media.start(now, session, &audio) {
                     tracing::debug!(%error, "media cannot be started");
                 }
-                slot.tell(&CallEvent::Session { sending: direction.sends(), receiving: direction.receives() });
+                slot.tell(&CallEvent::Session {
+                    sending: direction.sends(),
+                    receiving: direction.receives(),
+                });
             }
             None => {
                 // It is gone when the call ended in between.
                 machine.media.suspend(now, session).ok();
-                slot.tell(&CallEvent::Session { sending: false, receiving: false });
+                slot.tell(&CallEvent::Session {
+                    sending: false,
+                    receiving: false,
+                });
             }
         }
     }
 
     fn tell_early_media(&mut self, call: CallId, dialog: DialogKey, early: bool) {
-        let Some(slot) = self.slots.get_mut(&call) else { return };
+        let Some(slot) = self.slots.get_mut(&call) else {
+            return;
+        };
         if let Some(waiting) = slot.early_media.take() {
             waiting.send(()).ok();
         }
         if early {
-            slot.note(Note::EarlyMedia { dialog, response: slot.last_provisional.clone() });
+            slot.note(Note::EarlyMedia {
+                dialog,
+                response: slot.last_provisional.clone(),
+            });
         }
     }
 
@@ -482,14 +608,24 @@ impl Calls {
         if result.is_err() {
             self.offer_refused(call);
         }
-        let Some(slot) = self.slots.get_mut(&call) else { return };
+        let Some(slot) = self.slots.get_mut(&call) else {
+            return;
+        };
         if let Some(waiting) = slot.reoffered.take() {
             waiting.send(result.map_err(ReofferError::from)).ok();
         }
     }
 
-    fn call_ended(&mut self, machine: &mut Machine, now: Instant, call: CallId, ended: sip_ua::Ended) {
-        let Some(slot) = self.slots.remove(&call) else { return };
+    fn call_ended(
+        &mut self,
+        machine: &mut Machine,
+        now: Instant,
+        call: CallId,
+        ended: sip_ua::Ended,
+    ) {
+        let Some(slot) = self.slots.remove(&call) else {
+            return;
+        };
         let stats = match &slot.leg {
             Leg::Media(leg) => {
                 self.by_session.remove(&leg.session);
@@ -508,7 +644,9 @@ impl Calls {
 impl Slot {
     fn new(towards: Option<IpAddr>, leg: Leg) -> Self {
         Self {
-            handle: CallHandle { ended: Latch::new() },
+            handle: CallHandle {
+                ended: Latch::new(),
+            },
             notes: None,
             last_provisional: None,
             early_media: None,

@@ -32,7 +32,13 @@ pub struct Dial {
 
 impl Dial {
     pub(crate) fn new(shared: Shared, identity: Identity, uri: Result<Uri, ParseError>) -> Self {
-        Self { shared, identity, uri, options: CallOptions::new(), session: None }
+        Self {
+            shared,
+            identity,
+            uri,
+            options: CallOptions::new(),
+            session: None,
+        }
     }
 
     /// A header field of the INVITE beyond those that the stack writes; each call adds one.
@@ -77,7 +83,13 @@ impl Dial {
             Ok::<_, sip_ua::StartError>((id, handle))
         });
         match started.await {
-            Ok(Ok((id, handle))) => Ok(Calling { shared: self.shared, id, handle, notes, over: false }),
+            Ok(Ok((id, handle))) => Ok(Calling {
+                shared: self.shared,
+                id,
+                handle,
+                notes,
+                over: false,
+            }),
             Ok(Err(error)) => Err(RequestError::from(error).into()),
             Err(_) => Err(CallError::Gone),
         }
@@ -105,7 +117,9 @@ impl IntoFuture for Dial {
 
 impl fmt::Debug for Dial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Dial").field("uri", &self.uri).finish_non_exhaustive()
+        f.debug_struct("Dial")
+            .field("uri", &self.uri)
+            .finish_non_exhaustive()
     }
 }
 
@@ -146,7 +160,10 @@ pub struct EarlyDialog {
 impl EarlyDialog {
     /// Who rings, as the To of its response says.
     pub fn remote(&self) -> String {
-        let to = self.response.as_ref().and_then(|response| response.to().ok());
+        let to = self
+            .response
+            .as_ref()
+            .and_then(|response| response.to().ok());
         to.map(|to| to.to_string()).unwrap_or_default()
     }
 
@@ -172,13 +189,18 @@ impl Calling {
             return None;
         }
         let progress = match self.notes.next().await {
-            Some(Note::Ringing { dialog, response }) => {
-                Progress::Ringing(EarlyDialog { key: dialog, response: Some(response) })
-            }
-            Some(Note::EarlyMedia { dialog, response }) => {
-                Progress::EarlyMedia(EarlyDialog { key: Some(dialog), response })
-            }
-            Some(Note::EarlyEnded { dialog }) => Progress::Ended(EarlyDialog { key: Some(dialog), response: None }),
+            Some(Note::Ringing { dialog, response }) => Progress::Ringing(EarlyDialog {
+                key: dialog,
+                response: Some(response),
+            }),
+            Some(Note::EarlyMedia { dialog, response }) => Progress::EarlyMedia(EarlyDialog {
+                key: Some(dialog),
+                response,
+            }),
+            Some(Note::EarlyEnded { dialog }) => Progress::Ended(EarlyDialog {
+                key: Some(dialog),
+                response: None,
+            }),
             Some(Note::Established) => {
                 self.over = true;
                 Progress::Answered(Call::new(self.shared.clone(), self.id, self.handle.clone()))
@@ -211,7 +233,9 @@ impl Calling {
     }
 
     fn failure(&self) -> CallError {
-        let Some(ended) = self.handle.ended.get() else { return CallError::Gone };
+        let Some(ended) = self.handle.ended.get() else {
+            return CallError::Gone;
+        };
         match (&ended.ended.cause, &ended.ended.response) {
             (Cause::Cancelled, _) => CallError::Cancelled,
             (Cause::Expired, _) => CallError::NoAnswer,
@@ -231,7 +255,9 @@ impl Drop for Calling {
 
 impl fmt::Debug for Calling {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Calling").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("Calling")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
     }
 }
 

@@ -122,7 +122,9 @@ impl RequestError {
     pub fn status(&self) -> Option<StatusCode> {
         match self {
             Self::TimedOut { .. } => Some(StatusCode::REQUEST_TIMEOUT),
-            Self::NoTarget { .. } | Self::Unreachable { .. } => Some(StatusCode::SERVICE_UNAVAILABLE),
+            Self::NoTarget { .. } | Self::Unreachable { .. } => {
+                Some(StatusCode::SERVICE_UNAVAILABLE)
+            }
             _ => None,
         }
     }
@@ -247,7 +249,11 @@ impl fmt::Display for Tried<'_> {
         }
         for (place, attempt) in self.0.iter().enumerate() {
             let comma = if place == 0 { "" } else { ", " };
-            write!(f, "{comma}{} over {}", attempt.target.address, attempt.target.protocol)?;
+            write!(
+                f,
+                "{comma}{} over {}",
+                attempt.target.address, attempt.target.protocol
+            )?;
         }
         Ok(())
     }

@@ -3,7 +3,9 @@
 use crate::routing::{Ask, Asks};
 use futures_channel::oneshot;
 use sip_io::Flow;
-use sip_message::{HeaderField, Method, ParseError, Request, Response, StatusCode, Uri, headers::Contact};
+use sip_message::{
+    HeaderField, Method, ParseError, Request, Response, StatusCode, Uri, headers::Contact,
+};
 use sip_proxy::{Plan, ProxyId, Target};
 use std::{
     fmt,
@@ -35,7 +37,14 @@ impl Inbound {
         flow: Flow,
         asks: Asks,
     ) -> Self {
-        Self { id, request, user, ours, flow, asks }
+        Self {
+            id,
+            request,
+            user,
+            ours,
+            flow,
+            asks,
+        }
     }
 
     /// The request itself.
@@ -76,7 +85,13 @@ impl Inbound {
     /// response by `?`.
     pub async fn contacts(&self) -> Result<Contacts, Rejected> {
         let (reply, answer) = oneshot::channel();
-        self.asks.push(self.id, Ask::Contacts { uri: self.uri().clone(), reply });
+        self.asks.push(
+            self.id,
+            Ask::Contacts {
+                uri: self.uri().clone(),
+                reply,
+            },
+        );
         match answer.await.ok().flatten() {
             Some(targets) if targets.is_empty() => Err(StatusCode::TEMPORARILY_UNAVAILABLE.into()),
             Some(targets) => Ok(Contacts(targets)),
@@ -86,7 +101,10 @@ impl Inbound {
 
     /// Sends the request on: to one URI, to several in their order, or to a [`Plan`]. Set more, then await it.
     pub fn relay(&self, targets: impl IntoPlan) -> Relay<'_> {
-        Relay { inbound: self, plan: targets.into_plan() }
+        Relay {
+            inbound: self,
+            plan: targets.into_plan(),
+        }
     }
 
     /// Answers the request instead of relaying it.
@@ -199,7 +217,9 @@ impl Relay<'_> {
 
     /// The only statuses after which the next target has its turn. Defaults to every one but 2xx and 6xx.
     pub fn failover_on<const N: usize>(mut self, statuses: [u16; N]) -> Self {
-        let statuses = statuses.into_iter().filter_map(|status| StatusCode::try_from(status).ok());
+        let statuses = statuses
+            .into_iter()
+            .filter_map(|status| StatusCode::try_from(status).ok());
         self.plan = self.plan.failover_on(statuses);
         self
     }
@@ -228,8 +248,17 @@ impl<'a> IntoFuture for Relay<'a> {
             if self.plan.is_empty() {
                 return Err(StatusCode::TEMPORARILY_UNAVAILABLE.into());
             }
-            asks.push(id, Ask::Relay { plan: self.plan, reply });
-            let mut withdraw = Withdraw { id, asks: Some(asks) };
+            asks.push(
+                id,
+                Ask::Relay {
+                    plan: self.plan,
+                    reply,
+                },
+            );
+            let mut withdraw = Withdraw {
+                id,
+                asks: Some(asks),
+            };
             let outcome = outcome.await;
             withdraw.asks = None;
             match outcome {
@@ -291,12 +320,18 @@ pub(crate) enum Verdict {
 impl Rejected {
     /// Whether the callee is busy: 486 or 600.
     pub fn is_busy(&self) -> bool {
-        matches!(self.status(), StatusCode::BUSY_HERE | StatusCode::BUSY_EVERYWHERE)
+        matches!(
+            self.status(),
+            StatusCode::BUSY_HERE | StatusCode::BUSY_EVERYWHERE
+        )
     }
 
     /// Whether nobody answered: 408 or 480.
     pub fn is_no_answer(&self) -> bool {
-        matches!(self.status(), StatusCode::REQUEST_TIMEOUT | StatusCode::TEMPORARILY_UNAVAILABLE)
+        matches!(
+            self.status(),
+            StatusCode::REQUEST_TIMEOUT | StatusCode::TEMPORARILY_UNAVAILABLE
+        )
     }
 
     /// The status that it will be answered with.
@@ -319,7 +354,11 @@ impl Rejected {
 /// A status of 300 and above; a lower one is a mistake of the router and becomes 500.
 impl From<StatusCode> for Rejected {
     fn from(status: StatusCode) -> Self {
-        Self(Kind::Status(if status.as_u16() < 300 { StatusCode::SERVER_INTERNAL_ERROR } else { status }))
+        Self(Kind::Status(if status.as_u16() < 300 {
+            StatusCode::SERVER_INTERNAL_ERROR
+        } else {
+            status
+        }))
     }
 }
 

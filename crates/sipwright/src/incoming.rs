@@ -1,17 +1,11 @@
 //! Taking a call.
 
-use crate::{
-    Call,
-    calls::CallHandle,
-    error::AnswerError,
-    shared::Shared,
-};
+use crate::{Call, calls::CallHandle, error::AnswerError, shared::Shared};
 use bytes::Bytes;
 use futures_channel::oneshot;
 use sip_io::Flow;
 use sip_message::{
-    HeaderField, HeaderName, HeaderValue, Request, StatusCode, Uri,
-    headers::Contact,
+    HeaderField, HeaderName, HeaderValue, Request, StatusCode, Uri, headers::Contact,
 };
 use sip_ua::{CallId, Cause};
 use std::fmt;
@@ -41,8 +35,20 @@ pub(crate) struct Ringing {
 
 impl IncomingCall {
     pub(crate) fn new(shared: Shared, ringing: Ringing) -> Self {
-        let Ringing { call, request, flow, handle } = ringing;
-        Self { shared, id: call, request, flow, handle, decided: false }
+        let Ringing {
+            call,
+            request,
+            flow,
+            handle,
+        } = ringing;
+        Self {
+            shared,
+            id: call,
+            request,
+            flow,
+            handle,
+            decided: false,
+        }
     }
 
     /// The INVITE.
@@ -57,7 +63,10 @@ impl IncomingCall {
 
     /// Who calls, as From says.
     pub fn from(&self) -> String {
-        self.request.from().map(|from| from.uri().to_string()).unwrap_or_default()
+        self.request
+            .from()
+            .map(|from| from.uri().to_string())
+            .unwrap_or_default()
     }
 
     /// Whom the caller wants, as the Request-URI says.
@@ -72,7 +81,10 @@ impl IncomingCall {
     /// When the call is over.
     pub async fn ring(&self) -> Result<(), AnswerError> {
         let id = self.id;
-        let rung = self.shared.command(move |machine, _, now| machine.ua(now, |ua, cx| ua.ring(cx, id))).await;
+        let rung = self
+            .shared
+            .command(move |machine, _, now| machine.ua(now, |ua, cx| ua.ring(cx, id)))
+            .await;
         self.outcome(rung)
     }
 
@@ -88,12 +100,17 @@ impl IncomingCall {
             .shared
             .command(move |machine, app, now| {
                 app.calls.early_media_wanted(id, sender);
-                machine.ua(now, |ua, cx| ua.progress(cx, id, StatusCode::SESSION_PROGRESS))
+                machine.ua(now, |ua, cx| {
+                    ua.progress(cx, id, StatusCode::SESSION_PROGRESS)
+                })
             })
             .await;
         self.outcome(sent)?;
         match ready.await {
-            Ok(()) => Ok(EarlyMedia { shared: self.shared.clone(), id }),
+            Ok(()) => Ok(EarlyMedia {
+                shared: self.shared.clone(),
+                id,
+            }),
             Err(_) => Err(self.end()),
         }
     }
@@ -127,21 +144,29 @@ impl IncomingCall {
             .await;
         self.outcome(answered)?;
         // From here on, dropping this future hangs up.
-        let mut accepted = Accepted { incoming: self, established: false };
+        let mut accepted = Accepted {
+            incoming: self,
+            established: false,
+        };
         if established.await.is_err() {
             accepted.established = true;
             return Err(accepted.incoming.end());
         }
         accepted.established = true;
         let incoming = &accepted.incoming;
-        Ok(Call::new(incoming.shared.clone(), id, incoming.handle.clone()))
+        Ok(Call::new(
+            incoming.shared.clone(),
+            id,
+            incoming.handle.clone(),
+        ))
     }
 
     /// The application's own session description as the answer (or, when the INVITE has no offer, as the offer),
     /// instead of audio of ours: then no media of ours is sent.
     pub fn session(self, description: impl Into<Bytes>) -> Self {
         let (id, description) = (self.id, description.into());
-        self.shared.post(move |_, app, _| app.calls.use_raw_session(id, description));
+        self.shared
+            .post(move |_, app, _| app.calls.use_raw_session(id, description));
         self
     }
 
@@ -160,7 +185,10 @@ impl IncomingCall {
     ///
     /// When the call is over.
     pub async fn redirect(self, targets: impl IntoIterator<Item = Uri>) -> Result<(), AnswerError> {
-        let contacts = targets.into_iter().map(|uri| (Contact::NAME, Contact::new(uri).value())).collect();
+        let contacts = targets
+            .into_iter()
+            .map(|uri| (Contact::NAME, Contact::new(uri).value()))
+            .collect();
         self.refuse(StatusCode::MOVED_TEMPORARILY, contacts).await
     }
 
@@ -170,12 +198,18 @@ impl IncomingCall {
         self.handle.ended.wait().await;
     }
 
-    async fn refuse(mut self, status: StatusCode, headers: Vec<(HeaderName, HeaderValue)>) -> Result<(), AnswerError> {
+    async fn refuse(
+        mut self,
+        status: StatusCode,
+        headers: Vec<(HeaderName, HeaderValue)>,
+    ) -> Result<(), AnswerError> {
         self.decided = true;
         let id = self.id;
         let refused = self
             .shared
-            .command(move |machine, _, now| machine.ua(now, |ua, cx| ua.reject(cx, id, status, headers)))
+            .command(move |machine, _, now| {
+                machine.ua(now, |ua, cx| ua.reject(cx, id, status, headers))
+            })
             .await;
         self.outcome(refused)
     }
@@ -209,7 +243,9 @@ impl Drop for IncomingCall {
             self.shared.post(move |machine, _, now| {
                 let status = StatusCode::TEMPORARILY_UNAVAILABLE;
                 // It may be over, or answered.
-                machine.ua(now, |ua, cx| ua.reject(cx, id, status, Vec::new())).ok();
+                machine
+                    .ua(now, |ua, cx| ua.reject(cx, id, status, Vec::new()))
+                    .ok();
             });
         }
     }
@@ -217,7 +253,9 @@ impl Drop for IncomingCall {
 
 impl fmt::Debug for IncomingCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("IncomingCall").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("IncomingCall")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -252,7 +290,10 @@ impl EarlyMedia {
     /// # Errors
     ///
     /// When the call is over.
-    pub async fn play(&self, source: impl sip_media::AudioSource + 'static) -> Result<(), crate::Gone> {
+    pub async fn play(
+        &self,
+        source: impl sip_media::AudioSource + 'static,
+    ) -> Result<(), crate::Gone> {
         crate::call::play(&self.shared, self.id, Box::new(source)).await
     }
 }

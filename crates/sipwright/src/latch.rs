@@ -19,7 +19,10 @@ struct State<T> {
 
 impl<T: Clone> Latch<T> {
     pub(crate) fn new() -> Self {
-        Self(Arc::new(Mutex::new(State { value: None, waiting: Vec::new() })))
+        Self(Arc::new(Mutex::new(State {
+            value: None,
+            waiting: Vec::new(),
+        })))
     }
 
     /// Sets the value; the first one stays.
@@ -63,7 +66,11 @@ impl<T: Clone> Future for Wait<T> {
         match &state.value {
             Some(value) => Poll::Ready(value.clone()),
             None => {
-                if !state.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
+                if !state
+                    .waiting
+                    .iter()
+                    .any(|waker| waker.will_wake(cx.waker()))
+                {
                     state.waiting.push(cx.waker().clone());
                 }
                 Poll::Pending
@@ -84,6 +91,9 @@ mod tests {
         assert_eq!(latch.wait().now_or_never(), None);
         latch.set(1);
         latch.set(2);
-        assert_eq!((one.now_or_never(), other.now_or_never(), latch.get()), (Some(1), Some(1), Some(1)));
+        assert_eq!(
+            (one.now_or_never(), other.now_or_never(), latch.get()),
+            (Some(1), Some(1), Some(1))
+        );
     }
 }

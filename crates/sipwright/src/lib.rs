@@ -70,7 +70,8 @@ pub use call::{Call, CallEvents};
 pub use calls::{CallEvent, Ended};
 pub use dial::{Calling, Dial, EarlyDialog, Progress};
 pub use error::{
-    AnswerError, BindError, CallError, Error, Gone, RegisterError, ReofferError, RequestError, Result,
+    AnswerError, BindError, CallError, Error, Gone, RegisterError, ReofferError, RequestError,
+    Result,
 };
 pub use incoming::{EarlyMedia, IncomingCall};
 pub use messages::{IncomingMessage, Messages};
@@ -106,7 +107,8 @@ pub mod proxy {
 pub mod media {
     pub use crate::audio::{Audio, Ear, Frame, Mouth, Pcm, PushError};
     pub use sip_media::{
-        AudioPreferences, AudioSink, AudioSource, Codec, DtmfError, MediaError, Recorder, Samples, Silence, Stats, Tone, Wav,
+        AudioPreferences, AudioSink, AudioSource, Codec, DtmfError, MediaError, Recorder, Samples,
+        Silence, Stats, Tone, Wav,
     };
 }
 

@@ -29,8 +29,13 @@ pub(crate) enum MachineEvent {
 
 impl Machine {
     /// Commands the user agent core.
-    pub(crate) fn ua<R>(&mut self, now: Instant, command: impl FnOnce(&mut UserAgent, &mut Context<'_>) -> R) -> R {
-        self.stack.command(now, |cores, cx| command(&mut cores.1.1, cx))
+    pub(crate) fn ua<R>(
+        &mut self,
+        now: Instant,
+        command: impl FnOnce(&mut UserAgent, &mut Context<'_>) -> R,
+    ) -> R {
+        self.stack
+            .command(now, |cores, cx| command(&mut cores.1.1, cx))
     }
 
     /// Commands the proxy core, if there is one.
@@ -39,7 +44,9 @@ impl Machine {
         now: Instant,
         command: impl FnOnce(&mut Proxy, &mut Context<'_>) -> R,
     ) -> Option<R> {
-        self.stack.command(now, |cores, cx| cores.1.0.as_mut().map(|proxy| command(proxy, cx)))
+        self.stack.command(now, |cores, cx| {
+            cores.1.0.as_mut().map(|proxy| command(proxy, cx))
+        })
     }
 }
 
@@ -48,10 +55,14 @@ impl StateMachine for Machine {
 
     fn handle_receive(&mut self, now: Instant, receive: Receive) {
         match &receive {
-            Receive::Datagram { flow, .. } | Receive::Failed { flow, .. } if self.media.owns(flow) => {
+            Receive::Datagram { flow, .. } | Receive::Failed { flow, .. }
+                if self.media.owns(flow) =>
+            {
                 self.media.handle_receive(now, receive);
             }
-            Receive::Bound { token, .. } if is_media(*token) => self.media.handle_receive(now, receive),
+            Receive::Bound { token, .. } if is_media(*token) => {
+                self.media.handle_receive(now, receive)
+            }
             Receive::Network { .. } => {
                 self.media.handle_receive(now, receive.clone());
                 self.stack.handle_receive(now, receive);
@@ -66,7 +77,9 @@ impl StateMachine for Machine {
     }
 
     fn poll_transmit(&mut self) -> Option<Transmit> {
-        self.stack.poll_transmit().or_else(|| self.media.poll_transmit())
+        self.stack
+            .poll_transmit()
+            .or_else(|| self.media.poll_transmit())
     }
 
     fn poll_event(&mut self) -> Option<MachineEvent> {
@@ -75,7 +88,10 @@ impl StateMachine for Machine {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        [self.stack.poll_timeout(), self.media.poll_timeout()].into_iter().flatten().min()
+        [self.stack.poll_timeout(), self.media.poll_timeout()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 }
 

@@ -33,12 +33,21 @@ pub(crate) struct Delivered {
 
 impl IncomingMessage {
     fn new(shared: Shared, Delivered { id, request, flow }: Delivered) -> Self {
-        Self { shared, id, request, flow, answered: false }
+        Self {
+            shared,
+            id,
+            request,
+            flow,
+            answered: false,
+        }
     }
 
     /// Who sent it, as From says.
     pub fn from(&self) -> String {
-        self.request.from().map(|from| from.uri().to_string()).unwrap_or_default()
+        self.request
+            .from()
+            .map(|from| from.uri().to_string())
+            .unwrap_or_default()
     }
 
     /// The text, when it is one: `text/plain` in UTF-8.
@@ -48,7 +57,11 @@ impl IncomingMessage {
             Some(Err(_)) => false,
             None => true,
         };
-        if plain { std::str::from_utf8(self.body()).ok() } else { None }
+        if plain {
+            std::str::from_utf8(self.body()).ok()
+        } else {
+            None
+        }
     }
 
     /// The body, whatever it is.
@@ -85,7 +98,9 @@ impl IncomingMessage {
         let (id, response) = (self.id, self.request.response(status));
         self.shared.post(move |machine, _, now| {
             // It came too late when the transaction is gone.
-            machine.ua(now, |ua, cx| ua.respond(cx, id, response.build())).ok();
+            machine
+                .ua(now, |ua, cx| ua.respond(cx, id, response.build()))
+                .ok();
         });
     }
 }
@@ -100,7 +115,9 @@ impl Drop for IncomingMessage {
 
 impl fmt::Debug for IncomingMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("IncomingMessage").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("IncomingMessage")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -124,11 +141,16 @@ impl Messages {
                 if app.messages.is_none() {
                     machine.ua(now, |ua, _| ua.listen_to(Method::MESSAGE));
                 }
-                app.messages.get_or_insert_with(|| Queue::new(WAITING)).clone()
+                app.messages
+                    .get_or_insert_with(|| Queue::new(WAITING))
+                    .clone()
             });
             asked.await.ok()
         };
-        Self { shared, state: State::Asking(Box::pin(asking)) }
+        Self {
+            shared,
+            state: State::Asking(Box::pin(asking)),
+        }
     }
 }
 
@@ -139,12 +161,14 @@ impl Stream for Messages {
         loop {
             match &mut self.state {
                 State::Asking(asking) => {
-                    self.state = ready!(asking.as_mut().poll(cx)).map_or(State::Closed, State::Listening);
+                    self.state =
+                        ready!(asking.as_mut().poll(cx)).map_or(State::Closed, State::Listening);
                 }
                 State::Listening(queue) => {
                     let delivered = ready!(queue.poll_next(cx));
                     return Poll::Ready(
-                        delivered.map(|delivered| IncomingMessage::new(self.shared.clone(), delivered)),
+                        delivered
+                            .map(|delivered| IncomingMessage::new(self.shared.clone(), delivered)),
                     );
                 }
                 State::Closed => return Poll::Ready(None),

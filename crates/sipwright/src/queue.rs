@@ -21,7 +21,12 @@ struct State<T> {
 
 impl<T> Queue<T> {
     pub(crate) fn new(limit: usize) -> Self {
-        let state = State { values: VecDeque::new(), limit, closed: false, waiting: Vec::new() };
+        let state = State {
+            values: VecDeque::new(),
+            limit,
+            closed: false,
+            waiting: Vec::new(),
+        };
         Self(Arc::new(Mutex::new(state)))
     }
 
@@ -42,7 +47,11 @@ impl<T> Queue<T> {
         if state.closed {
             return;
         }
-        let lost = if state.values.len() >= state.limit { state.values.pop_front() } else { None };
+        let lost = if state.values.len() >= state.limit {
+            state.values.pop_front()
+        } else {
+            None
+        };
         state.values.push_back(value);
         state.wake();
         drop(state);
@@ -65,7 +74,11 @@ impl<T> Queue<T> {
         if state.closed {
             return Poll::Ready(None);
         }
-        if !state.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
+        if !state
+            .waiting
+            .iter()
+            .any(|waker| waker.will_wake(cx.waker()))
+        {
             state.waiting.push(cx.waker().clone());
         }
         Poll::Pending
@@ -107,7 +120,10 @@ mod tests {
     #[test]
     fn a_full_queue_gives_back_and_a_lossy_one_loses_the_oldest() {
         let queue = Queue::new(2);
-        assert_eq!((queue.push(1), queue.push(2), queue.push(3)), (Ok(()), Ok(()), Err(3)));
+        assert_eq!(
+            (queue.push(1), queue.push(2), queue.push(3)),
+            (Ok(()), Ok(()), Err(3))
+        );
         queue.push_newest(4);
         assert_eq!(queue.next().now_or_never(), Some(Some(2)));
         assert_eq!(queue.next().now_or_never(), Some(Some(4)));

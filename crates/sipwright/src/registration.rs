@@ -66,9 +66,17 @@ impl Registration {
         let identity = identity.clone();
         let started = shared
             .command(move |machine, app, now| {
-                let options = RegistrationOptions::new().registrar(registrar).expires(expires);
+                let options = RegistrationOptions::new()
+                    .registrar(registrar)
+                    .expires(expires);
                 let id = machine.ua(now, |ua, cx| ua.register(cx, &identity, options))?;
-                app.registrations.slots.insert(id, Slot { first: Some(sender), ..Slot::default() });
+                app.registrations.slots.insert(
+                    id,
+                    Slot {
+                        first: Some(sender),
+                        ..Slot::default()
+                    },
+                );
                 Ok::<_, sip_ua::StartError>(id)
             })
             .await;
@@ -78,7 +86,11 @@ impl Registration {
             Err(_) => return Err(RequestError::Gone.into()),
         };
         // From here on, dropping this future drops the registration.
-        let mut registration = Self { shared, id, held: true };
+        let mut registration = Self {
+            shared,
+            id,
+            held: true,
+        };
         match receiver.await {
             Ok(Ok(())) => Ok(registration),
             Ok(Err(error)) => {
@@ -93,16 +105,18 @@ impl Registration {
     pub fn states(&self) -> RegistrationStates {
         let queue = Queue::new(16);
         let (id, given) = (self.id, queue.clone());
-        self.shared.post(move |_, app, _| match app.registrations.slots.get_mut(&id) {
-            Some(slot) => {
-                if let Some(state) = &slot.state {
-                    given.push_newest(state.clone());
+        self.shared.post(
+            move |_, app, _| match app.registrations.slots.get_mut(&id) {
+                Some(slot) => {
+                    if let Some(state) = &slot.state {
+                        given.push_newest(state.clone());
+                    }
+                    slot.listeners.retain(|listener| !listener.is_abandoned());
+                    slot.listeners.push(given);
                 }
-                slot.listeners.retain(|listener| !listener.is_abandoned());
-                slot.listeners.push(given);
-            }
-            None => given.close(),
-        });
+                None => given.close(),
+            },
+        );
         RegistrationStates(queue)
     }
 
@@ -155,7 +169,9 @@ impl Drop for Registration {
 
 impl fmt::Debug for Registration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Registration").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("Registration")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -188,20 +204,39 @@ struct Slot {
 impl Registrations {
     pub(crate) fn handle_event(&mut self, event: Event) {
         match event {
-            Event::Registered { registration, expires, contact, .. } => {
-                let Some(slot) = self.slots.get_mut(&registration) else { return };
+            Event::Registered {
+                registration,
+                expires,
+                contact,
+                ..
+            } => {
+                let Some(slot) = self.slots.get_mut(&registration) else {
+                    return;
+                };
                 if let Some(first) = slot.first.take() {
                     first.send(Ok(())).ok();
                 }
                 slot.tell(RegistrationState::Registered { expires, contact });
             }
-            Event::RegistrationRetrying { registration, after, cause } => {
+            Event::RegistrationRetrying {
+                registration,
+                after,
+                cause,
+            } => {
                 if let Some(slot) = self.slots.get_mut(&registration) {
-                    slot.tell(RegistrationState::Retrying { after, cause: cause.into() });
+                    slot.tell(RegistrationState::Retrying {
+                        after,
+                        cause: cause.into(),
+                    });
                 }
             }
-            Event::RegistrationEnded { registration, result } => {
-                let Some(mut slot) = self.slots.remove(&registration) else { return };
+            Event::RegistrationEnded {
+                registration,
+                result,
+            } => {
+                let Some(mut slot) = self.slots.remove(&registration) else {
+                    return;
+                };
                 let result = result.map_err(RegisterError::from);
                 slot.tell(match &result {
                     Ok(()) => RegistrationState::Unregistered,
@@ -231,7 +266,9 @@ impl From<sip_ua::RequestError> for RegisterError {
     fn from(error: sip_ua::RequestError) -> Self {
         match error {
             sip_ua::RequestError::Rejected(response) => Self::Rejected(Box::new(response)),
-            sip_ua::RequestError::Unauthorized(response) => Self::Unauthorized { realm: realm(&response) },
+            sip_ua::RequestError::Unauthorized(response) => Self::Unauthorized {
+                realm: realm(&response),
+            },
             sip_ua::RequestError::Failed(failure) => Self::Request(failure.into()),
             _ => Self::Request(RequestError::Gone),
         }
@@ -253,7 +290,13 @@ fn realm(response: &Response) -> String {
     let headers = response.headers();
     let registrar = headers.get::<WwwAuthenticate>().and_then(Result::ok);
     let proxy = headers.get::<ProxyAuthenticate>().and_then(Result::ok);
-    let realm = registrar.as_ref().and_then(|challenge| challenge.param("realm"));
-    let realm = realm.or_else(|| proxy.as_ref().and_then(|challenge| challenge.param("realm")));
+    let realm = registrar
+        .as_ref()
+        .and_then(|challenge| challenge.param("realm"));
+    let realm = realm.or_else(|| {
+        proxy
+            .as_ref()
+            .and_then(|challenge| challenge.param("realm"))
+    });
     realm.unwrap_or_default().into_owned()
 }

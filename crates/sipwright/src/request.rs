@@ -4,7 +4,10 @@ use crate::{app::Answered, error::RequestError, shared::Shared};
 use bytes::Bytes;
 use futures_channel::oneshot;
 use sip_io::Flow;
-use sip_message::{HeaderField, HeaderName, HeaderValue, Method, ParseError, Response, StatusCode, Uri, headers::ContentType};
+use sip_message::{
+    HeaderField, HeaderName, HeaderValue, Method, ParseError, Response, StatusCode, Uri,
+    headers::ContentType,
+};
 use sip_ua::{Identity, RequestOptions};
 use std::{
     fmt,
@@ -35,7 +38,13 @@ impl Outgoing {
         method: Method,
         uri: Result<Uri, ParseError>,
     ) -> Self {
-        Self { shared, identity: identity.unwrap_or_else(nobody), method, uri, options: RequestOptions::new().deadline(TIMER_F) }
+        Self {
+            shared,
+            identity: identity.unwrap_or_else(nobody),
+            method,
+            uri,
+            options: RequestOptions::new().deadline(TIMER_F),
+        }
     }
 
     /// A header field beyond those that the stack writes; each call adds one.
@@ -66,7 +75,9 @@ impl Outgoing {
         let (identity, method, options) = (self.identity, self.method, self.options);
         let (sender, receiver) = oneshot::channel::<Answered>();
         let sent = self.shared.command(move |machine, app, now| {
-            let request = machine.ua(now, |ua, cx| ua.request(cx, &identity, method, uri, options))?;
+            let request = machine.ua(now, |ua, cx| {
+                ua.request(cx, &identity, method, uri, options)
+            })?;
             app.requests.insert(request, sender);
             Ok::<_, sip_ua::StartError>(())
         });
@@ -89,7 +100,10 @@ impl IntoFuture for Outgoing {
 
 impl fmt::Debug for Outgoing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Outgoing").field("method", &self.method).field("uri", &self.uri).finish_non_exhaustive()
+        f.debug_struct("Outgoing")
+            .field("method", &self.method)
+            .field("uri", &self.uri)
+            .finish_non_exhaustive()
     }
 }
 
@@ -123,7 +137,11 @@ impl IntoFuture for Options {
             let runtime = self.0.shared.runtime.clone();
             let start = runtime.now();
             let (response, flow) = self.0.send().await?;
-            Ok(Pong { response, flow, round_trip: elapsed(start, runtime.now()) })
+            Ok(Pong {
+                response,
+                flow,
+                round_trip: elapsed(start, runtime.now()),
+            })
         })
     }
 }

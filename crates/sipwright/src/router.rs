@@ -38,14 +38,20 @@ where
 
 /// [`Router`] as an object.
 pub(crate) trait ErasedRouter: Send + Sync {
-    fn route(&self, request: Inbound) -> Pin<Box<dyn Future<Output = Result<Relayed, Rejected>> + Send>>;
+    fn route(
+        &self,
+        request: Inbound,
+    ) -> Pin<Box<dyn Future<Output = Result<Relayed, Rejected>> + Send>>;
 }
 
 /// A router behind a shared pointer, so that its futures own what they need.
 pub(crate) struct Erased<R>(pub(crate) std::sync::Arc<R>);
 
 impl<R: Router> ErasedRouter for Erased<R> {
-    fn route(&self, request: Inbound) -> Pin<Box<dyn Future<Output = Result<Relayed, Rejected>> + Send>> {
+    fn route(
+        &self,
+        request: Inbound,
+    ) -> Pin<Box<dyn Future<Output = Result<Relayed, Rejected>> + Send>> {
         let router = std::sync::Arc::clone(&self.0);
         Box::pin(async move { router.route(request).await })
     }

@@ -49,15 +49,24 @@ struct Parked {
 pub(crate) struct Asks(Arc<Mutex<Vec<(ProxyId, Ask)>>>);
 
 pub(crate) enum Ask {
-    Contacts { uri: Uri, reply: oneshot::Sender<Option<Vec<Target>>> },
-    Relay { plan: Plan, reply: oneshot::Sender<Result<StatusCode, Response>> },
+    Contacts {
+        uri: Uri,
+        reply: oneshot::Sender<Option<Vec<Target>>>,
+    },
+    Relay {
+        plan: Plan,
+        reply: oneshot::Sender<Result<StatusCode, Response>>,
+    },
     Withdraw,
     Answer(Response),
 }
 
 impl Asks {
     pub(crate) fn push(&self, id: ProxyId, ask: Ask) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((id, ask));
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push((id, ask));
     }
 
     fn take(&self) -> Vec<(ProxyId, Ask)> {
@@ -78,9 +87,17 @@ impl Routing {
 
     pub(crate) fn handle_event(&mut self, machine: &mut Machine, now: Instant, event: Event) {
         match event {
-            Event::RouteNeeded { id, request, user, ours, flow } => {
+            Event::RouteNeeded {
+                id,
+                request,
+                user,
+                ours,
+                flow,
+            } => {
                 if self.parked.len() >= self.limit {
-                    machine.proxy(now, |proxy, cx| proxy.reject(cx, id, StatusCode::SERVICE_UNAVAILABLE));
+                    machine.proxy(now, |proxy, cx| {
+                        proxy.reject(cx, id, StatusCode::SERVICE_UNAVAILABLE)
+                    });
                     return;
                 }
                 let inbound = Inbound::new(id, request, user, ours, flow, self.asks.clone());
@@ -90,12 +107,20 @@ impl Routing {
                 self.futures.push(Box::pin(async move {
                     let outcome = match routed.await {
                         Ok(Ok(outcome)) => Some(outcome),
-                        Ok(Err(_panic)) => Some(Err(Rejected::from(StatusCode::SERVER_INTERNAL_ERROR))),
+                        Ok(Err(_panic)) => {
+                            Some(Err(Rejected::from(StatusCode::SERVER_INTERNAL_ERROR)))
+                        }
                         Err(_aborted) => None,
                     };
                     (id, outcome)
                 }));
-                self.parked.insert(id, Parked { abort, relaying: None });
+                self.parked.insert(
+                    id,
+                    Parked {
+                        abort,
+                        relaying: None,
+                    },
+                );
             }
             Event::RelayFailed { id, response } => self.relayed(id, Err(response)),
             Event::Answered { id, status } => self.relayed(id, Ok(status)),
@@ -127,14 +152,22 @@ impl Routing {
     fn perform(&mut self, machine: &mut Machine, now: Instant, id: ProxyId, ask: Ask) {
         match ask {
             Ask::Contacts { uri, reply } => {
-                let bindings = machine.stack.command(now, |cores, cx| cores.0.as_ref()?.lookup(cx, &uri));
+                let bindings = machine
+                    .stack
+                    .command(now, |cores, cx| cores.0.as_ref()?.lookup(cx, &uri));
                 // The router may have stopped waiting.
-                reply.send(bindings.map(|bindings| bindings.iter().map(target).collect())).ok();
+                reply
+                    .send(bindings.map(|bindings| bindings.iter().map(target).collect()))
+                    .ok();
             }
             Ask::Relay { plan, reply } => {
-                let Some(parked) = self.parked.get_mut(&id) else { return };
+                let Some(parked) = self.parked.get_mut(&id) else {
+                    return;
+                };
                 parked.relaying = Some(reply);
-                let relayed = machine.proxy(now, |proxy, cx| proxy.relay(cx, id, plan.hold_failure(true)));
+                let relayed = machine.proxy(now, |proxy, cx| {
+                    proxy.relay(cx, id, plan.hold_failure(true))
+                });
                 if !matches!(relayed, Some(Ok(()))) {
                     // Dropping the reply tells the router that the request is gone.
                     parked.relaying = None;
@@ -154,7 +187,9 @@ impl Routing {
     }
 
     fn relayed(&mut self, id: ProxyId, outcome: Result<StatusCode, Response>) {
-        let Some(parked) = self.parked.get_mut(&id) else { return };
+        let Some(parked) = self.parked.get_mut(&id) else {
+            return;
+        };
         match parked.relaying.take() {
             Some(relaying) => {
                 relaying.send(outcome).ok();

@@ -16,13 +16,7 @@ use sip_message::Uri;
 use sip_proxy::{Foreign, Proxy, ProxyConfig};
 use sip_registrar::{Registrar as RegistrarCore, RegistrarConfig, Terms};
 use sip_runtime::Runtime;
-use std::{
-    fmt,
-    future::Future,
-    net::SocketAddr,
-    sync::Arc,
-    time::Duration,
-};
+use std::{fmt, future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
 /// A registrar and record-routing proxy (RFC 3261 §10, §16).
 ///
@@ -68,7 +62,10 @@ impl Server {
 
     /// What is held and was counted; `None` when the server is closed.
     pub async fn stats(&self) -> Option<EndpointStats> {
-        self.shared.command(|machine, _, _| machine.stack.endpoint().stats()).await.ok()
+        self.shared
+            .command(|machine, _, _| machine.stack.endpoint().stats())
+            .await
+            .ok()
     }
 
     /// Refuses new work, lets what is under way end, and resolves when that is done: by default within 5 s. Dropping
@@ -92,7 +89,10 @@ pub struct ServerBuilder {
 }
 
 /// Gives both cores the same policy and users.
-type Auth = Box<dyn FnOnce(&mut Rng, WallClock, RegistrarConfig, ProxyConfig) -> (RegistrarConfig, ProxyConfig) + Send>;
+type Auth = Box<
+    dyn FnOnce(&mut Rng, WallClock, RegistrarConfig, ProxyConfig) -> (RegistrarConfig, ProxyConfig)
+        + Send,
+>;
 
 impl ServerBuilder {
     fn new() -> Self {
@@ -128,7 +128,8 @@ impl ServerBuilder {
 
     /// The DNS servers to ask. Defaults to the system's.
     pub fn nameservers(mut self, nameservers: impl IntoIterator<Item = SocketAddr>) -> Self {
-        self.stack.set_nameservers(nameservers.into_iter().collect());
+        self.stack
+            .set_nameservers(nameservers.into_iter().collect());
         self
     }
 
@@ -204,9 +205,21 @@ impl ServerBuilder {
     ///
     /// When there is no runtime, a text is no listener or no domain, or the system refuses a socket.
     pub async fn start(self) -> Result<Server, BindError> {
-        let Self { stack, domains, auth, registrar, router, default_target, foreign, record_route } = self;
-        let domains = Domains::new(domains).map_err(|error| BindError::Configuration(error.to_string()))?;
-        let router = router.unwrap_or_else(|| Routing::new(Arc::new(Erased(Arc::new(to_whoever_registered))), PARKED));
+        let Self {
+            stack,
+            domains,
+            auth,
+            registrar,
+            router,
+            default_target,
+            foreign,
+            record_route,
+        } = self;
+        let domains =
+            Domains::new(domains).map_err(|error| BindError::Configuration(error.to_string()))?;
+        let router = router.unwrap_or_else(|| {
+            Routing::new(Arc::new(Erased(Arc::new(to_whoever_registered))), PARKED)
+        });
         let make = move |rng: &mut Rng, clock: WallClock| {
             let mut proxy = ProxyConfig::new(rng.seed(), clock)
                 .domains(domains.clone())
@@ -215,13 +228,17 @@ impl ServerBuilder {
             if let Some(uri) = default_target {
                 proxy = proxy.default_target(uri);
             }
-            let terms = registrar.as_ref().map(|registrar| registrar.terms.clone()).unwrap_or_default();
+            let terms = registrar
+                .as_ref()
+                .map(|registrar| registrar.terms.clone())
+                .unwrap_or_default();
             let mut config = RegistrarConfig::new(clock, domains).terms(terms);
             if let Some(auth) = auth {
                 (config, proxy) = auth(rng, clock, config, proxy);
             }
             let core = registrar.map(|registrar| {
-                let location = sip_registrar::MemoryLocation::new(rng.seed(), clock).limit(registrar.location.limit);
+                let location = sip_registrar::MemoryLocation::new(rng.seed(), clock)
+                    .limit(registrar.location.limit);
                 RegistrarCore::new(config, location)
             });
             (core, Some(Proxy::new(proxy)))
@@ -233,7 +250,9 @@ impl ServerBuilder {
 
 impl fmt::Debug for ServerBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ServerBuilder").field("stack", &self.stack).finish_non_exhaustive()
+        f.debug_struct("ServerBuilder")
+            .field("stack", &self.stack)
+            .finish_non_exhaustive()
     }
 }
 
@@ -247,7 +266,10 @@ pub struct Registrar {
 impl Registrar {
     /// A registrar that keeps bindings in `location`.
     pub fn new(location: MemoryLocation) -> Self {
-        Self { location, terms: Terms::default() }
+        Self {
+            location,
+            terms: Terms::default(),
+        }
     }
 
     /// How long bindings may be, and how many there may be of one address-of-record.

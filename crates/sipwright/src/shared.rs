@@ -21,8 +21,16 @@ pub(crate) struct Inner {
 }
 
 impl Shared {
-    pub(crate) fn new(runtime: Arc<dyn Runtime>, settings: Settings, driver: DriverHandle<Machine, App>) -> Self {
-        Self(Arc::new(Inner { driver, runtime, settings }))
+    pub(crate) fn new(
+        runtime: Arc<dyn Runtime>,
+        settings: Settings,
+        driver: DriverHandle<Machine, App>,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            driver,
+            runtime,
+            settings,
+        }))
     }
 
     /// Runs `command` on the driver's task; see [`DriverHandle::command`].

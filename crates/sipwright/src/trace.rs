@@ -46,7 +46,10 @@ struct Seen {
 impl Trace {
     /// A trace that keeps nothing yet; see [`keep`](Self::keep).
     pub fn new() -> Self {
-        Self { store: Arc::default(), label: None }
+        Self {
+            store: Arc::default(),
+            label: None,
+        }
     }
 
     /// How many messages are kept. Defaults to 0, because what is off costs nothing.
@@ -57,7 +60,10 @@ impl Trace {
 
     /// The same trace for one of those who are watched: its addresses show under `label`.
     pub fn named(&self, label: &str) -> Self {
-        Self { store: Arc::clone(&self.store), label: Some(label.into()) }
+        Self {
+            store: Arc::clone(&self.store),
+            label: Some(label.into()),
+        }
     }
 
     /// What is kept, as a ladder. Each message stands once, also when both its ends are watched.
@@ -66,13 +72,23 @@ impl Trace {
         let mut names = BTreeMap::new();
         for seen in &store.kept {
             let local = seen.observation.flow.local();
-            let name = seen.label.as_deref().map_or_else(|| local.to_string(), str::to_owned);
+            let name = seen
+                .label
+                .as_deref()
+                .map_or_else(|| local.to_string(), str::to_owned);
             names.insert(local, name);
         }
         let start = store.kept.iter().map(|seen| seen.observation.at).min();
-        let mut rungs: Vec<Rung> = store.kept.iter().filter_map(|seen| rung(&seen.observation, &names, start?)).collect();
+        let mut rungs: Vec<Rung> = store
+            .kept
+            .iter()
+            .filter_map(|seen| rung(&seen.observation, &names, start?))
+            .collect();
         rungs.sort_by_key(|rung| rung.at);
-        Ladder { rungs, lost: store.lost }
+        Ladder {
+            rungs,
+            lost: store.lost,
+        }
     }
 
     pub(crate) fn limit(&self) -> usize {
@@ -88,7 +104,10 @@ impl Trace {
             store.kept.pop_front();
             store.lost += 1;
         }
-        store.kept.push_back(Seen { observation, label: self.label.clone() });
+        store.kept.push_back(Seen {
+            observation,
+            label: self.label.clone(),
+        });
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Store> {
@@ -163,34 +182,62 @@ impl Rung {
 
 impl fmt::Display for Ladder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let width = |name: fn(&Rung) -> &str| self.rungs.iter().map(|rung| name(rung).len()).max().unwrap_or(0);
+        let width = |name: fn(&Rung) -> &str| {
+            self.rungs
+                .iter()
+                .map(|rung| name(rung).len())
+                .max()
+                .unwrap_or(0)
+        };
         let (from, to) = (width(Rung::from), width(Rung::to));
         for rung in &self.rungs {
             let ms = rung.at.as_millis();
-            writeln!(f, "{ms:>8} ms  {:from$} -> {:to$}  {}", rung.from, rung.to, rung.summary)?;
+            writeln!(
+                f,
+                "{ms:>8} ms  {:from$} -> {:to$}  {}",
+                rung.from, rung.to, rung.summary
+            )?;
         }
         Ok(())
     }
 }
 
-fn rung(observation: &Observation, names: &BTreeMap<SocketAddr, String>, start: Instant) -> Option<Rung> {
+fn rung(
+    observation: &Observation,
+    names: &BTreeMap<SocketAddr, String>,
+    start: Instant,
+) -> Option<Rung> {
     let flow = &observation.flow;
     // When the peer is watched too, what it sent stands there already.
     if observation.direction == Direction::Received && names.contains_key(&flow.remote()) {
         return None;
     }
-    let name = |address: SocketAddr| names.get(&address).cloned().unwrap_or_else(|| address.to_string());
+    let name = |address: SocketAddr| {
+        names
+            .get(&address)
+            .cloned()
+            .unwrap_or_else(|| address.to_string())
+    };
     let (from, to) = match observation.direction {
         Direction::Sent => (name(flow.local()), name(flow.remote())),
         Direction::Received => (name(flow.remote()), name(flow.local())),
     };
     let at = observation.at.saturating_duration_since(start);
-    Some(Rung { at, from, to, summary: summary(&observation.contents), contents: observation.contents.clone() })
+    Some(Rung {
+        at,
+        from,
+        to,
+        summary: summary(&observation.contents),
+        contents: observation.contents.clone(),
+    })
 }
 
 /// The method of a request, the status of a response.
 fn summary(contents: &[u8]) -> String {
-    let line = contents.split(|&byte| byte == b'\r' || byte == b'\n').next().unwrap_or_default();
+    let line = contents
+        .split(|&byte| byte == b'\r' || byte == b'\n')
+        .next()
+        .unwrap_or_default();
     let line = String::from_utf8_lossy(line);
     match line.strip_prefix("SIP/2.0 ") {
         Some(status) => status.to_owned(),
@@ -206,7 +253,8 @@ mod tests {
     #[test]
     fn a_message_watched_at_both_ends_stands_once() {
         let trace = Trace::new().keep(10);
-        let (alice, bob): (SocketAddr, SocketAddr) = (([127, 0, 0, 1], 1).into(), ([127, 0, 0, 1], 2).into());
+        let (alice, bob): (SocketAddr, SocketAddr) =
+            (([127, 0, 0, 1], 1).into(), ([127, 0, 0, 1], 2).into());
         let start = Instant::now();
         let seen = |ms, direction, local, remote, contents: &'static str| Observation {
             at: start + Duration::from_millis(ms),
@@ -215,11 +263,36 @@ mod tests {
             contents: Bytes::from_static(contents.as_bytes()),
         };
         let (a, b) = (trace.named("alice"), trace.named("bob"));
-        a.note(seen(0, Direction::Sent, alice, bob, "OPTIONS sip:bob SIP/2.0\r\n\r\n"));
-        b.note(seen(1, Direction::Received, bob, alice, "OPTIONS sip:bob SIP/2.0\r\n\r\n"));
-        b.note(seen(1, Direction::Sent, bob, alice, "SIP/2.0 200 OK\r\n\r\n"));
-        a.note(seen(2, Direction::Received, alice, bob, "SIP/2.0 200 OK\r\n\r\n"));
-        let expected = "       0 ms  alice -> bob    OPTIONS\n       1 ms  bob   -> alice  200 OK\n";
+        a.note(seen(
+            0,
+            Direction::Sent,
+            alice,
+            bob,
+            "OPTIONS sip:bob SIP/2.0\r\n\r\n",
+        ));
+        b.note(seen(
+            1,
+            Direction::Received,
+            bob,
+            alice,
+            "OPTIONS sip:bob SIP/2.0\r\n\r\n",
+        ));
+        b.note(seen(
+            1,
+            Direction::Sent,
+            bob,
+            alice,
+            "SIP/2.0 200 OK\r\n\r\n",
+        ));
+        a.note(seen(
+            2,
+            Direction::Received,
+            alice,
+            bob,
+            "SIP/2.0 200 OK\r\n\r\n",
+        ));
+        let expected =
+            "       0 ms  alice -> bob    OPTIONS\n       1 ms  bob   -> alice  200 OK\n";
         assert_eq!(trace.ladder().to_string(), expected);
     }
 
@@ -229,8 +302,16 @@ mod tests {
         for _ in 0..3 {
             let flow = Flow::udp(([127, 0, 0, 1], 1).into(), ([127, 0, 0, 1], 2).into());
             let contents = Bytes::from_static(b"ACK sip:b SIP/2.0\r\n\r\n");
-            trace.note(Observation { at: Instant::now(), direction: Direction::Sent, flow, contents });
+            trace.note(Observation {
+                at: Instant::now(),
+                direction: Direction::Sent,
+                flow,
+                contents,
+            });
         }
-        assert_eq!((trace.ladder().messages().count(), trace.ladder().lost()), (1, 2));
+        assert_eq!(
+            (trace.ladder().messages().count(), trace.ladder().lost()),
+            (1, 2)
+        );
     }
 }

@@ -9,8 +9,8 @@ use crate::{
     messages::Messages,
     queue::Queue,
     request::{Options, Outgoing},
-    runtime_choice::default_runtime,
     routing::Routing,
+    runtime_choice::default_runtime,
     shared::Shared,
     trace::Trace,
 };
@@ -110,7 +110,10 @@ impl UserAgent {
     /// [`incoming`](Self::incoming) as a stream.
     pub fn calls(&self) -> IncomingCalls {
         let user_agent = self.clone();
-        IncomingCalls { next: Box::pin(async move { user_agent.incoming().await }), user_agent: self.clone() }
+        IncomingCalls {
+            next: Box::pin(async move { user_agent.incoming().await }),
+            user_agent: self.clone(),
+        }
     }
 
     /// Messages (RFC 3428) that come outside dialogs. Until it is asked for, MESSAGE gets 405.
@@ -125,7 +128,10 @@ impl UserAgent {
 
     /// What is held and was counted; `None` when the user agent is closed.
     pub async fn stats(&self) -> Option<EndpointStats> {
-        self.shared.command(|machine, _, _| machine.stack.endpoint().stats()).await.ok()
+        self.shared
+            .command(|machine, _, _| machine.stack.endpoint().stats())
+            .await
+            .ok()
     }
 
     /// Refuses new work, ends calls, withdraws registrations, and resolves when that is done: by default within 5 s.
@@ -140,7 +146,9 @@ impl UserAgent {
                 if app.incoming.is_none() {
                     machine.ua(now, |ua, _| ua.take_calls(true));
                 }
-                app.incoming.get_or_insert_with(|| Queue::new(WAITING)).clone()
+                app.incoming
+                    .get_or_insert_with(|| Queue::new(WAITING))
+                    .clone()
             })
             .await
             .ok()
@@ -180,7 +188,9 @@ pub struct UserAgentBuilder {
 
 impl UserAgentBuilder {
     fn new() -> Self {
-        Self { stack: StackBuilder::new() }
+        Self {
+            stack: StackBuilder::new(),
+        }
     }
 
     /// A listener: `udp:ADDRESS:PORT` or `tcp:ADDRESS:PORT`, or a [`Listener`] with more to it. `*` as the address is
@@ -273,7 +283,9 @@ impl UserAgentBuilder {
 
 impl fmt::Debug for UserAgentBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("UserAgentBuilder").field("stack", &self.stack).finish()
+        f.debug_struct("UserAgentBuilder")
+            .field("stack", &self.stack)
+            .finish()
     }
 }
 
@@ -381,13 +393,21 @@ impl StackBuilder {
             Some(runtime) => runtime,
             None => default_runtime()?,
         };
-        let clock = WallClock { at: runtime.now(), is: runtime.wall_clock() };
+        let clock = WallClock {
+            at: runtime.now(),
+            is: runtime.wall_clock(),
+        };
         let mut seed = [0; 32];
         runtime.entropy(&mut seed);
         let mut rng = Rng::new(seed);
 
         let system = runtime.name_service();
-        let zone = system.hosts.iter().fold(self.zone, |zone, (name, address)| zone.address(name, *address));
+        let zone = system
+            .hosts
+            .iter()
+            .fold(self.zone, |zone, (name, address)| {
+                zone.address(name, *address)
+            });
         let mut endpoint = EndpointConfig::new(rng.seed(), clock)
             .timers(self.timers.clone())
             .transport(self.transport)
@@ -408,8 +428,15 @@ impl StackBuilder {
         }
         let (registrar, proxy) = cores(&mut rng, clock);
         let cores = (registrar, (proxy, sip_ua::UserAgent::new(ua)));
-        let machine = Machine { stack: Stack::new(endpoint, cores), media: MediaEngine::new(media) };
-        let app = App::new(Calls::new(rng.next_u64(), self.media_address), routing, self.trace);
+        let machine = Machine {
+            stack: Stack::new(endpoint, cores),
+            media: MediaEngine::new(media),
+        };
+        let app = App::new(
+            Calls::new(rng.next_u64(), self.media_address),
+            routing,
+            self.trace,
+        );
         let driver = Driver::new(Arc::clone(&runtime), machine, app).spawn();
 
         let mut awaited = Vec::new();
@@ -434,14 +461,19 @@ impl StackBuilder {
                 Err(_) => return Err(BindError::Gone),
             }
         }
-        let settings = Settings { close_within: self.close_within, listeners: bound };
+        let settings = Settings {
+            close_within: self.close_within,
+            listeners: bound,
+        };
         Ok(Shared::new(runtime, settings, driver))
     }
 }
 
 impl fmt::Debug for StackBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StackBuilder").field("listeners", &self.listeners).finish_non_exhaustive()
+        f.debug_struct("StackBuilder")
+            .field("listeners", &self.listeners)
+            .finish_non_exhaustive()
     }
 }
 
