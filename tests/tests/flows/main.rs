@@ -8,13 +8,13 @@
 //! - The figures are drawn over TCP or TLS, and these flows run over UDP, where everything can get lost.
 
 mod bad_lines;
-//mod changes;
-//mod closing;
-//mod connections;
-//mod failures;
-//mod forks;
-//mod manners;
-//mod media;
+mod changes;
+mod closing;
+mod connections;
+mod failures;
+mod forks;
+mod manners;
+mod media;
 mod network;
-//mod registrations;
+mod registrations;
 mod sessions;

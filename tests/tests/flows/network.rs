@@ -5,12 +5,13 @@ use futures_util::{
     pin_mut,
 };
 use sipwright::{
-    Account, Server, ServerBuilder, UserAgent,
+    Account, Credentials, Server, ServerBuilder, UserAgent, UserAgentBuilder,
     endpoint::EndpointStats,
     message::{
         Message, Method, Uri,
         headers::{CSeq, Via},
     },
+    proxy::Inbound,
     sim::Sim,
     trace::Trace,
 };
@@ -57,16 +58,25 @@ impl Net {
 
     /// A user agent on UDP.
     pub(crate) async fn phone(&self, name: &'static str) -> UserAgent {
-        self.phone_on(name, "udp:*:5060").await
+        self.start_phone(name, |builder| builder.listen("udp:*:5060"))
+            .await
     }
 
-    pub(crate) async fn phone_on(&self, name: &'static str, listener: &str) -> UserAgent {
+    /// A user agent that can connect to others, and nobody to it.
+    pub(crate) async fn phone_without_listener(&self, name: &'static str) -> UserAgent {
+        self.start_phone(name, |builder| builder).await
+    }
+
+    async fn start_phone(
+        &self,
+        name: &'static str,
+        configure: impl FnOnce(UserAgentBuilder) -> UserAgentBuilder,
+    ) -> UserAgent {
         let trace = Trace::new().keep(KEPT).named(name);
         let builder = UserAgent::builder()
             .runtime(self.sim.host(name))
-            .listen(listener)
             .trace(trace.clone());
-        let ua = builder.start().await.expect("the host is up");
+        let ua = configure(builder).start().await.expect("the host is up");
         self.stations.borrow_mut().push(Station {
             name,
             trace,
@@ -93,6 +103,37 @@ impl Net {
         server
     }
 
+    /// The proxies of RFC 3665: the first is for Alice's domain, the second for Bob's, and knows where Bob is.
+    pub(crate) async fn proxies(
+        &self,
+        configure: impl FnOnce(ServerBuilder) -> ServerBuilder,
+    ) -> [Server; 2] {
+        let first = self.proxy("proxy1", |server| {
+            configure(server.listen("udp:*:5060").domain("atlanta.example.com"))
+        });
+        let second = self.proxy("proxy2", |server| {
+            let to_bob = async |request: Inbound| request.relay(uri("sip:bob@bob")).await;
+            server
+                .listen("udp:*:5060")
+                .domain("biloxi.example.com")
+                .route(to_bob)
+        });
+        [first.await, second.await]
+    }
+
+    /// Alice, whose calls pass proxy 1.
+    pub(crate) async fn alice_of_atlanta(&self) -> Account {
+        let alice = self
+            .phone("alice")
+            .await
+            .account("sip:alice@atlanta.example.com");
+        let alice = alice.outbound(["sip:atlanta.example.com;lr"]);
+        alice
+            .credentials(Credentials::password("alice", "secret"))
+            .build()
+            .expect("both are URIs")
+    }
+
     /// What `future` gives, unless that takes too long.
     pub(crate) async fn within<F: Future>(&self, time: Duration, future: F) -> Option<F::Output> {
         let late = self.sim.sleep(time);
@@ -113,23 +154,43 @@ impl Net {
 
     /// How many messages a station received or sent whose start line and CSeq are these.
     pub(crate) fn seen(&self, name: &str, way: Way, what: &str, method: &Method) -> usize {
+        let seen = self.messages(name, way).into_iter().filter(|message| {
+            let start = match message {
+                Message::Request(request) => request.method().as_str() == what,
+                Message::Response(response) => response.status().as_u16().to_string() == what,
+            };
+            start && cseq(message).method() == method
+        });
+        seen.count()
+    }
+
+    /// The session descriptions that a station received or sent.
+    pub(crate) fn bodies(&self, name: &str, way: Way) -> Vec<String> {
+        let bodies = self
+            .messages(name, way)
+            .into_iter()
+            .map(|message| match message {
+                Message::Request(request) => String::from_utf8_lossy(request.body()).into_owned(),
+                Message::Response(response) => {
+                    String::from_utf8_lossy(response.body()).into_owned()
+                }
+            });
+        bodies.filter(|body| !body.is_empty()).collect()
+    }
+
+    fn messages(&self, name: &str, way: Way) -> Vec<Message> {
         let stations = self.stations.borrow();
         let station = stations
             .iter()
             .find(|station| station.name == name)
             .expect("it is on the network");
         let ladder = station.trace.ladder();
-        let seen = ladder.messages().filter(|rung| {
-            let sent = rung.from() == name;
-            let message =
-                Message::parse(rung.contents().clone()).expect("we send what can be read");
-            let start = match &message {
-                Message::Request(request) => request.method().as_str() == what,
-                Message::Response(response) => response.status().as_u16().to_string() == what,
-            };
-            (sent == (way == Way::Sent)) && start && cseq(&message).method() == method
-        });
-        seen.count()
+        let messages = ladder
+            .messages()
+            .filter(|rung| (rung.from() == name) == (way == Way::Sent));
+        messages
+            .map(|rung| Message::parse(rung.contents().clone()).expect("we send what can be read"))
+            .collect()
     }
 
     /// Everyone holds nothing any more, has no timer set and has given every request an answer.
@@ -165,6 +226,13 @@ impl Net {
     }
 }
 
+/// Bob's address-of-record, in the domain of proxy 2.
+pub(crate) const BOB: &str = "sip:bob@biloxi.example.com";
+
+/// The three links of a call through both proxies.
+pub(crate) const LINKS: [(&str, &str); 3] =
+    [("alice", "proxy1"), ("proxy1", "proxy2"), ("proxy2", "bob")];
+
 /// Which way a message passed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Way {
@@ -199,14 +267,6 @@ impl Station {
         }
         asked.difference(&answered).cloned().collect()
     }
-}
-
-/// An account whose calls pass `outbound`, a host that listens on UDP.
-pub(crate) fn account(ua: &UserAgent, aor: &str, outbound: &str) -> Account {
-    ua.account(aor)
-        .outbound([format!("sip:{outbound};lr")])
-        .build()
-        .expect("both are URIs")
 }
 
 pub(crate) fn uri(text: &str) -> Uri {

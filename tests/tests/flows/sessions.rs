@@ -2,13 +2,12 @@
 
 use crate::{
     bad_lines::{Ends, on_bad_lines},
-    network::{Net, PATIENCE, SESSION, uri},
+    network::{BOB, LINKS, Net, PATIENCE, SESSION},
 };
 use futures_util::future::join;
 use sipwright::{
-    Account, Call, Credentials, Server, UserAgent, assert_ladder,
+    Account, Call, Server, UserAgent, assert_ladder,
     auth::{Digest, Users},
-    proxy::Inbound,
 };
 use std::time::Duration;
 
@@ -26,7 +25,17 @@ fn a_call_is_answered_and_hung_up_by_the_callee() {
         assert!(!caller.ended().await.by_us());
     });
     assert!(net.sim.is_quiet(), "{:?}", net.sim.left());
-    assert_ladder!(net.sim, "");
+    assert_ladder!(
+        net.sim,
+        "
+               0 ms  alice -> bob    INVITE
+              10 ms  bob   -> alice  180
+            2010 ms  bob   -> alice  200
+            2020 ms  alice -> bob    ACK
+            7030 ms  bob   -> alice  BYE
+            7040 ms  alice -> bob    200
+    "
+    );
     net.sim.run(net.assert_nothing_is_left());
 }
 
@@ -51,22 +60,48 @@ fn a_call_passes_two_proxies_of_which_one_authenticates() {
     let _witness = net.witness(1);
     net.sim.run(async {
         let (alice, bob, _servers) = two_proxies(&net).await;
-        let ends = talk(&net, &alice, "sip:bob@biloxi.example.com", &bob).await;
+        let ends = talk(&net, &alice, BOB, &bob).await;
         let (caller, callee) = (ends.caller.unwrap(), ends.callee.unwrap());
         net.sim.sleep(TALK).await;
         assert!(callee.hang_up().await.is_normal());
         assert!(!caller.ended().await.by_us());
     });
-    assert_ladder!(net.sim, "");
+    assert_ladder!(
+        net.sim,
+        "
+               0 ms  alice  -> proxy1  INVITE
+              10 ms  proxy1 -> alice   407
+              20 ms  alice  -> proxy1  ACK
+              20 ms  alice  -> proxy1  INVITE
+              30 ms  proxy1 -> alice   100
+              30 ms  proxy1 -> proxy2  INVITE
+              40 ms  proxy2 -> proxy1  100
+              40 ms  proxy2 -> bob     INVITE
+              50 ms  bob    -> proxy2  180
+              60 ms  proxy2 -> proxy1  180
+              70 ms  proxy1 -> alice   180
+            2050 ms  bob    -> proxy2  200
+            2060 ms  proxy2 -> proxy1  200
+            2070 ms  proxy1 -> alice   200
+            2080 ms  alice  -> proxy1  ACK
+            2090 ms  proxy1 -> proxy2  ACK
+            2100 ms  proxy2 -> bob     ACK
+            7110 ms  bob    -> proxy2  BYE
+            7120 ms  proxy2 -> proxy1  BYE
+            7130 ms  proxy1 -> alice   BYE
+            7140 ms  alice  -> proxy1  200
+            7150 ms  proxy1 -> proxy2  200
+            7160 ms  proxy2 -> bob     200
+    "
+    );
 }
 
 /// RFC 3665 §3.2.
 #[test]
 fn a_call_through_two_proxies_on_a_bad_line_is_held_by_both_or_neither() {
-    let links = [("alice", "proxy1"), ("proxy1", "proxy2"), ("proxy2", "bob")];
-    let established = on_bad_lines(&links, async |net, seed| {
+    let established = on_bad_lines(&LINKS, async |net, seed| {
         let (alice, bob, _servers) = two_proxies(net).await;
-        let ends = talk(net, &alice, "sip:bob@biloxi.example.com", &bob).await;
+        let ends = talk(net, &alice, BOB, &bob).await;
         end_somehow(net, seed, ends).await
     });
     assert!(
@@ -85,31 +120,17 @@ async fn direct(net: &Net) -> (Account, UserAgent) {
     (alice, net.phone("bob").await)
 }
 
-/// Proxy 1 asks Alice who she is; proxy 2 knows where Bob is.
+/// Proxy 1 asks Alice who she is.
 async fn two_proxies(net: &Net) -> (Account, UserAgent, [Server; 2]) {
     let users = Users::new().add("alice", "atlanta.example.com", "secret");
-    let first = net.proxy("proxy1", |server| {
-        server
-            .listen("udp:*:5060")
-            .domain("atlanta.example.com")
-            .authenticate(Digest::realm("atlanta.example.com"), users)
-    });
-    let second = net.proxy("proxy2", |server| {
-        let to_bob = async |request: Inbound| request.relay(uri("sip:bob@bob")).await;
-        server
-            .listen("udp:*:5060")
-            .domain("biloxi.example.com")
-            .route(to_bob)
-    });
-    let servers = [first.await, second.await];
-    let alice = net
-        .phone("alice")
-        .await
-        .account("sip:alice@atlanta.example.com");
-    let alice = alice
-        .outbound(["sip:atlanta.example.com;lr"])
-        .credentials(Credentials::password("alice", "secret"));
-    (alice.build().unwrap(), net.phone("bob").await, servers)
+    let servers = net
+        .proxies(|server| server.authenticate(Digest::realm("atlanta.example.com"), users))
+        .await;
+    (
+        net.alice_of_atlanta().await,
+        net.phone("bob").await,
+        servers,
+    )
 }
 
 /// Alice calls, Bob's phone rings for two seconds, Bob answers.

@@ -26,3 +26,4 @@ mod programs;
 mod rig;
 mod sipp;
 mod sipsak;
+mod softphone;

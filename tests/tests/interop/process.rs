@@ -120,6 +120,12 @@ impl Process {
         );
     }
 
+    /// Waits until it has made the file.
+    pub fn wait_file(&mut self, file: &Path) {
+        let what = format!("makes {}", file.display());
+        self.wait_until(&what, Duration::from_secs(10), |_| file.exists());
+    }
+
     fn wait_until(&mut self, what: &str, patience: Duration, is_so: impl Fn(&Self) -> bool) {
         let deadline = Instant::now() + patience;
         while !is_so(self) {
@@ -166,13 +172,14 @@ impl Process {
     /// Ends it by SIGTERM and waits for a good end.
     pub fn stop(&mut self, patience: Duration) {
         self.assert_running();
-        self.signal(Signal::TERM);
+        self.terminate();
         self.succeed(patience);
     }
 
-    fn signal(&self, signal: Signal) {
+    /// Asks it to end, by SIGTERM.
+    pub fn terminate(&self) {
         let id = i32::try_from(self.child.id()).expect("process ids are small");
-        let _ = kill_process(Pid::from_raw(id).expect("a child has an id"), signal);
+        let _ = kill_process(Pid::from_raw(id).expect("a child has an id"), Signal::TERM);
     }
 
     /// Resident memory in KiB.

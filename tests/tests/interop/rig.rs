@@ -32,6 +32,18 @@ fn scenario(name: &str) -> String {
     file.to_str().expect("the path is text").to_owned()
 }
 
+/// Who the scenarios call, and what they put into From.
+const CALLER: [&str; 8] = [
+    "-s",
+    "bob",
+    "-set",
+    "user",
+    "alice",
+    "-set",
+    "domain",
+    "127.0.0.1",
+];
+
 /// Calls from a caller to a callee behind `proxy --forward`; returns the messages that the callee saw.
 fn calls(caller_transport: &str, callee_transport: &str, arguments: &[&str]) -> String {
     let folder = Folder::new("rig");
@@ -48,22 +60,7 @@ fn calls(caller_transport: &str, callee_transport: &str, arguments: &[&str]) -> 
         &proxy.address(),
         &scenario("uac-call"),
         caller_transport,
-        &[
-            "-r",
-            "10",
-            "-m",
-            "20",
-            "-d",
-            "500",
-            "-s",
-            "bob",
-            "-set",
-            "user",
-            "alice",
-            "-set",
-            "domain",
-            "127.0.0.1",
-        ],
+        &[&CALLER[..], &["-r", "10", "-m", "20", "-d", "500"]].concat(),
     );
     caller.assert_no_failed_call(Duration::from_secs(40));
     callee.assert_no_failed_call(Duration::from_secs(10));
@@ -114,6 +111,57 @@ fn calls_from_udp_to_tcp_are_recorded_twice() {
 #[ignore = "needs sipp and the rig"]
 fn calls_follow_the_route_set_through_a_proxy_on_smol() {
     assert_eq!(recorded(&calls("t1", "u1", &["--runtime", "smol"])), 2);
+}
+
+/// What a phone does besides plain calls, each against a `uas` that rings for a while, directly and through the proxy.
+fn behaves(scenario_name: &str, ring: &str) {
+    let logs = Folder::new("behaves");
+    for transport in ["u1", "t1"] {
+        let uas = Server::uas(&logs, &["--ring", ring]);
+        let forward = uri(&uas.address(), transport);
+        let proxy = Server::proxy(&logs, &["--no-auth", "--forward", &forward]);
+        for server in [&uas, &proxy] {
+            let mut caller = Sipp::call(
+                &server.address(),
+                &scenario(scenario_name),
+                transport,
+                &[&CALLER[..], &["-m", "5", "-d", "300"]].concat(),
+            );
+            caller.assert_no_failed_call(Duration::from_secs(30));
+        }
+        proxy.stop();
+        uas.stop();
+    }
+}
+
+#[test]
+#[ignore = "needs sipp and the rig"]
+fn a_cancelled_call_ends_with_487() {
+    behaves("uac-cancel", "5000");
+}
+
+#[test]
+#[ignore = "needs sipp and the rig"]
+fn a_call_is_held_and_resumed_by_reinvite() {
+    behaves("uac-reinvite", "0");
+}
+
+#[test]
+#[ignore = "needs sipp and the rig"]
+fn a_call_without_offer_gets_one() {
+    behaves("uac-late-offer", "0");
+}
+
+#[test]
+#[ignore = "needs sipp and the rig"]
+fn compact_names_make_a_call() {
+    behaves("uac-compact", "0");
+}
+
+#[test]
+#[ignore = "needs sipp and the rig"]
+fn a_message_is_accepted() {
+    behaves("uac-message", "0");
 }
 
 /// Wire forms that SIPp cannot make, each followed by an OPTIONS that must be answered.

@@ -1,0 +1,159 @@
+//! Calls whose session changes while they last.
+
+use crate::{
+    bad_lines::{Ends, on_bad_lines},
+    network::{Net, PATIENCE, SESSION, Way},
+};
+use futures_util::{StreamExt, future::join};
+use sipwright::{Account, Call, CallEvent, ReofferError, UserAgent, assert_ladder};
+use std::time::Duration;
+
+/// RFC 3264 §8.4, by re-INVITE (RFC 3261 §14).
+#[test]
+fn a_call_is_held_and_taken_back() {
+    let net = Net::new(1);
+    let _witness = net.witness(1);
+    net.sim.run(async {
+        let (alice, bob) = phones(&net).await;
+        let Ends { caller, callee } = talk(&net, &alice, &bob).await;
+        let (caller, callee) = (caller.unwrap(), callee.unwrap());
+        let mut changes = callee.events();
+        caller.hold().await.unwrap();
+        let held = CallEvent::Session {
+            sending: false,
+            receiving: true,
+        };
+        assert_eq!(changes.next().await, Some(held));
+        caller.resume().await.unwrap();
+        let resumed = CallEvent::Session {
+            sending: true,
+            receiving: true,
+        };
+        assert_eq!(changes.next().await, Some(resumed));
+        assert!(callee.hang_up().await.is_normal());
+    });
+    assert!(net.sim.is_quiet(), "{:?}", net.sim.left());
+    assert_ladder!(net.sim, "B1");
+    let directions: Vec<_> = net
+        .bodies("alice", Way::Sent)
+        .into_iter()
+        .map(|body| direction(&body))
+        .collect();
+    assert_eq!(directions, ["sendrecv", "sendonly", "sendrecv"]);
+    let directions: Vec<_> = net
+        .bodies("bob", Way::Sent)
+        .into_iter()
+        .map(|body| direction(&body))
+        .collect();
+    assert_eq!(directions, ["sendrecv", "recvonly", "sendrecv"]);
+    net.sim.run(net.assert_nothing_is_left());
+}
+
+/// RFC 3261 §14.1: both get 491, the owner of the Call-ID waits longer, and both changes happen.
+#[test]
+fn two_who_hold_each_other_at_once_both_succeed() {
+    let net = Net::new(1);
+    let _witness = net.witness(1);
+    net.sim.run(async {
+        let (alice, bob) = phones(&net).await;
+        let Ends { caller, callee } = talk(&net, &alice, &bob).await;
+        let (caller, callee) = (caller.unwrap(), callee.unwrap());
+        let (one, other) = join(caller.hold(), callee.hold()).await;
+        one.unwrap();
+        other.unwrap();
+        assert!(caller.hang_up().await.is_normal());
+    });
+    assert!(net.sim.is_quiet(), "{:?}", net.sim.left());
+    assert_eq!(net.sim.ladder().count("491"), 2);
+    let last = net.bodies("alice", Way::Sent).pop().unwrap();
+    assert_eq!(
+        direction(&last),
+        "inactive",
+        "held from both sides (RFC 3264 §8.4)"
+    );
+    net.sim.run(net.assert_nothing_is_left());
+}
+
+/// A second change of the same side has to wait for the first.
+#[test]
+fn a_change_while_another_is_open_is_refused_at_once() {
+    let net = Net::new(1);
+    let _witness = net.witness(1);
+    net.sim.run(async {
+        let (alice, bob) = phones(&net).await;
+        let caller = talk(&net, &alice, &bob).await.caller.unwrap();
+        let (one, other) = join(caller.hold(), caller.resume()).await;
+        one.unwrap();
+        assert!(matches!(other, Err(ReofferError::Busy)));
+        caller.hang_up().await;
+    });
+}
+
+/// RFC 3261 §14.1: the session stays as it was when the change fails, and the call stays unless the peer lost it.
+#[test]
+fn a_session_that_changes_on_a_bad_line_leaves_the_call_to_both_or_neither() {
+    let established = on_bad_lines(&[("alice", "bob")], async |net, seed| {
+        let (alice, bob) = phones(net).await;
+        let answered = async {
+            let incoming = net.within(PATIENCE, bob.incoming()).await??;
+            incoming.session(SESSION).answer().await.ok()
+        };
+        let (caller, callee) = join(alice.call(BOB).session(SESSION).into_future(), answered).await;
+        let ends = Ends {
+            caller: caller.ok(),
+            callee,
+        };
+        let change = async |call: &Option<Call>, does: bool| {
+            if let (Some(call), true) = (call, does) {
+                // On this line it may fail.
+                call.reoffer(SESSION).await.ok();
+            }
+        };
+        join(
+            change(&ends.caller, seed % 3 != 0),
+            change(&ends.callee, seed % 3 != 1),
+        )
+        .await;
+        if seed % 4 == 0
+            && let Some(call) = &ends.caller
+        {
+            call.hang_up().await;
+        }
+        ends
+    });
+    assert!(
+        established > 190,
+        "only {established} of 200 calls came about"
+    );
+}
+
+async fn phones(net: &Net) -> (Account, UserAgent) {
+    let alice = net
+        .phone("alice")
+        .await
+        .account("sip:alice@alice")
+        .build()
+        .unwrap();
+    (alice, net.phone("bob").await)
+}
+
+/// A call with audio of ours, which has gone on for a while.
+async fn talk(net: &Net, alice: &Account, bob: &UserAgent) -> Ends {
+    let answered = async { bob.incoming().await.unwrap().answer().await.unwrap() };
+    let (caller, callee) = join(alice.call(BOB).into_future(), answered).await;
+    net.sim.sleep(Duration::from_millis(480)).await;
+    Ends {
+        caller: Some(caller.unwrap()),
+        callee: Some(callee),
+    }
+}
+
+/// The direction of the first stream (RFC 8866 §6.7), which is `sendrecv` unless something else is said.
+fn direction(body: &str) -> &'static str {
+    let said = ["sendonly", "recvonly", "inactive"]
+        .into_iter()
+        .find(|direction| body.contains(&format!("a={direction}\r\n")));
+    said.unwrap_or("sendrecv")
+}
+
+const BOB: &str = "sip:bob@bob";

@@ -1,0 +1,125 @@
+//! User agents and servers that close while something is under way.
+
+use crate::network::{BOB, Net, SESSION};
+use futures_util::future::join;
+use sipwright::{Account, Call, CallError, UserAgent, assert_ladder, proxy::Registrar};
+use std::time::Duration;
+
+#[test]
+fn closing_ends_calls_and_withdraws_registrations() {
+    let net = Net::new(1);
+    let _witness = net.witness(1);
+    net.sim.run(async {
+        let server = net.proxy("proxy2", |server| {
+            server
+                .listen("udp:*:5060")
+                .domain("biloxi.example.com")
+                .registrar(Registrar::default())
+        });
+        let _server = server.await;
+        let (alice, bob) = phones(&net).await;
+        let _binding = bob.account(BOB).build().unwrap().register().await.unwrap();
+        let (caller, callee) = talk(&net, &alice, &bob).await;
+        bob.close().await;
+        assert!(callee.ended().await.is_normal());
+        assert!(!caller.ended().await.by_us());
+    });
+    assert!(net.sim.is_quiet(), "{:?}", net.sim.left());
+    assert_ladder!(net.sim, "B4");
+    net.sim.run(net.assert_nothing_is_left());
+}
+
+/// The answer to Alice's BYE is lost, and Bob closes: the BYE that she repeats finds him still there.
+#[test]
+fn a_user_agent_that_closes_answers_stragglers() {
+    let net = Net::new(1);
+    let _witness = net.witness(1);
+    net.sim.run(async {
+        let (alice, bob) = phones(&net).await;
+        let (caller, callee) = talk(&net, &alice, &bob).await;
+        net.sim.one_way("bob", "alice").up(false);
+        let closed = async {
+            assert!(!callee.ended().await.by_us());
+            net.sim.one_way("bob", "alice").up(true);
+            bob.close().await;
+        };
+        let (ended, ()) = join(caller.hang_up(), closed).await;
+        assert!(ended.is_normal());
+    });
+    assert!(net.sim.is_quiet(), "{:?}", net.sim.left());
+    assert_ladder!(net.sim, "B5");
+    net.sim.run(net.assert_nothing_is_left());
+}
+
+/// Who closes takes no new calls, and says so.
+#[test]
+fn a_user_agent_that_closes_refuses_new_calls() {
+    let net = Net::new(1);
+    let _witness = net.witness(1);
+    net.sim.run(async {
+        let (alice, bob) = phones(&net).await;
+        let (caller, _callee) = talk(&net, &alice, &bob).await;
+        // Bob's BYE gets no answer for a while, so closing takes its time.
+        net.sim.one_way("bob", "alice").up(false);
+        let late = async {
+            net.sim.sleep(Duration::from_secs(1)).await;
+            net.sim.one_way("bob", "alice").up(true);
+            alice.call("sip:bob@bob").session(SESSION).await
+        };
+        let ((), late) = join(bob.close(), late).await;
+        assert!(
+            matches!(late, Err(CallError::Rejected(response)) if response.status().as_u16() == 503)
+        );
+        assert!(!caller.ended().await.by_us());
+    });
+    net.sim.run(net.assert_nothing_is_left());
+}
+
+/// Closing does not wait for ever for a peer that is gone.
+#[test]
+fn closing_takes_no_longer_than_it_may() {
+    let net = Net::new(1);
+    let _witness = net.witness(1);
+    net.sim.run(async {
+        let (alice, bob) = phones(&net).await;
+        let (_caller, callee) = talk(&net, &alice, &bob).await;
+        net.sim.link("alice", "bob").up(false);
+        let before = net.sim.elapsed();
+        bob.close().await;
+        assert_eq!(
+            net.sim.elapsed() - before,
+            Duration::from_secs(5),
+            "the default"
+        );
+        assert!(callee.hang_up().await.by_us());
+        assert!(bob.stats().await.is_none(), "it is closed");
+    });
+}
+
+async fn phones(net: &Net) -> (Account, UserAgent) {
+    let alice = net
+        .phone("alice")
+        .await
+        .account("sip:alice@alice")
+        .build()
+        .unwrap();
+    (alice, net.phone("bob").await)
+}
+
+async fn talk(net: &Net, alice: &Account, bob: &UserAgent) -> (Call, Call) {
+    let answered = async {
+        bob.incoming()
+            .await
+            .unwrap()
+            .session(SESSION)
+            .answer()
+            .await
+    };
+    let (caller, callee) = join(
+        alice.call("sip:bob@bob").session(SESSION).into_future(),
+        answered,
+    )
+    .await;
+    net.sim.sleep(Duration::from_secs(1)).await;
+    (caller.unwrap(), callee.unwrap())
+}

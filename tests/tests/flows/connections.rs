@@ -1,0 +1,117 @@
+//! Phones that nobody can connect to: what is for them goes over the connection that they opened.
+
+use crate::network::{Net, SESSION};
+use futures_util::future::join;
+use sipwright::{
+    Account, Call, Registration, Server, UserAgent, assert_ladder,
+    proxy::{Foreign, Registrar},
+};
+use std::time::Duration;
+
+/// RFC 5923 §3 asks for more than an address, so the connection is known by the binding's flow: INVITE, ACK and BYE all
+/// go over it, and nobody tries to connect to the phone.
+#[test]
+fn everything_for_a_phone_behind_a_nat_goes_over_the_connection_that_it_opened() {
+    let net = Net::new(1);
+    let _witness = net.witness(1);
+    net.sim.run(async {
+        let (alice, bob, binding, _server) = behind_a_nat(&net).await;
+        let (caller, callee) = talk(&net, &alice, &bob).await;
+        assert!(caller.hang_up().await.is_normal());
+        assert!(!callee.ended().await.by_us());
+        binding.unregister().await.unwrap();
+        bob.close().await;
+    });
+    assert_ladder!(net.sim, "B3");
+    net.sim.run(net.assert_nothing_is_left());
+}
+
+/// RFC 3261 §12.2.1.1: the way of the phone's own BYE is its connection too.
+#[test]
+fn a_phone_behind_a_nat_hangs_up_over_its_connection() {
+    let net = Net::new(1);
+    let _witness = net.witness(1);
+    net.sim.run(async {
+        let (alice, bob, binding, _server) = behind_a_nat(&net).await;
+        let (caller, callee) = talk(&net, &alice, &bob).await;
+        assert!(callee.hang_up().await.is_normal());
+        assert!(!caller.ended().await.by_us());
+        binding.unregister().await.unwrap();
+        bob.close().await;
+    });
+    net.sim.run(net.assert_nothing_is_left());
+}
+
+/// RFC 5626 §5.3: a flow that is gone cannot be made anew, and whoever calls hears so at once.
+#[test]
+fn a_call_to_a_phone_whose_connection_is_gone_fails_at_once() {
+    let net = Net::new(1);
+    let _witness = net.witness(1);
+    net.sim.run(async {
+        let (alice, bob, binding, _server) = behind_a_nat(&net).await;
+        binding.leave();
+        bob.close().await;
+        net.sim.sleep(Duration::from_secs(1)).await;
+        let asked = net.sim.elapsed();
+        let error = alice.call(BOB).session(SESSION).await.unwrap_err();
+        assert!(
+            matches!(
+                error.status().map(|status| status.as_u16()),
+                Some(430 | 480)
+            ),
+            "{error}"
+        );
+        assert!(
+            net.sim.elapsed() - asked < Duration::from_secs(2),
+            "after {:?}",
+            net.sim.elapsed() - asked
+        );
+    });
+}
+
+/// Bob's phone has no listener: it is on a port that nobody can connect to. Alice is on UDP.
+async fn behind_a_nat(net: &Net) -> (Account, UserAgent, Registration, Server) {
+    let server = net.proxy("proxy", |server| {
+        let server = server
+            .listen("udp:*:5060")
+            .listen("tcp:*:5060")
+            .domain("proxy");
+        server
+            .registrar(Registrar::default())
+            .foreign(Foreign::Anyone)
+    });
+    let server = server.await;
+    let alice = net
+        .phone("alice")
+        .await
+        .account("sip:alice@alice")
+        .build()
+        .unwrap();
+    let bob = net.phone_without_listener("bob").await;
+    let account = bob
+        .account(BOB)
+        .outbound(["sip:proxy;transport=tcp;lr"])
+        .build()
+        .unwrap();
+    let binding = account.register().await.unwrap();
+    net.sim
+        .sleep(Duration::from_secs(1) - net.sim.elapsed())
+        .await;
+    (alice, bob, binding, server)
+}
+
+async fn talk(net: &Net, alice: &Account, bob: &UserAgent) -> (Call, Call) {
+    let answered = async {
+        bob.incoming()
+            .await
+            .unwrap()
+            .session(SESSION)
+            .answer()
+            .await
+    };
+    let (caller, callee) = join(alice.call(BOB).session(SESSION).into_future(), answered).await;
+    net.sim.sleep(Duration::from_secs(1)).await;
+    (caller.unwrap(), callee.unwrap())
+}
+
+const BOB: &str = "sip:bob@proxy";

@@ -1,0 +1,198 @@
+//! RFC 3665 §3.8, §3.9 and §3.11: calls that do not come about.
+//!
+//! The figures begin with credentials that an earlier challenge gave; here proxy 1 asks for none.
+
+use crate::{
+    bad_lines::{Ends, on_bad_lines},
+    network::{BOB, LINKS, Net, PATIENCE, SESSION},
+};
+use futures_util::future::join;
+use sipwright::{
+    Account, AnswerError, Call, CallError, Progress, Server, UserAgent, assert_ladder,
+    message::StatusCode, proxy::Foreign,
+};
+use std::time::Duration;
+
+/// RFC 3665 §3.8.
+#[test]
+fn a_caller_gives_up_and_the_callee_stops_ringing() {
+    let net = Net::new(1);
+    let _witness = net.witness(1);
+    net.sim.run(async {
+        let (alice, bob, _servers) = two_proxies(&net).await;
+        let calling = async {
+            let mut calling = alice.call(BOB).session(SESSION).start().await.unwrap();
+            assert!(matches!(calling.next().await, Some(Progress::Ringing(_))));
+            net.sim.sleep(RING).await;
+            calling.cancel().await;
+        };
+        let ringing = async {
+            let incoming = bob.incoming().await.unwrap();
+            incoming.ring().await.unwrap();
+            incoming.cancelled().await;
+            assert_eq!(incoming.answer().await.unwrap_err(), AnswerError::Cancelled);
+        };
+        join(calling, ringing).await;
+    });
+    assert!(net.sim.is_quiet(), "{:?}", net.sim.left());
+    assert_ladder!(net.sim, "
+               0 ms  alice  -> proxy1  INVITE
+              10 ms  proxy1 -> alice   100
+              10 ms  proxy1 -> proxy2  INVITE
+              20 ms  proxy2 -> proxy1  100
+              20 ms  proxy2 -> bob     INVITE
+              30 ms  bob    -> proxy2  180
+              40 ms  proxy2 -> proxy1  180
+              50 ms  proxy1 -> alice   180
+            4060 ms  alice  -> proxy1  CANCEL
+            4070 ms  proxy1 -> alice   200
+            4070 ms  proxy1 -> proxy2  CANCEL
+            4080 ms  proxy2 -> proxy1  200
+            4080 ms  proxy2 -> bob     CANCEL
+            4090 ms  bob    -> proxy2  200
+            4090 ms  bob    -> proxy2  487
+            4100 ms  proxy2 -> bob     ACK
+            4100 ms  proxy2 -> proxy1  487
+            4110 ms  proxy1 -> proxy2  ACK
+            4110 ms  proxy1 -> alice   487
+            4120 ms  alice  -> proxy1  ACK
+    ");
+    net.sim.run(net.assert_nothing_is_left());
+}
+
+/// RFC 3665 §3.8. In every other run Bob answers just when Alice gives up, so that 200 and CANCEL cross somewhere.
+#[test]
+fn a_call_that_is_given_up_on_a_bad_line_leaves_nothing() {
+    on_bad_lines(&LINKS, async |net, seed| {
+        let (alice, bob, _servers) = two_proxies(net).await;
+        let calling = async {
+            let mut calling = alice.call(BOB).session(SESSION).start().await.ok()?;
+            let followed = async {
+                while let Some(progress) = calling.next().await {
+                    if let Progress::Answered(call) = progress {
+                        return Some(call);
+                    }
+                }
+                None
+            };
+            let answered = net.within(RING, followed).await.flatten();
+            calling.cancel().await;
+            answered
+        };
+        let callee = async {
+            let incoming = net.within(PATIENCE, bob.incoming()).await??;
+            incoming.ring().await.ok()?;
+            let crossing = RING - Duration::from_millis(seed / 2 % 70);
+            if seed % 2 == 0 || net.within(crossing, incoming.cancelled()).await.is_some() {
+                incoming.cancelled().await;
+            }
+            incoming.session(SESSION).answer().await.ok()
+        };
+        let (caller, callee) = join(calling, callee).await;
+        Ends { caller, callee }
+    });
+}
+
+/// RFC 3665 §3.9.
+#[test]
+fn a_busy_callee_is_heard_by_the_caller() {
+    let net = Net::new(1);
+    let _witness = net.witness(1);
+    net.sim.run(async {
+        let (alice, bob, _servers) = two_proxies(&net).await;
+        let (called, refused) = join(call(&alice), refuse(&net, &bob, None, StatusCode::BUSY_HERE)).await;
+        assert!(matches!(called, Err(CallError::Rejected(response)) if response.status() == StatusCode::BUSY_HERE));
+        refused.unwrap();
+    });
+    assert!(net.sim.is_quiet(), "{:?}", net.sim.left());
+    assert_ladder!(net.sim, "
+               0 ms  alice  -> proxy1  INVITE
+              10 ms  proxy1 -> alice   100
+              10 ms  proxy1 -> proxy2  INVITE
+              20 ms  proxy2 -> proxy1  100
+              20 ms  proxy2 -> bob     INVITE
+              30 ms  bob    -> proxy2  486
+              40 ms  proxy2 -> bob     ACK
+              40 ms  proxy2 -> proxy1  486
+              50 ms  proxy1 -> proxy2  ACK
+              50 ms  proxy1 -> alice   486
+              60 ms  alice  -> proxy1  ACK
+    ");
+    net.sim.run(net.assert_nothing_is_left());
+}
+
+/// RFC 3665 §3.9.
+#[test]
+fn a_busy_callee_on_a_bad_line_leaves_nothing() {
+    on_bad_lines(&LINKS, async |net, _| {
+        let (alice, bob, _servers) = two_proxies(net).await;
+        let (called, _) = join(call(&alice), refuse(net, &bob, None, StatusCode::BUSY_HERE)).await;
+        Ends {
+            caller: called.ok(),
+            callee: None,
+        }
+    });
+}
+
+/// RFC 3665 §3.11.
+#[test]
+fn a_callee_that_rang_and_is_not_there_is_heard_by_the_caller() {
+    let net = Net::new(1);
+    let _witness = net.witness(1);
+    net.sim.run(async {
+        let (alice, bob, _servers) = two_proxies(&net).await;
+        let away = StatusCode::TEMPORARILY_UNAVAILABLE;
+        let (called, refused) = join(call(&alice), refuse(&net, &bob, Some(RING), away)).await;
+        assert!(matches!(called, Err(CallError::Rejected(response)) if response.status() == away));
+        refused.unwrap();
+    });
+    assert!(net.sim.is_quiet(), "{:?}", net.sim.left());
+    assert_ladder!(net.sim, "A3");
+    net.sim.run(net.assert_nothing_is_left());
+}
+
+/// RFC 3665 §3.11.
+#[test]
+fn a_callee_that_is_not_there_on_a_bad_line_leaves_nothing() {
+    on_bad_lines(&LINKS, async |net, _| {
+        let (alice, bob, _servers) = two_proxies(net).await;
+        let away = StatusCode::TEMPORARILY_UNAVAILABLE;
+        let (called, _) = join(call(&alice), refuse(net, &bob, Some(RING), away)).await;
+        Ends {
+            caller: called.ok(),
+            callee: None,
+        }
+    });
+}
+
+async fn two_proxies(net: &Net) -> (Account, UserAgent, [Server; 2]) {
+    let servers = net.proxies(|server| server.foreign(Foreign::Anyone)).await;
+    (
+        net.alice_of_atlanta().await,
+        net.phone("bob").await,
+        servers,
+    )
+}
+
+async fn call(alice: &Account) -> Result<Call, CallError> {
+    alice.call(BOB).session(SESSION).await
+}
+
+/// Bob refuses the next call, after it rang for some time or at once.
+async fn refuse(
+    net: &Net,
+    bob: &UserAgent,
+    ring: Option<Duration>,
+    status: StatusCode,
+) -> Result<(), AnswerError> {
+    let Some(Some(incoming)) = net.within(PATIENCE, bob.incoming()).await else {
+        return Err(AnswerError::Gone);
+    };
+    if let Some(time) = ring {
+        incoming.ring().await?;
+        net.sim.sleep(time).await;
+    }
+    incoming.reject(status).await
+}
+
+const RING: Duration = Duration::from_secs(4);
