@@ -20,7 +20,24 @@ pub(crate) struct Cache {
 
 struct Entry {
     outcome: Outcome,
+    /// When it holds no more
+    fresh_until: Instant,
+    /// From when on it is time to ask again
+    due: Instant,
+    /// When it is of no use at all
     end: Instant,
+}
+
+/// An answer that a resolver keeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Cached {
+    /// What was asked
+    pub question: Question,
+    /// What came of it
+    pub outcome: Result<Answer, LookupError>,
+    /// How much longer it holds; zero when it is only kept in case that the DNS fails
+    pub remaining: Duration,
 }
 
 impl Cache {
@@ -43,31 +60,84 @@ impl Cache {
             return;
         }
         let question = Arc::new(question.clone());
-        if let Some(old) = self.entries.remove(&question) {
-            self.ends.remove(&(old.end, Arc::clone(&question)));
-        }
+        self.take(&question);
         while self.entries.len() >= config.cache_entries {
             let Some((_, first)) = self.ends.pop_first() else {
                 break;
             };
             self.entries.remove(&first);
         }
-        let end = now + ttl;
-        self.ends.insert((end, Arc::clone(&question)));
-        self.entries.insert(
-            question,
-            Entry {
-                outcome: outcome.clone(),
-                end,
+        let fresh_until = now + ttl;
+        let stale = if outcome.is_ok() {
+            config.stale
+        } else {
+            Duration::ZERO
+        };
+        let entry = Entry {
+            outcome: outcome.clone(),
+            fresh_until,
+            due: if config.prefetch && outcome.is_ok() {
+                fresh_until - ttl / 10
+            } else {
+                fresh_until
             },
-        );
+            end: fresh_until + stale,
+        };
+        self.put(question, entry);
     }
 
-    pub(crate) fn find(&self, now: Instant, question: &Question) -> Option<Outcome> {
+    fn put(&mut self, question: Arc<Question>, entry: Entry) {
+        self.ends.insert((entry.end, Arc::clone(&question)));
+        self.entries.insert(question, entry);
+    }
+
+    fn take(&mut self, question: &Question) -> Option<(Arc<Question>, Entry)> {
+        let (question, entry) = self.entries.remove_entry(question)?;
+        self.ends.remove(&(entry.end, Arc::clone(&question)));
+        Some((question, entry))
+    }
+
+    /// What is known, and whether it is time to ask again.
+    pub(crate) fn find(&self, now: Instant, question: &Question) -> Option<(Outcome, bool)> {
         self.entries
             .get(question)
-            .filter(|entry| entry.end > now)
-            .map(|entry| entry.outcome.clone())
+            .filter(|entry| entry.fresh_until > now)
+            .map(|entry| (entry.outcome.clone(), entry.due <= now))
+    }
+
+    /// What was known once, kept for when the DNS fails; it holds for a while again (RFC 8767 §5).
+    pub(crate) fn revive(&mut self, now: Instant, question: &Question) -> Option<Outcome> {
+        let (question, mut entry) = self.take(question)?;
+        let usable = entry.end > now && entry.outcome.is_ok();
+        if !usable {
+            return None;
+        }
+        entry.fresh_until = entry.fresh_until.max(now + RECHECK).min(entry.end);
+        entry.due = entry.fresh_until;
+        let outcome = entry.outcome.clone();
+        self.put(question, entry);
+        Some(outcome)
+    }
+
+    /// Drops every answer about a name.
+    pub(crate) fn remove_name(&mut self, name: &str) {
+        self.entries.retain(|question, _| question.name() != name);
+        self.ends.retain(|(_, question)| question.name() != name);
+    }
+
+    pub(crate) fn iter(&self, now: Instant) -> impl Iterator<Item = Cached> {
+        let current = self
+            .entries
+            .iter()
+            .filter(move |(_, entry)| entry.end > now);
+        current.map(move |(question, entry)| Cached {
+            question: Question::clone(question),
+            outcome: match &entry.outcome {
+                Ok(answer) => Ok(Answer::clone(answer)),
+                Err(error) => Err(*error),
+            },
+            remaining: entry.fresh_until.saturating_duration_since(now),
+        })
     }
 
     pub(crate) fn clear(&mut self) {
@@ -91,6 +161,9 @@ fn lifetime(outcome: &Outcome, config: &ResolverConfig) -> Duration {
         Err(_) => config.failure_ttl,
     }
 }
+
+/// RFC 8767 §5: how long a stale answer is used before the DNS is asked again.
+const RECHECK: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
 #[allow(clippy::disallowed_methods)] // a test needs an instant to start from

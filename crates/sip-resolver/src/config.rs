@@ -28,6 +28,10 @@ pub struct ResolverConfig {
     pub(crate) negative_ttl: Duration,
     pub(crate) longest_negative_ttl: Duration,
     pub(crate) failure_ttl: Duration,
+    pub(crate) prefetch: bool,
+    pub(crate) stale: Duration,
+    pub(crate) origins: bool,
+    pub(crate) enum_suffix: Option<String>,
 }
 
 impl Default for ResolverConfig {
@@ -47,6 +51,10 @@ impl Default for ResolverConfig {
             negative_ttl: Duration::from_secs(30),
             longest_negative_ttl: Duration::from_secs(900),
             failure_ttl: Duration::from_secs(1),
+            prefetch: false,
+            stale: Duration::ZERO,
+            origins: false,
+            enum_suffix: None,
         }
     }
 }
@@ -160,6 +168,37 @@ impl ResolverConfig {
     #[must_use]
     pub fn failure_ttl(mut self, failure_ttl: Duration) -> Self {
         self.failure_ttl = failure_ttl;
+        self
+    }
+
+    /// Whether an answer that is used in the last tenth of its time is asked for again at once, so that names in use are
+    /// always known. Defaults to no, because it makes more questions.
+    #[must_use]
+    pub fn prefetch(mut self, prefetch: bool) -> Self {
+        self.prefetch = prefetch;
+        self
+    }
+
+    /// How long after its end an answer may still be used when the DNS fails to give a new one (RFC 8767). Defaults to
+    /// zero, which is never; RFC 8767 §5 suggests one to three days.
+    #[must_use]
+    pub fn serve_stale(mut self, stale: Duration) -> Self {
+        self.stale = stale;
+        self
+    }
+
+    /// Whether [`Target::origins`](crate::Target::origins) is filled in. Defaults to no, because it costs copies.
+    #[must_use]
+    pub fn origins(mut self, origins: bool) -> Self {
+        self.origins = origins;
+        self
+    }
+
+    /// Where telephone numbers are looked for (RFC 6116): `e164.arpa`, or the suffix of a private tree. Defaults to none:
+    /// a `tel` URI then leads nowhere.
+    #[must_use]
+    pub fn enum_suffix(mut self, suffix: impl Into<String>) -> Self {
+        self.enum_suffix = Some(suffix.into());
         self
     }
 

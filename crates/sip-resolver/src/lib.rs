@@ -40,6 +40,9 @@
 //!                    transport of ours
 //! ```
 //!
+//! A `tel` URI is looked for by ENUM first when there is a [suffix](ResolverConfig::enum_suffix) for it, and the URI that it
+//! leads to goes the same way. A [`Health`] table beside the resolver remembers which servers failed.
+//!
 //! The procedure is a function of the answers so far, run again whenever one comes; it keeps no state of its own that
 //! could disagree with them. Limits, their defaults and what happens when they are reached are in [`ResolverConfig`]
 //! and [`DnsConfig`].
@@ -47,6 +50,8 @@
 mod cache;
 mod client;
 mod config;
+mod enum_;
+mod health;
 mod name;
 mod order;
 mod procedure;
@@ -55,9 +60,14 @@ mod question;
 mod resolver;
 mod zone;
 
-pub use client::{DnsClient, DnsConfig, DnsStats};
+pub use cache::Cached;
+pub use client::{DnsClient, DnsConfig, DnsStats, DnsStream, DnsStreamId};
 pub use config::{Families, ResolverConfig};
+pub use enum_::enum_domain;
+pub use health::{Health, HealthConfig, Methods, ServerHealth, ServerKey, Trouble};
 pub use query::{Query, QueryError};
 pub use question::{Answer, LookupError, Naptr, Question, Record, RecordType, Srv};
-pub use resolver::{Event, LookupId, QuestionId, ResolveError, Resolver, ResolverStats, Target};
+pub use resolver::{
+    Event, LookupId, Origin, QuestionId, ResolveError, Resolver, ResolverStats, Target,
+};
 pub use zone::{Zone, ZoneError};

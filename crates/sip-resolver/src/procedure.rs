@@ -1,11 +1,14 @@
 //! RFC 3263 §4 as a function of the answers so far.
 
 use crate::{
-    LookupError, Naptr, Query, Question, Record, RecordType, ResolveError, ResolverConfig, Srv,
-    Target, cache::Outcome, name, order, query::Host,
+    LookupError, Naptr, Origin, Query, Question, Record, RecordType, ResolveError, ResolverConfig,
+    Srv, Target, cache::Outcome, enum_, name, order, query::Host,
 };
 use sip_io::{Protocol, Rng};
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 /// What a lookup knows, and how it is to go on.
 pub(crate) struct Procedure<'a> {
@@ -33,6 +36,8 @@ pub(crate) enum Step {
 struct Service {
     protocol: Protocol,
     name: String,
+    /// The record that named it
+    origin: Option<Record>,
 }
 
 /// A name to be contacted at a port.
@@ -40,10 +45,69 @@ struct Server {
     protocol: Protocol,
     host: String,
     port: u16,
+    /// The records that led to it
+    origins: Vec<Origin>,
 }
 
 impl Procedure<'_> {
     pub(crate) fn run(&self) -> Step {
+        match &self.query.number {
+            Some(number) => self.number(number),
+            None => self.locate(),
+        }
+    }
+
+    /// RFC 6116: the number's URI first, then that URI's servers.
+    fn number(&self, number: &str) -> Step {
+        let unknown = || {
+            Step::Failed(ResolveError::NoSuchNumber {
+                number: number.to_owned(),
+            })
+        };
+        let suffix = self.config.enum_suffix.as_deref();
+        let Some(domain) = suffix.and_then(|suffix| enum_::enum_domain(number, suffix)) else {
+            return unknown();
+        };
+        let question = Question::of(&domain, RecordType::Naptr);
+        let outcome = match self.find(&question) {
+            None => {
+                return Step::Wait {
+                    questions: vec![question],
+                    usable: false,
+                };
+            }
+            Some(Err(error)) if !error.is_negative() => {
+                let error = *error;
+                return Step::Failed(ResolveError::Unanswered { question, error });
+            }
+            Some(outcome) => outcome,
+        };
+        let Some((uri, record)) = enum_::rewrite(number, records(outcome)) else {
+            return unknown();
+        };
+        let Ok(query) = Query::uri(&uri) else {
+            return unknown();
+        };
+        let step = Procedure {
+            query: &query,
+            ..*self
+        }
+        .locate();
+        match step {
+            Step::Done(mut targets) => {
+                for target in &mut targets {
+                    if self.config.origins {
+                        target.origins.insert(0, self.origin(&question, record));
+                    }
+                    target.uri = Some(uri.clone());
+                }
+                Step::Done(targets)
+            }
+            step => step,
+        }
+    }
+
+    fn locate(&self) -> Step {
         let protocol = self.query.protocol;
         let fallback = protocol.unwrap_or_else(|| self.config.default_protocol(self.query.secure));
         let host = match &self.query.host {
@@ -52,7 +116,7 @@ impl Procedure<'_> {
                     Some(port) => port,
                     None => fallback.default_port(),
                 };
-                return Step::Done(vec![self.target(fallback, *address, port)]);
+                return Step::Done(vec![self.target(fallback, *address, port, Vec::new())]);
             }
             Host::Name(host) => host,
         };
@@ -63,6 +127,7 @@ impl Procedure<'_> {
             protocol: fallback,
             host: host.clone(),
             port,
+            origins: Vec::new(),
         };
         if let Some(port) = self.query.port {
             return self.addresses(vec![itself(port)]);
@@ -114,7 +179,12 @@ impl Procedure<'_> {
                     .iter()
                     .any(|other| other.protocol == protocol && other.name == name)
             {
-                services.push(Service { protocol, name });
+                let origin = self.config.origins.then(|| Record::Naptr(naptr.clone()));
+                services.push(Service {
+                    protocol,
+                    name,
+                    origin,
+                });
             }
         }
         if services.is_empty() {
@@ -166,10 +236,18 @@ impl Procedure<'_> {
                 .into_iter()
                 .filter(|srv| srv.port != 0 && name::normalize(&srv.target).is_some());
             for srv in order::by_priority_and_weight(reachable, &mut rng) {
+                let mut origins = Vec::new();
+                if self.config.origins {
+                    if let Some(naptr) = &service.origin {
+                        origins.push(self.origin(&Question::of(host, RecordType::Naptr), naptr));
+                    }
+                    origins.push(self.origin(question, &Record::Srv(srv.clone())));
+                }
                 servers.extend(name::normalize(&srv.target).map(|host| Server {
                     protocol: service.protocol,
                     host,
                     port: srv.port,
+                    origins,
                 }));
             }
         }
@@ -226,9 +304,22 @@ impl Procedure<'_> {
                 .all(|kind| !questions.contains(&Question::of(&server.host, kind)));
             usable &= settled || !addresses.is_empty();
             for address in addresses {
-                let target = self.target(server.protocol, address, server.port);
-                if targets.len() < self.config.targets && !targets.contains(&target) {
-                    targets.push(target);
+                let there = SocketAddr::new(address, server.port);
+                let known = targets
+                    .iter()
+                    .any(|known| known.protocol == server.protocol && known.address == there);
+                if targets.len() < self.config.targets && !known {
+                    let mut origins = server.origins.clone();
+                    if self.config.origins {
+                        let record_type = if address.is_ipv4() {
+                            RecordType::A
+                        } else {
+                            RecordType::Aaaa
+                        };
+                        let question = Question::of(&server.host, record_type);
+                        origins.push(self.origin(&question, &Record::Address(address)));
+                    }
+                    targets.push(self.target(server.protocol, address, server.port, origins));
                 }
             }
         }
@@ -259,11 +350,31 @@ impl Procedure<'_> {
         self.config.protocols.contains(&protocol) && (!self.query.secure || protocol.is_secure())
     }
 
-    fn target(&self, protocol: Protocol, address: IpAddr, port: u16) -> Target {
+    fn target(
+        &self,
+        protocol: Protocol,
+        address: IpAddr,
+        port: u16,
+        origins: Vec<Origin>,
+    ) -> Target {
         Target {
             protocol,
             address: SocketAddr::new(address, port),
             name: self.query.name.clone(),
+            origins,
+            uri: None,
+        }
+    }
+
+    fn origin(&self, question: &Question, record: &Record) -> Origin {
+        let ttl = match self.find(question) {
+            Some(Ok(answer)) => answer.ttl(),
+            _ => Duration::ZERO,
+        };
+        Origin {
+            question: question.clone(),
+            record: record.clone(),
+            ttl,
         }
     }
 }
@@ -308,6 +419,7 @@ fn service(protocol: Protocol, host: &str) -> Service {
     Service {
         protocol,
         name: format!("{labels}.{host}"),
+        origin: None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is to be located.
 
-use crate::name;
+use crate::{enum_, name};
 use sip_io::Protocol;
 use sip_message::Uri;
 use std::net::{IpAddr, Ipv6Addr};
@@ -27,6 +27,8 @@ pub struct Query {
     pub(crate) port: Option<u16>,
     pub(crate) protocol: Option<Protocol>,
     pub(crate) secure: bool,
+    /// A telephone number that has to become a URI first
+    pub(crate) number: Option<String>,
 }
 
 /// RFC 3263's TARGET.
@@ -39,13 +41,26 @@ pub(crate) enum Host {
 impl Query {
     /// Where a request to this URI goes: the topmost Route, or else the Request-URI (RFC 3263 §4).
     ///
+    /// A `tel` URI with a global number is looked for by ENUM (RFC 6116), if the resolver has a
+    /// [suffix](crate::ResolverConfig::enum_suffix) for it.
+    ///
     /// A `maddr` parameter replaces the host as what is looked up, not as the name that a certificate has to have.
     ///
     /// # Errors
     ///
-    /// If the scheme is not `sip` or `sips`, the transport none that we know or not one for `sips`, the host no domain
+    /// If the scheme is not `sip`, `sips` or `tel` with a global number, the transport none that we know or not one for `sips`, the host no domain
     /// name, or the port 0.
     pub fn uri(uri: &Uri) -> Result<Self, QueryError> {
+        if let Some(number) = telephone_number(uri) {
+            return Ok(Self {
+                name: number.clone(),
+                host: Host::Name(String::new()),
+                port: None,
+                protocol: None,
+                secure: false,
+                number: Some(number),
+            });
+        }
         if !uri.is_sip() {
             return Err(QueryError::Scheme(uri.scheme_str().to_owned()));
         }
@@ -73,6 +88,7 @@ impl Query {
             port: written_port(uri.port())?,
             protocol,
             secure,
+            number: None,
         })
     }
 
@@ -90,6 +106,7 @@ impl Query {
             port: written_port(port)?,
             protocol,
             secure: protocol.is_some_and(Protocol::is_secure),
+            number: None,
         })
     }
 
@@ -118,6 +135,14 @@ impl Host {
             None => Err(QueryError::NotADomain(host.to_owned())),
         }
     }
+}
+
+/// RFC 6116 §2: only a global number has a place in the tree.
+fn telephone_number(uri: &Uri) -> Option<String> {
+    if !uri.scheme_str().eq_ignore_ascii_case("tel") {
+        return None;
+    }
+    enum_::e164(&uri.user()?)
 }
 
 /// RFC 3261 §26.2.2: `sips` means TLS whatever stream is named; there is none over datagrams here.
@@ -199,7 +224,10 @@ mod tests {
 
     #[test]
     fn what_leads_nowhere_is_said_so() {
-        assert_eq!(uri("tel:+15551234"), Err(QueryError::Scheme("tel".into())));
+        assert_eq!(
+            uri("tel:5551234;phone-context=example.com"),
+            Err(QueryError::Scheme("tel".into()))
+        );
         assert_eq!(
             Query::host("a b", None, None),
             Err(QueryError::NotADomain("a b".into()))

@@ -133,7 +133,7 @@ impl Answer {
 }
 
 /// One record.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Record {
     /// What A and AAAA records hold
@@ -145,7 +145,7 @@ pub enum Record {
 }
 
 /// One server of a service (RFC 2782).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Srv {
     /// Lower ones are tried first
     pub priority: u16,
@@ -158,7 +158,7 @@ pub struct Srv {
 }
 
 /// One service of a domain (RFC 3403).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Naptr {
     /// Lower ones are looked at first
     pub order: u16,

@@ -1,21 +1,24 @@
 //! Many lookups at once.
 
 #[cfg(test)]
+mod keeping_tests;
+#[cfg(test)]
 mod tests;
 
 use crate::{
-    Answer, Families, LookupError, Query, Question, ResolverConfig,
+    Answer, Cached, Families, LookupError, Query, Question, Record, ResolverConfig,
     cache::{Cache, Outcome},
     name,
     procedure::{Procedure, Step},
 };
 use ahash::RandomState;
 use sip_io::{Protocol, Rng, TimerId, TimerQueue};
+use sip_message::Uri;
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
     net::SocketAddr,
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 use thiserror::Error;
 
@@ -72,6 +75,22 @@ pub struct Target {
     pub address: SocketAddr,
     /// The host of what was resolved, which is the name that a TLS certificate has to have (RFC 5922 §4)
     pub name: String,
+    /// What led to it, in the order in which it was learned; empty unless the resolver is told to keep
+    /// [`origins`](ResolverConfig::origins)
+    pub origins: Vec<Origin>,
+    /// What a telephone number became on the way (RFC 6116), which is then to be the Request-URI
+    pub uri: Option<Uri>,
+}
+
+/// A record on the way to a target.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Origin {
+    /// What was asked
+    pub question: Question,
+    /// The record of the answer that was followed
+    pub record: Record,
+    /// How long the answer holds; [`Duration::MAX`] for what a zone knows
+    pub ttl: Duration,
 }
 
 /// What a resolver tells its owner.
@@ -131,6 +150,12 @@ pub enum ResolveError {
         /// The name
         name: String,
     },
+    /// No URI is known for the telephone number (RFC 6116)
+    #[error("{number} leads to no uri")]
+    NoSuchNumber {
+        /// The number
+        number: String,
+    },
     /// The deadline passed before the answers came
     #[error("no answer before the deadline")]
     TimedOut,
@@ -156,6 +181,8 @@ pub struct ResolverStats {
     pub questions: u64,
     /// Questions answered from the cache
     pub cache_hits: u64,
+    /// Questions that the DNS failed to answer and an old answer did
+    pub stale: u64,
     /// Lookups open now
     pub open_lookups: usize,
     /// Questions open now
@@ -259,7 +286,7 @@ impl Resolver {
             Ok(answer) => Ok(Arc::new(answer)),
             Err(error) => Err(error),
         };
-        self.cache.insert(now, &question, &outcome, &self.config);
+        let outcome = self.keep(now, &question, outcome);
         for caller in callers {
             if let Some(lookup) = self.lookups.get_mut(&caller) {
                 lookup.waits_for.retain(|waiting| *waiting != id);
@@ -313,6 +340,18 @@ impl Resolver {
     /// Forgets every answer.
     pub fn flush(&mut self) {
         self.cache.clear();
+    }
+
+    /// Forgets the answers about one name.
+    pub fn flush_name(&mut self, name: &str) {
+        if let Some(name) = name::normalize(name) {
+            self.cache.remove_name(&name);
+        }
+    }
+
+    /// Every answer that is kept, in no particular order.
+    pub fn cached(&self, now: Instant) -> impl Iterator<Item = Cached> {
+        self.cache.iter(now)
     }
 
     /// What was done and what is held.
@@ -383,29 +422,27 @@ impl Resolver {
         if name::is_within(question.name(), "invalid") {
             return Some(Err(LookupError::NoSuchName { ttl: None }));
         }
-        let found = self.cache.find(now, question);
-        self.stats.cache_hits += u64::from(found.is_some());
-        found
+        let (outcome, is_due) = self.cache.find(now, question)?;
+        self.stats.cache_hits += 1;
+        if is_due {
+            self.question(now, question.clone());
+        }
+        Some(outcome)
+    }
+
+    /// Keeps an answer; when there is none because the DNS failed, an old one will do.
+    fn keep(&mut self, now: Instant, question: &Question, outcome: Outcome) -> Outcome {
+        let failed = matches!(&outcome, Err(error) if !error.is_negative());
+        if failed && let Some(old) = self.cache.revive(now, question) {
+            self.stats.stale += 1;
+            return old;
+        }
+        self.cache.insert(now, question, &outcome, &self.config);
+        outcome
     }
 
     fn ask(&mut self, now: Instant, caller: LookupId, question: Question) {
-        let id = match self.ids.get(&question) {
-            Some(id) => *id,
-            None => {
-                let id = QuestionId(self.next_serial());
-                self.stats.questions += 1;
-                self.ids.insert(question.clone(), id);
-                let at = now + self.config.deadline;
-                let asked = Asked {
-                    question: question.clone(),
-                    callers: BTreeSet::new(),
-                    review: self.timers.insert(at, Timer::Review(id)),
-                };
-                self.questions.insert(id, asked);
-                self.events.push_back(Event::Question { id, question });
-                id
-            }
-        };
+        let id = self.question(now, question);
         if let Some(lookup) = self.lookups.get_mut(&caller)
             && !lookup.waits_for.contains(&id)
             && let Some(asked) = self.questions.get_mut(&id)
@@ -413,6 +450,25 @@ impl Resolver {
             lookup.waits_for.push(id);
             asked.callers.insert(caller);
         }
+    }
+
+    /// The open question, asked now unless it is open already.
+    fn question(&mut self, now: Instant, question: Question) -> QuestionId {
+        if let Some(id) = self.ids.get(&question) {
+            return *id;
+        }
+        let id = QuestionId(self.next_serial());
+        self.stats.questions += 1;
+        self.ids.insert(question.clone(), id);
+        let at = now + self.config.deadline;
+        let asked = Asked {
+            question: question.clone(),
+            callers: BTreeSet::new(),
+            review: self.timers.insert(at, Timer::Review(id)),
+        };
+        self.questions.insert(id, asked);
+        self.events.push_back(Event::Question { id, question });
+        id
     }
 
     /// Drops a question that nobody waits for and nobody answered; looks again later if someone waits.

@@ -19,6 +19,7 @@ pub struct DnsConfig {
     pub(super) interval: Duration,
     pub(super) longest_interval: Duration,
     pub(super) questions: usize,
+    pub(super) streams: bool,
 }
 
 impl DnsConfig {
@@ -30,6 +31,7 @@ impl DnsConfig {
             interval: Duration::from_millis(500),
             longest_interval: Duration::from_secs(2),
             questions: 8_192,
+            streams: true,
         };
         config.set_servers(servers);
         config
@@ -83,6 +85,14 @@ impl DnsConfig {
     #[must_use]
     pub fn questions(mut self, questions: usize) -> Self {
         self.questions = questions.min(32_768);
+        self
+    }
+
+    /// Whether what was cut off is asked for over TCP. Defaults to yes (RFC 7766 §5); then somebody has to look at
+    /// [`DnsClient::poll_stream`](crate::DnsClient::poll_stream).
+    #[must_use]
+    pub fn streams(mut self, streams: bool) -> Self {
+        self.streams = streams;
         self
     }
 

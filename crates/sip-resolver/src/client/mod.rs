@@ -25,14 +25,16 @@ use wire::Verdict;
 ///              |  ^
 ///              |  |  alias that ends elsewhere: the same for the new name, at most 8 times
 ///              |  |  silence: next server, doubling the wait; failure: next server at once
+///              |  |  cut off: the same server over a stream (RFC 7766 §5)
 ///              '--'
 ///              |
 ///              '-- attempts used up ------------------------------> event with the last failure
 /// ```
 ///
 /// What comes from elsewhere than a server that was asked, with another id or another question is ignored and
-/// counted (RFC 5452 §9.1). Ids are random, and no two open questions have the same one. Answers that were cut off are
-/// used as far as they came and say so ([`Answer::is_truncated`]); EDNS0 asks for room (RFC 6891).
+/// counted (RFC 5452 §9.1). Ids are random, and no two open questions have the same one. EDNS0 asks for
+/// room (RFC 6891); what does not fit all the same is asked for again over a stream ([`poll_stream`](Self::poll_stream)).
+/// When that does not help, what came is used and says so ([`Answer::is_truncated`]).
 ///
 /// ```
 /// # use sip_io::Rng;
@@ -59,8 +61,48 @@ pub struct DnsClient {
     open: HashMap<u16, Open, RandomState>,
     timers: TimerQueue<u16>,
     transmits: VecDeque<(SocketAddr, Bytes)>,
+    streams: HashMap<DnsStreamId, u16, RandomState>,
+    stream_commands: VecDeque<DnsStream>,
+    next_stream: u64,
     events: VecDeque<(QuestionId, Result<Answer, LookupError>)>,
     stats: DnsStats,
+}
+
+/// Names a stream to a server; never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DnsStreamId(u64);
+
+impl DnsStreamId {
+    /// The number, counted from zero.
+    pub const fn as_u64(self) -> u64 {
+        self.0
+    }
+
+    /// The id with this number.
+    pub const fn from_u64(number: u64) -> Self {
+        Self(number)
+    }
+}
+
+/// What a client asks of whoever owns its connections.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DnsStream {
+    /// Connect to the server and send this; what comes goes to [`DnsClient::handle_stream`], and an end or a failure to
+    /// [`DnsClient::handle_stream_end`].
+    Open {
+        /// The connection's name
+        stream: DnsStreamId,
+        /// Where to
+        server: SocketAddr,
+        /// The first bytes, which are also the last
+        contents: Bytes,
+    },
+    /// Close the connection; nothing about it is of interest any more.
+    Close {
+        /// Which
+        stream: DnsStreamId,
+    },
 }
 
 /// What a client has done, and what it holds.
@@ -81,6 +123,8 @@ pub struct DnsStats {
     pub malformed: u64,
     /// Answers that were cut off
     pub truncated: u64,
+    /// Questions asked over a stream
+    pub streams: u64,
     /// Questions that no server answered in time
     pub timed_out: u64,
     /// Questions open now
@@ -101,6 +145,16 @@ struct Open {
     timer: TimerId,
     /// The last failure that a server reported
     failure: Option<LookupError>,
+    stream: Option<Stream>,
+}
+
+/// The rest of an answer on its way over a stream.
+struct Stream {
+    id: DnsStreamId,
+    /// What came already
+    received: Vec<u8>,
+    /// What the datagram said
+    cut_off: Result<Answer, LookupError>,
 }
 
 impl DnsClient {
@@ -115,7 +169,10 @@ impl DnsClient {
         Self {
             config,
             rng,
-            open: HashMap::with_hasher(hasher),
+            open: HashMap::with_hasher(hasher.clone()),
+            streams: HashMap::with_hasher(hasher),
+            stream_commands: VecDeque::new(),
+            next_stream: 0,
             timers: TimerQueue::new(now),
             transmits: VecDeque::new(),
             events: VecDeque::new(),
@@ -146,6 +203,7 @@ impl DnsClient {
             edns: true,
             timer: self.timers.insert(now, id),
             failure: None,
+            stream: None,
         };
         self.open.insert(id, open);
         self.attempt(now, id);
@@ -162,7 +220,8 @@ impl DnsClient {
             }
         };
         let servers = &self.config.servers;
-        let Some(open) = self.open.get_mut(&id).filter(|open| {
+        let asks = |open: &&mut Open| open.stream.is_none();
+        let Some(open) = self.open.get_mut(&id).filter(asks).filter(|open| {
             servers
                 .iter()
                 .enumerate()
@@ -171,12 +230,78 @@ impl DnsClient {
             self.stats.ignored += 1;
             return;
         };
-        match wire::read(contents, &open.question, open.aliases) {
+        let verdict = wire::read(contents, &open.question, open.aliases);
+        self.follow(now, id, from, verdict);
+    }
+
+    /// Takes in bytes of a stream.
+    pub fn handle_stream(&mut self, now: Instant, stream: DnsStreamId, contents: &[u8]) {
+        let Some(&id) = self.streams.get(&stream) else {
+            return;
+        };
+        let Some(open) = self.open.get_mut(&id) else {
+            return;
+        };
+        let Some(rest) = &mut open.stream else { return };
+        // A length has two bytes, so that this cannot grow beyond 65,537 (RFC 1035 §4.2.2).
+        rest.received.extend_from_slice(contents);
+        let [high, low, message @ ..] = rest.received.as_slice() else {
+            return;
+        };
+        let length = usize::from(u16::from_be_bytes([*high, *low]));
+        let Some(message) = message.get(..length) else {
+            return;
+        };
+        let named = message.get(..2) == Some(&id.to_be_bytes()[..]);
+        let verdict = if named {
+            wire::read(message, &open.question, open.aliases)
+        } else {
+            Verdict::Ignored
+        };
+        match verdict {
+            Verdict::Ignored | Verdict::Failed(_) | Verdict::WithoutEdns => {
+                self.handle_stream_end(now, stream);
+            }
+            Verdict::Answered(answer) => self.finish(id, answer),
+            verdict @ Verdict::Alias { .. } => {
+                self.close_stream(id);
+                let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+                self.follow(now, id, nowhere, verdict);
+            }
+        }
+    }
+
+    /// A stream has ended, or could not be opened: what the datagram said has to do.
+    pub fn handle_stream_end(&mut self, _now: Instant, stream: DnsStreamId) {
+        if let Some(id) = self.streams.get(&stream).copied() {
+            self.give_up_stream(id);
+        }
+    }
+
+    /// The next thing to do with a stream. It has work for those who can connect; who cannot calls
+    /// [`handle_stream_end`](Self::handle_stream_end).
+    pub fn poll_stream(&mut self) -> Option<DnsStream> {
+        self.stream_commands.pop_front()
+    }
+
+    /// Goes on with what a message says.
+    fn follow(&mut self, now: Instant, id: u16, from: SocketAddr, verdict: Verdict) {
+        let Some(open) = self.open.get_mut(&id) else {
+            return;
+        };
+        match verdict {
             Verdict::Ignored => self.stats.ignored += 1,
             Verdict::Answered(answer) => {
-                self.stats.truncated +=
-                    u64::from(matches!(&answer, Ok(answer) if answer.is_truncated()));
-                self.finish(id, answer);
+                let is_cut_off = match &answer {
+                    Ok(answer) => answer.is_truncated(),
+                    Err(error) => *error == LookupError::Truncated,
+                };
+                self.stats.truncated += u64::from(is_cut_off);
+                if is_cut_off && self.config.streams && self.streams.len() < MOST_STREAMS {
+                    self.ask_by_stream(now, id, from, answer);
+                } else {
+                    self.finish(id, answer);
+                }
             }
             Verdict::Alias { name, aliases } => {
                 open.question = Question::of(&name, open.question.record_type());
@@ -206,7 +331,11 @@ impl DnsClient {
     /// Repeats and gives up what is due.
     pub fn handle_timeout(&mut self, now: Instant) {
         while let Some(id) = self.timers.pop(now) {
-            self.attempt(now, id);
+            if self.open.get(&id).is_some_and(|open| open.stream.is_some()) {
+                self.give_up_stream(id);
+            } else {
+                self.attempt(now, id);
+            }
         }
     }
 
@@ -274,7 +403,57 @@ impl DnsClient {
         }
     }
 
+    /// RFC 7766 §5: what was cut off is asked for over a stream.
+    fn ask_by_stream(
+        &mut self,
+        now: Instant,
+        id: u16,
+        server: SocketAddr,
+        cut_off: Result<Answer, LookupError>,
+    ) {
+        let Some(open) = self.open.get_mut(&id) else {
+            return;
+        };
+        let Some(message) = wire::write(id, &open.question, open.edns) else {
+            return self.finish(id, cut_off);
+        };
+        let mut contents = Vec::with_capacity(message.len() + 2);
+        contents.extend_from_slice(&(message.len() as u16).to_be_bytes());
+        contents.extend_from_slice(&message);
+        let stream = DnsStreamId(self.next_stream);
+        self.next_stream += 1;
+        self.timers.cancel(open.timer);
+        open.timer = self.timers.insert(now + self.config.longest_interval, id);
+        open.stream = Some(Stream {
+            id: stream,
+            received: Vec::new(),
+            cut_off,
+        });
+        self.streams.insert(stream, id);
+        self.stats.streams += 1;
+        self.stream_commands.push_back(DnsStream::Open {
+            stream,
+            server,
+            contents: Bytes::from(contents),
+        });
+    }
+
+    fn give_up_stream(&mut self, id: u16) {
+        if let Some(rest) = self.close_stream(id) {
+            self.finish(id, rest.cut_off);
+        }
+    }
+
+    fn close_stream(&mut self, id: u16) -> Option<Stream> {
+        let rest = self.open.get_mut(&id)?.stream.take()?;
+        self.streams.remove(&rest.id);
+        self.stream_commands
+            .push_back(DnsStream::Close { stream: rest.id });
+        Some(rest)
+    }
+
     fn finish(&mut self, id: u16, answer: Result<Answer, LookupError>) {
+        self.close_stream(id);
         if let Some(open) = self.open.remove(&id) {
             self.timers.cancel(open.timer);
             self.events.push_back((open.caller, answer));
@@ -296,6 +475,9 @@ impl DnsClient {
 fn same_host(one: SocketAddr, other: SocketAddr) -> bool {
     one.ip().to_canonical() == other.ip().to_canonical() && one.port() == other.port()
 }
+
+/// Connections open at one time; what is cut off beyond that stays so.
+const MOST_STREAMS: usize = 64;
 
 impl std::fmt::Debug for DnsClient {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

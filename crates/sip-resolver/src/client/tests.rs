@@ -361,20 +361,119 @@ fn aliases_in_a_circle_end() {
     assert_eq!(bench.ended(), Some(Err(LookupError::ChainTooLong)));
 }
 
+/// A question whose answer came cut off, with as many records as `records` has, and the stream that was asked for.
+fn cut_off(bench: &mut Bench, records: Vec<WireRecord>) -> (Message, DnsStreamId) {
+    let (_, query) = bench.ask("pbx.example", RecordType::A);
+    let mut answer = reply(&query, ResponseCode::NoError, records);
+    answer.metadata.truncation = true;
+    bench.receive(server(1), &answer);
+    assert_eq!(bench.ended(), None);
+    let Some(DnsStream::Open {
+        stream,
+        server: to,
+        contents,
+    }) = bench.client.poll_stream()
+    else {
+        panic!("a stream is asked for")
+    };
+    assert_eq!(to, server(1));
+    assert_eq!(
+        usize::from(u16::from_be_bytes([contents[0], contents[1]])),
+        contents.len() - 2
+    );
+    let query = Message::from_vec(&contents[2..]).expect("is DNS");
+    (query, stream)
+}
+
+fn framed(message: &Message) -> Vec<u8> {
+    let message = message.to_vec().expect("can be written");
+    let mut bytes = (message.len() as u16).to_be_bytes().to_vec();
+    bytes.extend(message);
+    bytes
+}
+
+/// RFC 7766 §5.
 #[test]
-fn a_truncated_answer_says_so() {
+fn what_is_cut_off_is_asked_for_over_a_stream() {
     let mut bench = Bench::new(1);
+    let (query, stream) = cut_off(&mut bench, vec![a("pbx.example", 60, 1)]);
+    let all = (1..=60).map(|n| a("pbx.example", 60, n)).collect();
+    let bytes = framed(&reply(&query, ResponseCode::NoError, all));
+    for byte in bytes {
+        assert_eq!(bench.ended(), None);
+        bench.client.handle_stream(bench.now, stream, &[byte]);
+    }
+    let Some(Ok(answer)) = bench.ended() else {
+        panic!("it was answered")
+    };
+    assert_eq!((answer.records().len(), answer.is_truncated()), (60, false));
+    assert_eq!(
+        bench.client.poll_stream(),
+        Some(DnsStream::Close { stream })
+    );
+    assert_eq!(bench.client.stats().streams, 1);
+    assert_eq!(bench.client.poll_timeout(), None);
+}
+
+#[test]
+fn a_stream_that_does_not_help_leaves_what_the_datagram_said() {
+    type Trouble = fn(&mut Bench, &Message, DnsStreamId);
+    let troubles: [Trouble; 4] = [
+        |bench, _, stream| bench.client.handle_stream_end(bench.now, stream),
+        |bench, _, _| while bench.wait().is_some() {},
+        |bench, query, stream| {
+            let mut forged = reply(query, ResponseCode::NoError, vec![a("pbx.example", 60, 66)]);
+            forged.metadata.id ^= 1;
+            bench
+                .client
+                .handle_stream(bench.now, stream, &framed(&forged));
+        },
+        |bench, _, stream| bench.client.handle_stream(bench.now, stream, &[0, 2, 7, 7]),
+    ];
+    for trouble in troubles {
+        let mut bench = Bench::new(1);
+        let (query, stream) = cut_off(&mut bench, vec![a("pbx.example", 60, 1)]);
+        trouble(&mut bench, &query, stream);
+        assert!(matches!(bench.ended(), Some(Ok(answer)) if answer.is_truncated()));
+        assert_eq!(
+            bench.client.poll_stream(),
+            Some(DnsStream::Close { stream })
+        );
+
+        let (query, stream) = cut_off(&mut bench, Vec::new());
+        trouble(&mut bench, &query, stream);
+        assert_eq!(bench.ended(), Some(Err(LookupError::Truncated)));
+        assert_eq!(
+            (bench.client.stats().open, bench.client.streams.len()),
+            (0, 0)
+        );
+    }
+}
+
+#[test]
+fn an_alias_that_came_over_a_stream_is_followed_by_datagram() {
+    let mut bench = Bench::new(1);
+    let (query, stream) = cut_off(&mut bench, Vec::new());
+    let answers = vec![alias("pbx.example", "end.example")];
+    let bytes = framed(&reply(&query, ResponseCode::NoError, answers));
+    bench.client.handle_stream(bench.now, stream, &bytes);
+    let (_, query) = bench.sent().expect("the end of the chain is asked for");
+    let answers = vec![a("end.example", 60, 1)];
+    bench.receive(server(1), &reply(&query, ResponseCode::NoError, answers));
+    assert!(matches!(bench.ended(), Some(Ok(_))));
+}
+
+#[test]
+fn a_client_without_streams_says_that_an_answer_was_cut_off() {
+    let mut bench = Bench::new(1);
+    let config = DnsConfig::new([server(1)]).streams(false);
+    bench.client = DnsClient::new(config, Rng::new([6; 32]), bench.now);
     let (_, query) = bench.ask("pbx.example", RecordType::A);
     let mut answer = reply(&query, ResponseCode::NoError, vec![a("pbx.example", 60, 1)]);
     answer.metadata.truncation = true;
     bench.receive(server(1), &answer);
     assert!(matches!(bench.ended(), Some(Ok(answer)) if answer.is_truncated()));
-
-    let (_, query) = bench.ask("pbx.example", RecordType::A);
-    let mut answer = reply(&query, ResponseCode::NoError, Vec::new());
-    answer.metadata.truncation = true;
-    bench.receive(server(1), &answer);
-    assert_eq!(bench.ended(), Some(Err(LookupError::Truncated)));
+    assert_eq!(bench.client.poll_stream(), None);
 }
 
 /// RFC 6891 §7.
