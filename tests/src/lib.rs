@@ -1,1 +1,6 @@
-//! The targets of this package live beside `Cargo.toml`.
+//! Behaviours that span crates; the tests are beside `src`.
+
+/// The program in the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;
