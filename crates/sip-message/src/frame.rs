@@ -153,7 +153,18 @@ impl StreamFramer {
 
     /// Line ends between messages; the outer `None` says that a message has begun.
     fn line_ends(&mut self) -> Option<Option<Frame>> {
-        let stray = self.buffer.iter().take_while(|&&b| b == b'\n').count();
+        // A LF alone, and a CR that no LF follows, say nothing; the parser skips them before a message as well.
+        let stray = |buffer: &[u8]| {
+            let mut at = 0;
+            loop {
+                match buffer.get(at..) {
+                    Some([b'\n', ..]) => at += 1,
+                    Some([b'\r', next, ..]) if *next != b'\n' => at += 1,
+                    _ => return at,
+                }
+            }
+        };
+        let stray = stray(&self.buffer);
         self.buffer.advance(stray);
         match self.buffer.as_ref() {
             [b'\r', b'\n', b'\r', b'\n', ..] => {

@@ -542,3 +542,26 @@ fn hostile_shapes_cost_no_more_than_honest_ones() {
     }
     assert_eq!(pongs, 1);
 }
+
+#[test]
+fn a_line_end_that_is_half_there_belongs_to_no_message() {
+    let message = b"OPTIONS sip:a@b SIP/2.0\r\nl: 0\r\n\r\n";
+    for before in [&b"\r"[..], b"\n", b"\r\r\n\r", b"\n\r\r"] {
+        let stream = [before, message].concat();
+        for step in [1, 2, stream.len()] {
+            let mut framer = StreamFramer::new(Limits::default());
+            let mut frames = Vec::new();
+            for chunk in stream.chunks(step) {
+                framer.push(chunk);
+                while let Some(frame) = framer.next().expect("can be framed") {
+                    frames.push(frame);
+                }
+            }
+            assert_eq!(
+                frames.last(),
+                Some(&Frame::Message(Bytes::from_static(message))),
+                "{before:?} {step}"
+            );
+        }
+    }
+}
