@@ -36,7 +36,13 @@ mod origin;
 mod parse;
 
 pub use attribute::{
-    Attribute, Direction, Fmtp, MaxPacketTime, PacketTime, Rtcp, RtpMap, TypedAttribute,
+    AcceptTypes, AcceptWrappedTypes, Attribute, BundleOnly, Candidate, ConnectionReuse, Content,
+    Crypto, CryptoKey, Direction, EndOfCandidates, ExtMap, ExtMapAllowMixed, Fingerprint, Fmtp,
+    Group, H264Parameters, IceLite, IceMismatch, IceOptions, IcePwd, IceUfrag, ImageAttr, ImageSet,
+    Label, MaxPacketTime, MaxSize, Mid, Msid, MsrpPath, OpusParameters, PacketTime, Redundancy,
+    RemoteCandidates, Rid, Rtcp, RtcpFeedback, RtcpMux, RtcpMuxOnly, RtcpReducedSize, RtpMap,
+    Setup, Simulcast, SimulcastId, Ssrc, SsrcGroup, T38, T140Parameters, TelephoneEvents,
+    TypedAttribute,
 };
 pub use capabilities::{AnswerCodecs, Capabilities, CodecOrder, MediaCapabilities};
 pub use codec::Codec;

@@ -38,6 +38,10 @@ impl Direction {
         if attribute.value_bytes().is_some() {
             return None;
         }
+        Self::named(attribute.name())
+    }
+
+    pub(crate) fn named(name: &str) -> Option<Self> {
         [
             Self::SendRecv,
             Self::SendOnly,
@@ -45,7 +49,7 @@ impl Direction {
             Self::Inactive,
         ]
         .into_iter()
-        .find(|direction| direction.as_str() == attribute.name())
+        .find(|direction| direction.as_str() == name)
     }
 
     /// Whether the writer sends.

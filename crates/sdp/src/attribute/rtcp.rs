@@ -27,6 +27,13 @@ impl Rtcp {
         }
     }
 
+    /// The same at an address of its own.
+    #[must_use]
+    pub fn at(mut self, connection: Connection) -> Self {
+        self.connection = Some(connection);
+        self
+    }
+
     /// The port.
     pub const fn port(&self) -> u16 {
         self.port
