@@ -118,6 +118,18 @@ impl TransactionLayer {
         flow: Flow,
         timers: Option<Timers>,
     ) -> Result<ClientTransactionId, RequestError> {
+        self.request_written(now, request, request.to_bytes(), flow, timers)
+    }
+
+    /// As [`request`](Self::request), for who has written the request already: `contents` are its bytes.
+    pub fn request_written(
+        &mut self,
+        now: Instant,
+        request: &Request,
+        contents: Bytes,
+        flow: Flow,
+        timers: Option<Timers>,
+    ) -> Result<ClientTransactionId, RequestError> {
         if *request.method() == Method::ACK {
             return Err(RequestError::Ack);
         }
@@ -139,7 +151,7 @@ impl TransactionLayer {
         } else {
             client::Machine::NonInvite(client_non_invite::State::new(&timers))
         };
-        let id = self.start(now, key, machine, flow, timers, request.to_bytes());
+        let id = self.start(now, key, machine, flow, timers, contents);
         Ok(ClientTransactionId(id))
     }
 
