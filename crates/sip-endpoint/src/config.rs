@@ -19,6 +19,7 @@ pub struct EndpointConfig {
     pub(crate) transactions: usize,
     pub(crate) requests: usize,
     pub(crate) overload_answers: u32,
+    pub(crate) datagram_limit: usize,
     pub(crate) observe: usize,
 }
 
@@ -38,6 +39,7 @@ impl EndpointConfig {
             transactions: 65_536,
             requests: 65_536,
             overload_answers: 100,
+            datagram_limit: 1300,
             observe: 0,
         }
     }
@@ -67,8 +69,8 @@ impl EndpointConfig {
         self
     }
 
-    /// The text of the User-Agent header field of requests that have none. Defaults to none, because a version number
-    /// helps an attacker more than a peer (RFC 3261 §20.41).
+    /// The text of the User-Agent header field of our own requests that have none. Defaults to none, because a version
+    /// number helps an attacker more than a peer (RFC 3261 §20.41). A text that cannot stand there is left out.
     pub fn product(mut self, product: impl Into<String>) -> Self {
         self.product = Some(product.into());
         self
@@ -83,7 +85,8 @@ impl EndpointConfig {
     }
 
     /// How many requests of our own may be under way, those that wait for a name or a connection included. Defaults to
-    /// 65,536; above it a request fails with [`Failure::Full`](crate::Failure::Full).
+    /// 65,536; above it a request fails with [`Failure::Full`](crate::Failure::Full). As many ACKs are kept for
+    /// repetition, and as many responses may wait for a connection.
     pub fn requests(mut self, limit: usize) -> Self {
         self.requests = limit;
         self
@@ -93,6 +96,16 @@ impl EndpointConfig {
     /// to 100. No Retry-After goes with it: that would stop an upstream proxy altogether (RFC 3261 §21.5.4).
     pub fn overload_answers(mut self, a_second: u32) -> Self {
         self.overload_answers = a_second;
+        self
+    }
+
+    /// The longest request, in bytes, that goes over UDP without TCP being tried first (RFC 3261 §18.1.1).
+    ///
+    /// Defaults to 1300, which RFC 3261 says where the path MTU is unknown; where it is known, the MTU less 200 is
+    /// right. A peer that takes no TCP connection gets the request over UDP after all. `usize::MAX` never tries TCP,
+    /// for networks where a firewall swallows connections and each attempt costs the time to open one.
+    pub fn datagram_limit(mut self, bytes: usize) -> Self {
+        self.datagram_limit = bytes;
         self
     }
 

@@ -3,7 +3,7 @@
 use crate::{
     EndpointConfig, Event, Observation,
     acknowledge::{AckId, Acknowledgement},
-    event::Failure,
+    identity::Author,
     names::Names,
     observation::{Direction, Observer},
     outbound::{Outbound, RequestId},
@@ -33,8 +33,9 @@ pub struct Endpoint {
     pub(crate) rng: Rng,
     pub(crate) tag_seed: [u8; 32],
     pub(crate) default_timers: Timers,
-    pub(crate) product: Option<String>,
+    pub(crate) author: Author,
     pub(crate) request_limit: usize,
+    pub(crate) datagram_limit: usize,
     pub(crate) overload: Overload,
     pub(crate) transport: Transport,
     pub(crate) transactions: TransactionLayer,
@@ -42,10 +43,14 @@ pub struct Endpoint {
     pub(crate) requests: Table<Outbound>,
     pub(crate) attempts: HashMap<ClientTransactionId, RequestId, RandomState>,
     pub(crate) acks: Table<Acknowledgement>,
+    /// Kept ACKs that have another target if the flow fails
+    pub(crate) watched: HashMap<Flow, Vec<AckId>, RandomState>,
     pub(crate) undelivered: HashMap<ServerTransactionId, Undelivered, RandomState>,
     pub(crate) lookups: HashMap<LookupId, Waiter, RandomState>,
     pub(crate) connecting: HashMap<Flow, Vec<Waiter>, RandomState>,
     pub(crate) timers: TimerQueue<Due>,
+    /// What goes before everything that the transport has to send
+    pub(crate) transmits: VecDeque<Transmit>,
     pub(crate) events: VecDeque<Event>,
     pub(crate) notices: VecDeque<Notice>,
     pub(crate) observer: Observer,
@@ -129,8 +134,9 @@ impl Endpoint {
             clock,
             tag_seed: rng.seed(),
             default_timers: timers,
-            product,
+            author: Author::new(Rng::new(rng.seed()), product.as_deref()),
             request_limit: requests,
+            datagram_limit: config.datagram_limit,
             overload: Overload {
                 a_second: config.overload_answers,
                 since: now,
@@ -143,10 +149,12 @@ impl Endpoint {
             requests: Table::new(),
             attempts: HashMap::with_hasher(hasher.clone()),
             acks: Table::new(),
+            watched: HashMap::with_hasher(hasher.clone()),
             undelivered: HashMap::with_hasher(hasher.clone()),
             lookups: HashMap::with_hasher(hasher.clone()),
             connecting: HashMap::with_hasher(hasher),
             timers: TimerQueue::new(now),
+            transmits: VecDeque::new(),
             events: VecDeque::new(),
             notices: VecDeque::new(),
             observer: Observer::new(config.observe),
@@ -199,7 +207,8 @@ impl Endpoint {
 
     /// Whether no request of ours is without an outcome, no response is on its way and no name is asked for.
     pub fn is_idle(&self) -> bool {
-        self.lookups.is_empty()
+        self.events.is_empty()
+            && self.lookups.is_empty()
             && self.connecting.is_empty()
             && self.undelivered.is_empty()
             && self.requests.values().all(Outbound::is_answered)
@@ -247,9 +256,8 @@ impl Endpoint {
     }
 
     pub(crate) fn poll_transmit(&mut self) -> Option<Transmit> {
-        self.names
-            .poll_transmit()
-            .or_else(|| self.transport.poll_transmit())
+        let earlier = self.transmits.pop_front();
+        earlier.or_else(|| self.transport.poll_transmit())
     }
 
     /// Lets the layers hand to each other until none has anything for another; afterwards `events` holds what is for
@@ -274,15 +282,15 @@ impl Endpoint {
                 self.handle_name_event(now, event);
             }
             if quiet {
-                return;
+                break;
             }
         }
-    }
-
-    pub(crate) fn fail_request(&mut self, id: RequestId, reason: Failure) {
-        if let Some(request) = self.forget_request(id) {
-            drop(request);
-            self.events.push_back(Event::RequestFailed { id, reason });
+        // What is sent keeps its order, whenever it is polled.
+        while let Some(question) = self.names.poll_transmit() {
+            while let Some(transmit) = self.transport.poll_transmit() {
+                self.transmits.push_back(transmit);
+            }
+            self.transmits.push_back(question);
         }
     }
 

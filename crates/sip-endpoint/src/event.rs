@@ -75,7 +75,7 @@ pub enum Event {
         /// The transaction
         id: ServerTransactionId,
     },
-    /// A stream has ended.
+    /// A stream that was open has ended.
     FlowClosed {
         /// Which
         flow: Flow,
@@ -137,8 +137,14 @@ pub enum AttemptFailure {
     TimedOut,
     /// Refused, unreachable or broken
     Unreachable,
-    /// No listener of ours can reach that kind of target
+    /// No listener of ours reaches that kind of target, or we do not speak its protocol
     NoListener,
     /// It said 503
     Unavailable,
+    /// A `sips` URI asks for TLS, and the target has none (RFC 3261 §26.2.2)
+    Insecure,
+    /// No datagram is long enough for the request (RFC 3261 §18.1.1)
+    TooLong,
+    /// There are as many connections as there may be
+    TooManyConnections,
 }

@@ -1,13 +1,13 @@
 //! What we write about ourselves: tags, Call-IDs, branches, Via, Contact and Record-Route.
 
-use crate::{ContactTemplate, Endpoint, RecordRouteTemplate};
+use crate::{Draft, Endpoint, RecordRouteTemplate};
 use sip_io::{Flow, Protocol, Rng};
 use sip_message::{
     Request, Scheme, Tag, Uri,
     headers::{CallId, Contact, MaxForwards, RecordRoute, UserAgent, Via},
 };
 use sip_transaction::ServerTransactionId;
-use sip_transport::{Listener, ListenerId, SentBy};
+use sip_transport::{Listener, ListenerId, SentBy, Transport};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 impl Endpoint {
@@ -33,18 +33,7 @@ impl Endpoint {
 
     /// The URI under which we are reached on `flow`: the listener's advertised address, else its own.
     pub fn contact_uri(&self, flow: &Flow, user: Option<&str>) -> Uri {
-        let SentBy {
-            host,
-            port,
-            protocol,
-        } = self.transport.sent_by(flow);
-        let uri = Uri::new(Scheme::Sip, user, &host, port);
-        match protocol {
-            Protocol::Udp => uri,
-            Protocol::Ws | Protocol::Wss => uri.with_param("transport", "ws"),
-            Protocol::Tls => uri.with_param("transport", "tls"),
-            _ => uri.with_param("transport", "tcp"),
-        }
+        contact_uri(&self.transport, flow, user)
     }
 
     /// What a Via of ours says on `flow`.
@@ -94,25 +83,43 @@ impl Endpoint {
     pub fn listeners(&self) -> impl Iterator<Item = (ListenerId, &Listener, Option<SocketAddr>)> {
         self.transport.listeners()
     }
+}
 
-    /// Completes a request for one attempt on `flow`.
-    pub(crate) fn complete(
+/// Who completes requests.
+#[derive(Debug)]
+pub(crate) struct Author {
+    rng: Rng,
+    product: Option<UserAgent>,
+}
+
+impl Author {
+    pub(crate) fn new(rng: Rng, product: Option<&str>) -> Self {
+        Self {
+            rng,
+            product: product.and_then(|product| UserAgent::new(product).ok()),
+        }
+    }
+
+    /// The request for one attempt on `flow`, with a branch that no other has; Contact and Record-Route say how we are
+    /// reached on `written_for`.
+    pub(crate) fn write(
         &mut self,
-        request: &mut Request,
+        transport: &Transport,
+        draft: &Draft,
         flow: &Flow,
-        contact: Option<&ContactTemplate>,
-        record_route: Option<&RecordRouteTemplate>,
-        branch_suffix: Option<&str>,
-    ) {
-        if let Some(template) = contact {
-            let mut contact = Contact::new(self.contact_uri(flow, template.user.as_deref()));
+        written_for: &Flow,
+    ) -> Request {
+        let mut request = draft.request.clone();
+        if let Some(template) = &draft.contact {
+            let uri = contact_uri(transport, written_for, template.user.as_deref());
+            let mut contact = Contact::new(uri);
             for (name, value) in &template.params {
                 contact.set_param(name, value.as_deref());
             }
             request.headers_mut().set(contact);
         }
-        if let Some(template) = record_route {
-            self.record_route(request, flow, template);
+        if let Some(template) = &draft.record_route {
+            record_route(transport, &mut request, written_for, template);
         }
         if !request.headers().contains::<MaxForwards>() {
             request.headers_mut().set(MaxForwards(70));
@@ -121,34 +128,55 @@ impl Endpoint {
         if let Some(product) = &self.product
             && !request.headers().contains::<Via>()
             && !request.headers().contains::<UserAgent>()
-            && let Ok(product) = UserAgent::new(product)
         {
-            request.headers_mut().set(product);
+            request.headers_mut().set(product.clone());
+        }
+        if flow.is_stream() {
+            // RFC 3261 §18.3: what came in a datagram may lack what a stream is framed by.
+            request.ensure_content_length();
         }
         let mut branch = String::from("z9hG4bK");
         branch.push_str(&self.rng.token(16));
-        if let Some(suffix) = branch_suffix {
+        if let Some(suffix) = &draft.branch_suffix {
             branch.push('.');
             branch.push_str(suffix);
         }
         request
             .headers_mut()
-            .push_front(self.transport.via(flow, &branch));
+            .push_front(transport.via(flow, &branch));
+        request
     }
+}
 
-    /// RFC 3261 §16.6 step 4; two values when the two sides see us differently (RFC 5658 §5).
-    fn record_route(&self, request: &mut Request, outbound: &Flow, template: &RecordRouteTemplate) {
-        let towards = |flow: &Flow| {
-            self.contact_uri(flow, template.user.as_deref())
-                .with_param("lr", None)
-        };
-        let (inner, outer) = (towards(&template.inbound), towards(outbound));
-        let differ =
-            inner != outer || template.inbound.local().is_ipv4() != outbound.local().is_ipv4();
-        request.headers_mut().push_front(RecordRoute::new(inner));
-        if differ {
-            request.headers_mut().push_front(RecordRoute::new(outer));
-        }
+fn contact_uri(transport: &Transport, flow: &Flow, user: Option<&str>) -> Uri {
+    let SentBy {
+        host,
+        port,
+        protocol,
+    } = transport.sent_by(flow);
+    let uri = Uri::new(Scheme::Sip, user, &host, port);
+    match protocol {
+        Protocol::Udp => uri,
+        Protocol::Ws | Protocol::Wss => uri.with_param("transport", "ws"),
+        Protocol::Tls => uri.with_param("transport", "tls"),
+        _ => uri.with_param("transport", "tcp"),
+    }
+}
+
+/// RFC 3261 §16.6 step 4; two values when the two sides see us differently (RFC 5658 §5).
+fn record_route(
+    transport: &Transport,
+    request: &mut Request,
+    outbound: &Flow,
+    template: &RecordRouteTemplate,
+) {
+    let towards =
+        |flow: &Flow| contact_uri(transport, flow, template.user.as_deref()).with_param("lr", None);
+    let (inner, outer) = (towards(&template.inbound), towards(outbound));
+    let differ = inner != outer || template.inbound.local().is_ipv4() != outbound.local().is_ipv4();
+    request.headers_mut().push_front(RecordRoute::new(inner));
+    if differ {
+        request.headers_mut().push_front(RecordRoute::new(outer));
     }
 }
 

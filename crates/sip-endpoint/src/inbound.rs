@@ -7,7 +7,7 @@ use crate::{
 use sip_io::Flow;
 use sip_message::{Request, Response, StatusCode};
 use sip_transaction::{Event as TransactionEvent, ServerTransactionId};
-use sip_transport::{Event as TransportEvent, ResponseRoute, Target};
+use sip_transport::{CloseReason, Event as TransportEvent, ResponseRoute, Target};
 use std::time::{Duration, Instant};
 
 impl Endpoint {
@@ -26,9 +26,13 @@ impl Endpoint {
                 self.transactions.receive_response(now, flow, response);
             }
             TransportEvent::Opened { flow } => self.flow_opened(now, flow),
-            TransportEvent::Closed { flow, .. } => self.flow_closed(now, flow),
-            TransportEvent::Failed { flow, .. } => self.transactions.flow_failed(now, &flow),
+            TransportEvent::Closed { flow, reason } => self.flow_closed(now, flow, reason),
+            TransportEvent::Failed { flow, .. } => {
+                self.transactions.flow_failed(now, &flow);
+                self.ack_flow_failed(now, &flow);
+            }
             TransportEvent::Listening { listener, local } => {
+                self.listeners_changed();
                 self.notices
                     .push_back(Notice::Listening { listener, local });
             }
@@ -155,10 +159,11 @@ impl Endpoint {
             return;
         }
         overload.sent += 1;
-        let response = request
+        let mut response = request
             .response(StatusCode::SERVICE_UNAVAILABLE)
             .to_tag(self.new_tag())
             .build();
+        response.ensure_content_length();
         self.send_statelessly(now, flow, &response);
     }
 
@@ -182,8 +187,9 @@ impl Endpoint {
         }
     }
 
-    fn flow_closed(&mut self, now: Instant, flow: Flow) {
+    fn flow_closed(&mut self, now: Instant, flow: Flow, reason: CloseReason) {
         self.transactions.flow_failed(now, &flow);
+        self.ack_flow_failed(now, &flow);
         for waiter in self.connecting.remove(&flow).unwrap_or_default() {
             match waiter {
                 Waiter::Request(id) => self.request_not_connected(now, id),
@@ -191,7 +197,18 @@ impl Endpoint {
                 Waiter::Response(id) => self.response_not_connected(now, id),
             }
         }
-        self.events.push_back(Event::FlowClosed { flow });
+        // What never was open is known to nobody.
+        if !matches!(reason, CloseReason::Refused(_)) {
+            self.events.push_back(Event::FlowClosed { flow });
+        }
+    }
+
+    /// RFC 3263 §4.1: only what we speak is of use.
+    fn listeners_changed(&mut self) {
+        let listeners = self.transport.listeners();
+        let bound =
+            listeners.filter_map(|(_, listener, bound)| Some((listener.protocol(), bound?)));
+        self.names.set_reach(bound);
     }
 
     pub(crate) fn stop_waiting(&mut self, flow: &Flow, waiter: Waiter) {

@@ -63,6 +63,7 @@ mod domains;
 mod draft;
 mod endpoint;
 mod event;
+mod hop;
 mod identity;
 mod inbound;
 mod names;
@@ -72,6 +73,9 @@ mod outbound;
 mod respond;
 mod stack;
 mod table;
+
+#[cfg(test)]
+mod tests;
 
 pub use crate::core::{Context, Core, Either};
 pub use acknowledge::AckId;

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use sip_io::{BindToken, Flow, Protocol, Receive, Rng, Transmit};
 use sip_resolver::{
-    Answer, DnsClient, DnsConfig, LookupError, LookupId, Query, Question, QuestionId, Resolver,
-    ResolverConfig, Zone,
+    Answer, DnsClient, DnsConfig, Families, LookupError, LookupId, Query, Question, QuestionId,
+    Resolver, ResolverConfig, Zone,
 };
 use std::{
     collections::VecDeque,
@@ -76,6 +76,27 @@ impl Names {
         self.resolver.provide_answer(now, id, answer);
     }
 
+    /// What is of use to listeners of these protocols at these addresses; without any, everything is.
+    pub(crate) fn set_reach(&mut self, bound: impl Iterator<Item = (Protocol, SocketAddr)>) {
+        let (mut v4, mut v6, mut spoken) = (false, false, [false; PROTOCOLS.len()]);
+        for (protocol, local) in bound {
+            // A socket at `[::]` talks to both families.
+            v4 |= local.is_ipv4() || local.ip() == Ipv6Addr::UNSPECIFIED;
+            v6 |= local.is_ipv6();
+            for (spoken, known) in spoken.iter_mut().zip(PROTOCOLS) {
+                *spoken |= known == protocol;
+            }
+        }
+        self.resolver.set_families(match (v4, v6) {
+            (true, false) => Families::V4,
+            (false, true) => Families::V6,
+            _ => Families::default(),
+        });
+        let protocols = PROTOCOLS.into_iter().zip(spoken);
+        self.resolver
+            .set_protocols(protocols.filter_map(|(protocol, spoken)| spoken.then_some(protocol)));
+    }
+
     /// Takes what is for the DNS client, hands the rest on.
     pub(crate) fn handle_receive(&mut self, now: Instant, receive: Receive) -> Option<Receive> {
         let Some(client) = &mut self.client else {
@@ -134,14 +155,20 @@ impl Client {
         match receive {
             Receive::Bound { token, result } if TOKENS.contains(&token) => {
                 let family = usize::from(token == TOKENS[1]);
-                self.sockets[family] = match result {
-                    Ok(local) => Socket::Bound(local),
-                    // The client retransmits, and the next try binds anew.
-                    Err(_) => Socket::Unbound,
-                };
-                let waiting: Vec<_> = self.waiting.drain(..).collect();
-                for (server, contents) in waiting {
-                    self.send(server, contents);
+                let (ready, waiting) = std::mem::take(&mut self.waiting)
+                    .into_iter()
+                    .partition(|(server, _)| usize::from(server.is_ipv6()) == family);
+                self.waiting = waiting;
+                match result {
+                    Ok(local) => {
+                        self.sockets[family] = Socket::Bound(local);
+                        let ready: VecDeque<_> = ready;
+                        for (server, contents) in ready {
+                            self.send(server, contents);
+                        }
+                    }
+                    // What waited is lost like a datagram. The client retransmits, and that binds anew.
+                    Err(_) => self.sockets[family] = Socket::Unbound,
                 }
                 None
             }
@@ -209,6 +236,15 @@ impl Client {
 
 /// Outside the numbers of sip-transport, which count from zero.
 const TOKENS: [BindToken; 2] = [BindToken(1 << 63), BindToken((1 << 63) + 1)];
+
+/// What a listener may speak, UDP first (RFC 3263 §4.1).
+const PROTOCOLS: [Protocol; 5] = [
+    Protocol::Udp,
+    Protocol::Tcp,
+    Protocol::Tls,
+    Protocol::Ws,
+    Protocol::Wss,
+];
 
 /// Questions kept while the socket is being bound.
 const WAITING: usize = 64;

@@ -5,12 +5,13 @@ use crate::{
     draft::NextHop,
     endpoint::{Due, Waiter},
     event::{Attempt, AttemptFailure, Failure},
+    hop::{Hop, LONGEST_DATAGRAM, target_of},
     table::Key,
 };
 use sip_io::{Flow, TimerId};
 use sip_message::{Method, Response, StatusCode, Uri, headers::Route};
 use sip_resolver::{LookupId, Query};
-use sip_transaction::ClientTransactionId;
+use sip_transaction::{ClientTransactionId, RequestError};
 use sip_transport::Target;
 use std::{collections::VecDeque, time::Instant};
 
@@ -25,28 +26,36 @@ pub struct RequestId(pub(crate) Key);
 ///   request
 ///      |            name
 ///      +---------> Resolving -----.
-///      | flow, targets            | targets
-///      +--------------------------+
-///                                 V     stream not open yet
-///      .--- next target ---> (attempt) ------> Connecting
-///      |                          |                | opened
-///      |                          | sent           |
-///      |                          V                |
-///      '-- 503, time-out, ---- Transaction <-------'
+///      | flow, targets    ^       | targets
+///      +------------------|-------+
+///                         |       V     stream not open yet
+///      .--- next target --|-> (attempt) ------> Connecting
+///      |   the given flow |       |                | opened
+///      |   is gone        |       | sent           |
+///      |                  |       V                |
+///      '-- 503, time-out, '- Transaction <---------'
 ///          failure before         | final response
 ///          any response           V
 ///                              Answered
 /// ```
 #[derive(Debug)]
 pub(crate) struct Outbound {
-    draft: Draft,
     state: State,
-    targets: VecDeque<Target>,
-    tried: Vec<Attempt>,
-    /// RFC 3263 §4.3: a response of any kind ends the search for another server
-    heard: bool,
+    /// What a further attempt needs: dropped with the final response, because a transaction lingers long after it
+    search: Option<Box<Search>>,
+    is_invite: bool,
     cancelled: bool,
     deadline: Option<TimerId>,
+}
+
+/// The search for a server that answers (RFC 3263 §4.3).
+#[derive(Debug)]
+struct Search {
+    draft: Draft,
+    hops: VecDeque<Hop>,
+    tried: Vec<Attempt>,
+    /// The last provisional response, which ends the search for another server
+    heard: Option<StatusCode>,
 }
 
 #[derive(Debug)]
@@ -55,16 +64,28 @@ enum State {
     Resolving(LookupId),
     Connecting {
         flow: Flow,
-        target: Target,
+        hop: Hop,
     },
     Transaction {
         id: ClientTransactionId,
         flow: Flow,
-        target: Option<Target>,
+        target: Target,
     },
     Answered {
         flow: Flow,
     },
+}
+
+/// What became of an attempt.
+enum Begun {
+    /// It is under way
+    Yes,
+    /// Another place is first
+    Elsewhere,
+    /// It failed
+    Failed(Target, AttemptFailure),
+    /// The request is over
+    Over,
 }
 
 impl Outbound {
@@ -73,18 +94,35 @@ impl Outbound {
     }
 }
 
+impl Search {
+    fn failed(&mut self, target: Target, failure: AttemptFailure) {
+        self.tried.push(Attempt { target, failure });
+    }
+
+    /// RFC 3261 §26.2.2: what is addressed by a `sips` URI never goes in clear text, whatever a Route says.
+    fn may_use(&self, is_secure: bool) -> bool {
+        is_secure || !self.draft.request.uri().is_sips()
+    }
+}
+
 impl Endpoint {
     /// Sends a request. It never fails here: what goes wrong comes as [`Event::RequestFailed`].
+    ///
+    /// A request that is longer than [`EndpointConfig::datagram_limit`](crate::EndpointConfig::datagram_limit) goes
+    /// over TCP where it would have gone over UDP, and over UDP if TCP cannot be opened (RFC 3261 §18.1.1); on a flow
+    /// that the draft names it stays. An ACK is none of these requests: see [`acknowledge`](Self::acknowledge).
     pub fn request(&mut self, now: Instant, draft: Draft) -> RequestId {
         let deadline = draft.deadline;
-        let next = draft.next.clone();
         let full = self.requests.len() >= self.request_limit;
         let id = RequestId(self.requests.insert(Outbound {
-            draft,
             state: State::Idle,
-            targets: VecDeque::new(),
-            tried: Vec::new(),
-            heard: false,
+            is_invite: *draft.request.method() == Method::INVITE,
+            search: Some(Box::new(Search {
+                draft,
+                hops: VecDeque::new(),
+                tried: Vec::new(),
+                heard: None,
+            })),
             cancelled: false,
             deadline: None,
         }));
@@ -98,25 +136,33 @@ impl Endpoint {
                 request.deadline = Some(timer);
             }
         }
-        match next {
+        self.start_request(now, id);
+        id
+    }
+
+    fn start_request(&mut self, now: Instant, id: RequestId) {
+        let Some(search) = self.search(id) else {
+            return;
+        };
+        match &mut search.draft.next {
             NextHop::Uri => self.locate(now, id),
+            NextHop::Targets(targets) => {
+                search.hops = std::mem::take(targets).into_iter().map(Hop::new).collect();
+                self.attempt(now, id);
+            }
             NextHop::Flow { flow, or_uri } => {
-                if self.transport.is_open(&flow) {
-                    self.begin(now, id, flow, None);
+                let (flow, or_uri) = (*flow, *or_uri);
+                let usable = search.may_use(flow.protocol().is_secure());
+                if usable && self.transport.is_open(&flow) {
+                    let begun = self.begin(now, id, flow, None);
+                    self.go_on(now, id, begun);
                 } else if or_uri {
                     self.locate(now, id);
                 } else {
                     self.fail_request(id, Failure::Unreachable { tried: Vec::new() });
                 }
             }
-            NextHop::Targets(targets) => {
-                if let Some(request) = self.requests.get_mut(id.0) {
-                    request.targets = targets.into();
-                }
-                self.attempt(now, id);
-            }
         }
-        id
     }
 
     /// Gives up a request (RFC 3261 §9.1). Before anything was sent it fails with [`Failure::Cancelled`]; an INVITE
@@ -131,7 +177,7 @@ impl Endpoint {
             State::Transaction {
                 id: transaction, ..
             } => {
-                if *request.draft.request.method() == Method::INVITE {
+                if request.is_invite {
                     // Whoever cancels twice wishes the same twice.
                     let _repeated = self.transactions.cancel(now, transaction, None);
                 }
@@ -151,27 +197,26 @@ impl Endpoint {
         }
     }
 
+    fn search(&mut self, id: RequestId) -> Option<&mut Search> {
+        self.requests.get_mut(id.0)?.search.as_deref_mut()
+    }
+
     /// Asks where the topmost Route or the Request-URI leads.
     fn locate(&mut self, now: Instant, id: RequestId) {
-        let Some(request) = self.requests.get_mut(id.0) else {
+        let Some(search) = self.search(id) else {
             return;
         };
-        let query = match Query::uri(&next_hop(&request.draft)) {
+        // Failing over from a flow to the URI happens once.
+        search.draft.next = NextHop::Uri;
+        let query = match next_hop(&search.draft) {
             Ok(query) => query,
-            Err(error) => {
-                return self.fail_request(
-                    id,
-                    Failure::NoTarget {
-                        cause: error.to_string(),
-                    },
-                );
-            }
+            Err(cause) => return self.fail_request(id, Failure::NoTarget { cause }),
         };
         let lookup = self.names.start(now, query);
-        request.state = State::Resolving(lookup);
-        // Failing over from a flow to the URI happens once.
-        request.draft.next = NextHop::Uri;
         self.lookups.insert(lookup, Waiter::Request(id));
+        if let Some(request) = self.requests.get_mut(id.0) {
+            request.state = State::Resolving(lookup);
+        }
     }
 
     pub(crate) fn request_located(
@@ -183,105 +228,174 @@ impl Endpoint {
         let Some(request) = self.requests.get_mut(id.0) else {
             return;
         };
+        request.state = State::Idle;
+        let Some(search) = &mut request.search else {
+            return;
+        };
         match targets {
             Ok(targets) => {
-                request.state = State::Idle;
-                request.targets = targets.into();
+                search.hops = targets.into_iter().map(Hop::new).collect();
                 self.attempt(now, id);
             }
+            // Where something was tried already, that is what is told.
+            Err(_) if !search.tried.is_empty() => self.attempt(now, id),
             Err(cause) => self.fail_request(id, Failure::NoTarget { cause }),
         }
     }
 
-    /// Tries the next target.
+    /// Tries one target after the other until one is under way.
     fn attempt(&mut self, now: Instant, id: RequestId) {
         loop {
-            let Some(request) = self.requests.get_mut(id.0) else {
+            let Some(search) = self.search(id) else {
                 return;
             };
-            let Some(target) = request.targets.pop_front() else {
-                let tried = std::mem::take(&mut request.tried);
-                let timed_out = tried
-                    .last()
-                    .is_some_and(|last| last.failure == AttemptFailure::TimedOut);
-                let reason = if timed_out {
-                    Failure::TimedOut { tried }
-                } else {
-                    Failure::Unreachable { tried }
-                };
-                self.fail_request(id, reason);
-                return;
+            let Some(hop) = search.hops.pop_front() else {
+                return self.give_up(id);
             };
-            match self.transport.flow_to(now, &target) {
-                Ok(flow) if self.transport.is_connecting(&flow) => {
-                    request.state = State::Connecting { flow, target };
-                    self.connecting
-                        .entry(flow)
-                        .or_default()
-                        .push(Waiter::Request(id));
-                    return;
+            match self.attempt_hop(now, id, hop) {
+                Begun::Yes | Begun::Over => return,
+                Begun::Elsewhere => {}
+                Begun::Failed(target, failure) => {
+                    if let Some(search) = self.search(id) {
+                        search.failed(target, failure);
+                    }
                 }
-                Ok(flow) => return self.begin(now, id, flow, Some(target)),
-                Err(_) => request.tried.push(Attempt {
-                    target,
-                    failure: AttemptFailure::NoListener,
-                }),
             }
         }
     }
 
-    pub(crate) fn request_connected(&mut self, now: Instant, id: RequestId, flow: Flow) {
+    /// Goes on where an attempt outside [`attempt`](Self::attempt) has led.
+    fn go_on(&mut self, now: Instant, id: RequestId, begun: Begun) {
+        match begun {
+            Begun::Yes | Begun::Over => return,
+            Begun::Elsewhere => {}
+            Begun::Failed(target, failure) => {
+                if let Some(search) = self.search(id) {
+                    search.failed(target, failure);
+                }
+            }
+        }
+        self.attempt(now, id);
+    }
+
+    fn attempt_hop(&mut self, now: Instant, id: RequestId, hop: Hop) -> Begun {
         let Some(request) = self.requests.get_mut(id.0) else {
+            return Begun::Over;
+        };
+        let is_secure = hop.target.protocol.is_secure();
+        if request
+            .search
+            .as_ref()
+            .is_some_and(|search| !search.may_use(is_secure))
+        {
+            return Begun::Failed(hop.target, AttemptFailure::Insecure);
+        }
+        match self.transport.flow_to(now, &hop.target) {
+            Ok(flow) if self.transport.is_connecting(&flow) => {
+                request.state = State::Connecting { flow, hop };
+                self.connecting
+                    .entry(flow)
+                    .or_default()
+                    .push(Waiter::Request(id));
+                Begun::Yes
+            }
+            Ok(flow) => self.begin(now, id, flow, Some(hop)),
+            Err(error) => Begun::Failed(hop.target, error.into()),
+        }
+    }
+
+    fn give_up(&mut self, id: RequestId) {
+        let Some(search) = self.search(id) else {
             return;
         };
-        if let State::Connecting { target, .. } = &request.state {
-            let target = target.clone();
-            self.begin(now, id, flow, Some(target));
+        let tried = std::mem::take(&mut search.tried);
+        let timed_out = tried
+            .last()
+            .is_some_and(|last| last.failure == AttemptFailure::TimedOut);
+        let reason = if timed_out {
+            Failure::TimedOut { tried }
+        } else {
+            Failure::Unreachable { tried }
+        };
+        self.fail_request(id, reason);
+    }
+
+    pub(crate) fn request_connected(&mut self, now: Instant, id: RequestId, flow: Flow) {
+        if let Some(hop) = self.stop_connecting(id) {
+            let begun = self.begin(now, id, flow, Some(hop));
+            self.go_on(now, id, begun);
         }
     }
 
     pub(crate) fn request_not_connected(&mut self, now: Instant, id: RequestId) {
-        let Some(request) = self.requests.get_mut(id.0) else {
-            return;
-        };
-        if let State::Connecting { target, .. } = &request.state {
-            request.tried.push(Attempt {
-                target: target.clone(),
-                failure: AttemptFailure::Unreachable,
-            });
-            request.state = State::Idle;
-            self.attempt(now, id);
+        if let Some(hop) = self.stop_connecting(id) {
+            let failed = Begun::Failed(hop.target, AttemptFailure::Unreachable);
+            self.go_on(now, id, failed);
         }
     }
 
-    /// Begins a transaction with a branch of its own.
-    fn begin(&mut self, now: Instant, id: RequestId, flow: Flow, target: Option<Target>) {
-        let Some(request) = self.requests.get(id.0) else {
-            return;
-        };
-        let draft = &request.draft;
-        let (contact, record_route) = (draft.contact.clone(), draft.record_route.clone());
-        let (suffix, timers) = (draft.branch_suffix.clone(), draft.timers);
-        let mut attempt = draft.request.clone();
-        self.complete(
-            &mut attempt,
-            &flow,
-            contact.as_ref(),
-            record_route.as_ref(),
-            suffix.as_deref(),
-        );
-        match self.transactions.request(now, &attempt, flow, timers) {
-            Ok(transaction) => {
-                self.attempts.insert(transaction, id);
-                if let Some(request) = self.requests.get_mut(id.0) {
-                    request.state = State::Transaction {
-                        id: transaction,
-                        flow,
-                        target,
-                    };
-                }
+    fn stop_connecting(&mut self, id: RequestId) -> Option<Hop> {
+        let request = self.requests.get_mut(id.0)?;
+        match std::mem::replace(&mut request.state, State::Idle) {
+            State::Connecting { hop, .. } => Some(hop),
+            other => {
+                request.state = other;
+                None
             }
-            Err(_) => self.fail_request(id, Failure::Full),
+        }
+    }
+
+    /// Begins a transaction with a branch of its own; without a hop on a flow that the draft names.
+    fn begin(&mut self, now: Instant, id: RequestId, flow: Flow, hop: Option<Hop>) -> Begun {
+        let Some(request) = self.requests.get_mut(id.0) else {
+            return Begun::Over;
+        };
+        let Some(search) = &mut request.search else {
+            return Begun::Over;
+        };
+        let written_for = hop.as_ref().map_or(&flow, |hop| hop.written_for(&flow));
+        let attempt = self
+            .author
+            .write(&self.transport, &search.draft, &flow, written_for);
+        let contents = attempt.to_bytes();
+        let hop = match hop {
+            Some(hop) if hop.wants_stream(&flow, contents.len(), self.datagram_limit) => {
+                for hop in hop.by_stream(flow).into_iter().rev() {
+                    search.hops.push_front(hop);
+                }
+                return Begun::Elsewhere;
+            }
+            hop => hop,
+        };
+        let target = hop.map_or_else(|| target_of(&flow), |hop| hop.target);
+        if !flow.is_stream() && contents.len() > LONGEST_DATAGRAM {
+            return Begun::Failed(target, AttemptFailure::TooLong);
+        }
+        let timers = search.draft.timers;
+        match self
+            .transactions
+            .request_written(now, &attempt, contents, flow, timers)
+        {
+            Ok(transaction) => {
+                // Someone took the stream.
+                if search.hops.front().is_some_and(Hop::is_last_resort) {
+                    search.hops.pop_front();
+                }
+                request.state = State::Transaction {
+                    id: transaction,
+                    flow,
+                    target,
+                };
+                self.attempts.insert(transaction, id);
+                Begun::Yes
+            }
+            Err(error) => {
+                if !matches!(error, RequestError::Full { .. }) {
+                    tracing::warn!(%error, "a request cannot be sent");
+                }
+                self.fail_request(id, Failure::Full);
+                Begun::Over
+            }
         }
     }
 
@@ -298,14 +412,20 @@ impl Endpoint {
         let Some(request) = self.requests.get_mut(id.0) else {
             return;
         };
-        let may_fail_over = !request.heard && !request.cancelled && !request.targets.is_empty();
-        if response.status() == StatusCode::SERVICE_UNAVAILABLE && may_fail_over {
-            self.attempts.remove(&transaction);
-            return self.attempt_failed(now, id, AttemptFailure::Unavailable);
+        let status = response.status();
+        if let Some(search) = &mut request.search {
+            // A 100 says that the next hop lives, not that anybody behind it has heard of the request.
+            let unheard = search.heard.is_none_or(|heard| heard == StatusCode::TRYING);
+            let may_fail_over = unheard && !request.cancelled && !search.hops.is_empty();
+            if status == StatusCode::SERVICE_UNAVAILABLE && may_fail_over {
+                self.attempts.remove(&transaction);
+                return self.attempt_failed(now, id, AttemptFailure::Unavailable);
+            }
+            search.heard = Some(status);
         }
-        request.heard = true;
-        if response.status().is_final() && !request.is_answered() {
+        if status.is_final() && !request.is_answered() {
             request.state = State::Answered { flow };
+            request.search = None;
             if let Some(timer) = request.deadline.take() {
                 self.timers.cancel(timer);
             }
@@ -321,47 +441,34 @@ impl Endpoint {
         transaction: ClientTransactionId,
         failure: AttemptFailure,
     ) {
-        let Some(id) = self.attempts.remove(&transaction) else {
-            return;
-        };
-        let Some(request) = self.requests.get_mut(id.0) else {
-            return;
-        };
-        if request.is_answered() {
-            // Answered, then broken while it lingered: nobody is owed anything.
-            return;
+        if let Some(id) = self.attempts.remove(&transaction) {
+            self.attempt_failed(now, id, failure);
         }
-        if request.heard || request.cancelled {
-            request.targets.clear();
-        } else if matches!(request.draft.next, NextHop::Flow { or_uri: true, .. }) {
-            return self.locate(now, id);
-        }
-        self.attempt_failed(now, id, failure);
     }
 
     fn attempt_failed(&mut self, now: Instant, id: RequestId, failure: AttemptFailure) {
         let Some(request) = self.requests.get_mut(id.0) else {
             return;
         };
-        match std::mem::replace(&mut request.state, State::Idle) {
-            State::Transaction {
-                target: Some(target),
-                ..
-            } => request.tried.push(Attempt { target, failure }),
-            State::Transaction {
-                target: None, flow, ..
-            } => {
-                let target = Target {
-                    protocol: flow.protocol(),
-                    address: flow.remote(),
-                    name: None,
-                };
-                request.tried.push(Attempt { target, failure });
-            }
-            State::Idle
-            | State::Resolving(_)
-            | State::Connecting { .. }
-            | State::Answered { .. } => {}
+        // Answered, then broken while it lingered: nobody is owed anything.
+        let Some(search) = &mut request.search else {
+            return;
+        };
+        if let State::Transaction { target, .. } =
+            std::mem::replace(&mut request.state, State::Idle)
+        {
+            search.failed(target, failure);
+        }
+        // RFC 3263 §4.3: a server that has answered anything is the one.
+        let ends =
+            request.cancelled || failure != AttemptFailure::Unavailable && search.heard.is_some();
+        search.heard = None;
+        if ends {
+            search.hops.clear();
+        } else if failure == AttemptFailure::Unreachable
+            && matches!(search.draft.next, NextHop::Flow { or_uri: true, .. })
+        {
+            return self.locate(now, id);
         }
         self.attempt(now, id);
     }
@@ -382,19 +489,32 @@ impl Endpoint {
             return;
         };
         request.deadline = None;
-        let is_invite = *request.draft.request.method() == Method::INVITE;
-        match request.state {
-            State::Transaction { .. } if is_invite => self.cancel(now, id),
-            State::Answered { .. } => {}
-            _ => {
-                let tried = std::mem::take(&mut request.tried);
-                self.fail_request(id, Failure::TimedOut { tried });
-            }
+        let Some(search) = &mut request.search else {
+            return;
+        };
+        let target = match &request.state {
+            State::Transaction { .. } if request.is_invite => return self.cancel(now, id),
+            State::Transaction { target, .. } => Some(target.clone()),
+            State::Connecting { hop, .. } => Some(hop.target.clone()),
+            State::Idle | State::Resolving(_) | State::Answered { .. } => None,
+        };
+        if let Some(target) = target {
+            search.failed(target, AttemptFailure::TimedOut);
+        }
+        let tried = std::mem::take(&mut search.tried);
+        self.fail_request(id, Failure::TimedOut { tried });
+    }
+
+    fn fail_request(&mut self, id: RequestId, reason: Failure) {
+        if self.forget_request(id) {
+            self.events.push_back(Event::RequestFailed { id, reason });
         }
     }
 
-    pub(crate) fn forget_request(&mut self, id: RequestId) -> Option<Outbound> {
-        let request = self.requests.remove(id.0)?;
+    fn forget_request(&mut self, id: RequestId) -> bool {
+        let Some(request) = self.requests.remove(id.0) else {
+            return false;
+        };
         if let Some(timer) = request.deadline {
             self.timers.cancel(timer);
         }
@@ -411,17 +531,20 @@ impl Endpoint {
             }
             State::Idle | State::Answered { .. } => {}
         }
-        Some(request)
+        true
     }
 }
 
-/// RFC 3261 §8.1.2: the topmost Route, else the Request-URI.
-pub(crate) fn next_hop(draft: &Draft) -> Uri {
+/// Where a request goes (RFC 3261 §8.1.2): the topmost Route, else the Request-URI.
+pub(crate) fn next_hop(draft: &Draft) -> Result<Query, String> {
+    let query = |uri: &Uri| Query::uri(uri).map_err(|error| error.to_string());
     if let Some(uri) = &draft.located_by {
-        return uri.clone();
+        return query(uri);
     }
     match draft.request.headers().get::<Route>() {
-        Some(Ok(route)) => route.uri().clone(),
-        _ => draft.request.uri().clone(),
+        Some(Ok(route)) => query(route.uri()),
+        // Never past a Route that cannot be read.
+        Some(Err(error)) => Err(error.to_string()),
+        None => query(draft.request.uri()),
     }
 }

@@ -10,9 +10,23 @@ use sip_transport::{ResponseRoute, Target};
 use std::{collections::VecDeque, time::Instant};
 
 /// The newest response of a transaction that has no open flow; an older one is worth nothing.
+///
+/// ```text
+///   connection gone
+///      |                                       not opened
+///      +--> Connecting to source and sent-by port ----.
+///      |            | opened                          V
+///      |            V          found              Resolving sent-by
+///      |        delivered <--- Connecting <-----------+
+///      |                                              | not found, an address, or it said `.invalid`
+///      '--> nobody can open another ----------------> ResponseUndelivered
+/// ```
 #[derive(Debug)]
 pub(crate) struct Undelivered {
     contents: Bytes,
+    /// What the request came on
+    source: Flow,
+    via: Via,
     targets: VecDeque<Target>,
     state: State,
     /// RFC 3263 §5: after the address of the Via, its name is asked once
@@ -29,8 +43,9 @@ enum State {
 impl Endpoint {
     /// Answers a request: provisional, final, or a further 2xx that a user agent repeats (RFC 6026 §7.1).
     ///
-    /// It goes where the Via says, from the socket that got the request; over a new connection when the old one is
-    /// gone.
+    /// It goes where the Via says, from the socket that got the request, or on its connection; over a new connection
+    /// when that one is gone (RFC 3261 §18.2.2, RFC 3263 §5). A `maddr` that is a name is not looked up while the
+    /// source can be reached: anyone could have a third party be answered.
     ///
     /// # Errors
     ///
@@ -39,20 +54,17 @@ impl Endpoint {
         &mut self,
         now: Instant,
         id: ServerTransactionId,
-        response: Response,
+        mut response: Response,
     ) -> Result<(), RespondError> {
-        let source = self
+        // The layer has read the Via; on a flow that is gone sending fails, and then the way is looked for.
+        let flow = self
             .transactions
             .server_flow(id)
             .ok_or(RespondError::Gone)?;
-        let flow = match response
-            .via()
-            .map(|via| self.transport.route_response(&source, &via))
-        {
-            Ok(ResponseRoute::Flow(flow)) => flow,
-            // Sending on the dead flow fails, and then the way is looked for.
-            _ => source,
-        };
+        if flow.is_stream() {
+            // RFC 3261 §18.3: what came in a datagram may lack what a stream is framed by.
+            response.ensure_content_length();
+        }
         self.transactions.respond(now, id, &response, flow)
     }
 
@@ -76,41 +88,29 @@ impl Endpoint {
             pending.contents = contents;
             return;
         }
-        let Some(via) = Response::parse(contents.clone())
-            .ok()
-            .and_then(|response| response.via().ok())
-        else {
+        let via = Response::parse(contents.clone()).and_then(|response| response.via());
+        let route = match &via {
+            Ok(via) if self.undelivered.len() < self.request_limit => {
+                self.transport.route_response(&source, via)
+            }
+            _ => ResponseRoute::Gone,
+        };
+        let (Ok(via), ResponseRoute::Connect(target)) = (via, route) else {
+            self.events.push_back(Event::ResponseUndelivered { id });
             return;
         };
-        match self.transport.route_response(&source, &via) {
-            ResponseRoute::Flow(flow) if flow != source => self.deliver(now, id, flow, contents),
-            ResponseRoute::Connect(target) => {
-                let targets = VecDeque::from([target]);
-                self.undelivered.insert(
-                    id,
-                    Undelivered {
-                        contents,
-                        targets,
-                        state: State::Idle,
-                        asked: false,
-                    },
-                );
-                self.attempt_response(now, id);
-            }
-            ResponseRoute::Resolve { .. } => {
-                self.undelivered.insert(
-                    id,
-                    Undelivered {
-                        contents,
-                        targets: VecDeque::new(),
-                        state: State::Idle,
-                        asked: false,
-                    },
-                );
-                self.attempt_response(now, id);
-            }
-            _ => self.events.push_back(Event::ResponseUndelivered { id }),
-        }
+        self.undelivered.insert(
+            id,
+            Undelivered {
+                contents,
+                source,
+                via,
+                targets: VecDeque::from([target]),
+                state: State::Idle,
+                asked: false,
+            },
+        );
+        self.attempt_response(now, id);
     }
 
     fn attempt_response(&mut self, now: Instant, id: ServerTransactionId) {
@@ -119,7 +119,7 @@ impl Endpoint {
                 return;
             };
             let Some(target) = pending.targets.pop_front() else {
-                break;
+                return self.ask_for_sent_by(now, id);
             };
             match self.transport.flow_to(now, &target) {
                 Ok(flow) if self.transport.is_connecting(&flow) => {
@@ -130,15 +130,10 @@ impl Endpoint {
                         .push(Waiter::Response(id));
                     return;
                 }
-                Ok(flow) => {
-                    let contents = pending.contents.clone();
-                    self.forget_response(id);
-                    return self.deliver(now, id, flow, contents);
-                }
-                Err(_) => {}
+                Ok(flow) => return self.deliver(now, id, flow),
+                Err(error) => tracing::debug!(%error, "a response has no way"),
             }
         }
-        self.ask_for_sent_by(now, id);
     }
 
     /// RFC 3263 §5: the name in the Via, when neither connection nor address leads back.
@@ -146,24 +141,35 @@ impl Endpoint {
         let Some(pending) = self.undelivered.get_mut(&id) else {
             return;
         };
-        let via: Option<Via> = Response::parse(pending.contents.clone())
-            .ok()
-            .and_then(|response| response.via().ok());
-        match via.as_ref().and_then(sent_by_query) {
-            Some(query) if !pending.asked => {
+        let query = match self
+            .transport
+            .reroute_response(&pending.source, &pending.via)
+        {
+            ResponseRoute::Resolve {
+                host,
+                port,
+                protocol,
+            } if !pending.asked => Query::host(&host.to_string(), port, Some(protocol)).ok(),
+            _ => None,
+        };
+        match query {
+            Some(query) => {
                 pending.asked = true;
                 let lookup = self.names.start(now, query);
                 pending.state = State::Resolving(lookup);
                 self.lookups.insert(lookup, Waiter::Response(id));
             }
-            _ => {
+            None => {
                 self.forget_response(id);
                 self.events.push_back(Event::ResponseUndelivered { id });
             }
         }
     }
 
-    fn deliver(&mut self, now: Instant, id: ServerTransactionId, flow: Flow, contents: Bytes) {
+    fn deliver(&mut self, now: Instant, id: ServerTransactionId, flow: Flow) {
+        let Some(Undelivered { contents, .. }) = self.undelivered.remove(&id) else {
+            return;
+        };
         // Retransmissions follow the response.
         self.transactions.set_server_flow(id, flow);
         if self.transport.send(now, &flow, contents.clone()).is_ok() {
@@ -187,9 +193,7 @@ impl Endpoint {
     }
 
     pub(crate) fn response_connected(&mut self, now: Instant, id: ServerTransactionId, flow: Flow) {
-        if let Some(pending) = self.undelivered.remove(&id) {
-            self.deliver(now, id, flow, pending.contents);
-        }
+        self.deliver(now, id, flow);
     }
 
     pub(crate) fn response_not_connected(&mut self, now: Instant, id: ServerTransactionId) {
@@ -212,14 +216,4 @@ impl Endpoint {
             State::Idle => {}
         }
     }
-}
-
-/// What to ask for the sent-by of a Via; nothing for a name that says it leads nowhere (RFC 7118 §5).
-fn sent_by_query(via: &Via) -> Option<Query> {
-    let protocol = sip_io::Protocol::from_token(via.transport())?;
-    let host = via.host().to_string();
-    if host.ends_with(".invalid") {
-        return None;
-    }
-    Query::host(&host, via.port(), Some(protocol)).ok()
 }

@@ -11,17 +11,25 @@ use sip_message::{
 };
 use sip_transaction::ServerTransactionId;
 use sip_transport::ListenerId;
-use std::{collections::VecDeque, io, net::SocketAddr, time::Instant};
+use std::{
+    collections::VecDeque,
+    io,
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 /// One [`Endpoint`] and one [`Core`]: the machine that a driver runs.
 ///
-/// What the core does not take is answered here: a request inside a dialog that nobody knows gets 481, a CANCEL that
-/// matches nothing 481 (RFC 3261 §9.2), a method that exists 405, any other 501. An ACK is dropped.
+/// What the core does not take is answered here: a method that does not exist gets 501 (RFC 3261 §8.2.1), a CANCEL that
+/// matches nothing 481 (§9.2), a request inside a dialog that nobody knows 481 (§12.2.2), any other 405. An ACK is
+/// dropped.
 #[derive(Debug)]
 pub struct Stack<C: Core> {
     endpoint: Endpoint,
     core: C,
     events: VecDeque<StackEvent<C::Event>>,
+    /// When to go on with what was left for later
+    resume: Option<Instant>,
 }
 
 /// What a [`Stack`] tells its owner.
@@ -77,6 +85,7 @@ impl<C: Core> Stack<C> {
             endpoint: Endpoint::new(config),
             core,
             events: VecDeque::new(),
+            resume: None,
         }
     }
 
@@ -139,7 +148,8 @@ impl<C: Core> Stack<C> {
 
     /// Lets endpoint and core hand to each other until neither has anything for the other.
     fn settle(&mut self, now: Instant) {
-        loop {
+        self.resume = None;
+        for _ in 0..EVENTS_AT_ONCE {
             self.endpoint.settle(now);
             let Some(event) = self.endpoint.events.pop_front() else {
                 break;
@@ -151,6 +161,10 @@ impl<C: Core> Stack<C> {
             if let Some(Event::Request { id, request, .. }) = self.core.handle_event(cx, event) {
                 self.refuse(now, id, &request);
             }
+        }
+        self.endpoint.settle(now);
+        if !self.endpoint.events.is_empty() {
+            self.resume = Some(now + PAUSE);
         }
         while let Some(notice) = self.endpoint.notices.pop_front() {
             self.events.push_back(match notice {
@@ -170,20 +184,18 @@ impl<C: Core> Stack<C> {
     fn refuse(&mut self, now: Instant, id: ServerTransactionId, request: &Request) {
         let method = request.method();
         let in_dialog = matches!(request.headers().get::<To>(), Some(Ok(to)) if to.tag().is_some());
-        let tag = self.endpoint.tag_for(id);
-        let response = if *method == Method::CANCEL || in_dialog {
-            request
-                .response(StatusCode::CALL_DOES_NOT_EXIST)
-                .to_tag(tag)
-        } else if method.is_known() {
-            // RFC 3261 §20.5: an Allow without a method says that none is served.
-            request
-                .response(StatusCode::METHOD_NOT_ALLOWED)
-                .to_tag(tag)
-                .raw_header(Allow::NAME, HeaderValue::from_static(""))
+        let status = if !method.is_known() {
+            StatusCode::NOT_IMPLEMENTED
+        } else if *method == Method::CANCEL || in_dialog {
+            StatusCode::CALL_DOES_NOT_EXIST
         } else {
-            request.response(StatusCode::NOT_IMPLEMENTED).to_tag(tag)
+            StatusCode::METHOD_NOT_ALLOWED
         };
+        let mut response = request.response(status).to_tag(self.endpoint.tag_for(id));
+        if status == StatusCode::METHOD_NOT_ALLOWED {
+            // RFC 3261 §20.5: an Allow without a method says that none is served.
+            response = response.raw_header(Allow::NAME, HeaderValue::from_static(""));
+        }
         if let Err(error) = self.endpoint.respond(now, id, response.build()) {
             tracing::debug!(%error, "a request that nobody took was not answered");
         }
@@ -217,9 +229,20 @@ impl<C: Core> StateMachine for Stack<C> {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        [self.endpoint.poll_timeout(), self.core.poll_timeout()]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            self.endpoint.poll_timeout(),
+            self.core.poll_timeout(),
+            self.resume,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 }
+
+/// How many events a core gets in one call. A flood, or a core that answers each failure by another request that fails
+/// at once, is spread over time instead of holding up the driver.
+const EVENTS_AT_ONCE: usize = 4_096;
+
+/// How long what is left waits.
+const PAUSE: Duration = Duration::from_millis(1);

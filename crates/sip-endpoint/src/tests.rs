@@ -1,0 +1,13 @@
+//! An endpoint in virtual time, its peers played by hand.
+
+mod acks;
+mod failover;
+mod harness;
+mod identity;
+mod laws;
+mod length;
+mod names;
+mod observing;
+mod requests;
+mod responses;
+mod unclaimed;
