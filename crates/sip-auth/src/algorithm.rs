@@ -70,6 +70,15 @@ impl Algorithm {
         }
     }
 
+    /// Which of two is the stronger; session keys make no difference.
+    pub(crate) const fn strength(self) -> u8 {
+        match self.base() {
+            Self::Md5 => 0,
+            Self::Sha256 => 1,
+            _ => 2,
+        }
+    }
+
     /// How many hexadecimal digits a response has.
     pub const fn hex_length(self) -> usize {
         match self.base() {

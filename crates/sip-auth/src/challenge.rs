@@ -26,8 +26,13 @@ pub struct Challenge {
     algorithm: Algorithm,
     /// Whether the algorithm was written; if it was not, neither will we
     pub(crate) names_algorithm: bool,
-    qop: Option<Qop>,
+    /// Whether each protection is offered: `auth`, `auth-int`; `None` for the form of RFC 2069
+    offers: Option<(bool, bool)>,
     stale: bool,
+    pub(crate) hashes_users: bool,
+    pub(crate) is_utf8: bool,
+    #[cfg(feature = "aka")]
+    pub(crate) aka: Option<crate::aka::Version>,
 }
 
 impl Challenge {
@@ -58,6 +63,7 @@ impl Challenge {
         }
         let (mut realm, mut nonce, mut opaque) = (None, None, None);
         let (mut algorithm, mut qop, mut stale) = (None, None, false);
+        let (mut hashes_users, mut is_utf8) = (false, false);
         for (name, value, _) in params {
             // Of a parameter that is there twice the first one counts; unknown ones are skipped (RFC 7616 §3.3).
             let known = [
@@ -74,19 +80,42 @@ impl Challenge {
                     slot.get_or_insert(value);
                 }
                 None => {
-                    stale |=
-                        name.eq_ignore_ascii_case("stale") && value.eq_ignore_ascii_case("true");
+                    let is = |known: &str, content: &str| {
+                        name.eq_ignore_ascii_case(known) && value.eq_ignore_ascii_case(content)
+                    };
+                    stale |= is("stale", "true");
+                    hashes_users |= is("userhash", "true");
+                    is_utf8 |= is("charset", "UTF-8");
                 }
             }
         }
         let names_algorithm = algorithm.is_some();
+        #[cfg(feature = "aka")]
+        let aka = algorithm
+            .as_deref()
+            .and_then(crate::aka::Version::of_algorithm);
+        #[cfg(feature = "aka")]
+        let algorithm = match aka {
+            Some(version) => algorithm.map(|token| Cow::Owned(version.base(&token).to_owned())),
+            None => algorithm,
+        };
         let algorithm = match algorithm {
             None => Algorithm::Md5,
             Some(token) => Algorithm::from_token(&token).ok_or(ChallengeError::Algorithm)?,
         };
-        let qop = match qop {
+        let offers = match qop {
             None => None,
-            Some(list) => Some(preferred(&list).ok_or(ChallengeError::Qop)?),
+            Some(list) => {
+                let offers = |qop| {
+                    list.split(',')
+                        .any(|token| Qop::from_token(token.trim()) == Some(qop))
+                };
+                let offers = (offers(Qop::Auth), offers(Qop::AuthInt));
+                if offers == (false, false) {
+                    return Err(ChallengeError::Qop);
+                }
+                Some(offers)
+            }
         };
         Ok(Self {
             realm: realm.ok_or(ChallengeError::Missing("realm"))?.into_owned(),
@@ -94,8 +123,12 @@ impl Challenge {
             opaque: opaque.map(Cow::into_owned),
             algorithm,
             names_algorithm,
-            qop,
+            offers,
             stale,
+            hashes_users,
+            is_utf8,
+            #[cfg(feature = "aka")]
+            aka,
         })
     }
 
@@ -111,23 +144,42 @@ impl Challenge {
 
     /// The protection that we give: `auth` if it is offered, else `auth-int`; `None` for the form of RFC 2069.
     pub const fn qop(&self) -> Option<Qop> {
-        self.qop
+        match self.offers {
+            None => None,
+            Some((true, _)) => Some(Qop::Auth),
+            Some((false, _)) => Some(Qop::AuthInt),
+        }
+    }
+
+    /// Whether this protection is offered.
+    pub const fn offers(&self, qop: Qop) -> bool {
+        match (self.offers, qop) {
+            (Some((offered, _)), Qop::Auth) | (Some((_, offered)), Qop::AuthInt) => offered,
+            (None, _) => false,
+        }
+    }
+
+    /// Whether credentials other than of a password are wanted.
+    pub(crate) const fn is_aka(&self) -> bool {
+        #[cfg(feature = "aka")]
+        return self.aka.is_some();
+        #[cfg(not(feature = "aka"))]
+        false
+    }
+
+    /// The token of the `algorithm` parameter for the answer.
+    pub(crate) fn algorithm_token(&self) -> String {
+        #[cfg(feature = "aka")]
+        if let Some(version) = self.aka {
+            return format!("{version}-{}", self.algorithm);
+        }
+        self.algorithm.as_str().to_owned()
     }
 
     /// Whether only the nonce of the earlier credentials was wrong, so that the same password may be tried again.
     pub const fn is_stale(&self) -> bool {
         self.stale
     }
-}
-
-fn preferred(list: &str) -> Option<Qop> {
-    let offered = || {
-        list.split(',')
-            .filter_map(|token| Qop::from_token(token.trim()))
-    };
-    offered()
-        .find(|qop| *qop == Qop::Auth)
-        .or_else(|| offered().next())
 }
 
 /// Why a challenge cannot be answered.
@@ -174,7 +226,7 @@ mod tests {
     #[test]
     fn what_cannot_be_answered_is_said_so() {
         assert_eq!(
-            read(r#"Digest realm="r", nonce="n", algorithm=AKAv1-MD5"#),
+            read(r#"Digest realm="r", nonce="n", algorithm=SHA-1"#),
             Err(ChallengeError::Algorithm)
         );
         assert_eq!(

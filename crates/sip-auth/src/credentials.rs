@@ -53,6 +53,15 @@ impl Credentials {
         })
     }
 
+    #[cfg(feature = "aka")]
+    pub(crate) const fn with_secret(user: String, realm: String, secret: Secret) -> Self {
+        Self {
+            user,
+            realm: Some(realm),
+            secret,
+        }
+    }
+
     /// The same credentials, shown to one realm only.
     #[must_use]
     pub fn for_realm(mut self, realm: impl Into<String>) -> Self {
@@ -107,7 +116,8 @@ pub struct Secret(Kind);
 
 #[derive(Clone)]
 enum Kind {
-    Password(String),
+    /// Octets, since AKA's are no text
+    Password(Vec<u8>),
     /// One hash for each base algorithm
     Hashes(Vec<(Algorithm, Hex)>),
 }
@@ -115,7 +125,12 @@ enum Kind {
 impl Secret {
     /// The password itself.
     pub fn password(password: impl Into<String>) -> Self {
-        Self(Kind::Password(password.into()))
+        Self(Kind::Password(password.into().into_bytes()))
+    }
+
+    #[cfg(feature = "aka")]
+    pub(crate) const fn octets(password: Vec<u8>) -> Self {
+        Self(Kind::Password(password))
     }
 
     /// A hash of user, realm and password (H(A1) of RFC 7616 §3.4.2).

@@ -94,8 +94,13 @@ pub fn response(inputs: &Inputs<'_>, secret: &crate::Secret) -> Option<String> {
 }
 
 /// H(A1) without a session key: what a server may store (RFC 7616 §3.4.2).
-pub(crate) fn key(algorithm: Algorithm, user: &str, realm: &str, password: &str) -> Hex {
-    algorithm.hash(&[user.as_bytes(), realm.as_bytes(), password.as_bytes()])
+pub(crate) fn key(algorithm: Algorithm, user: &str, realm: &str, password: &[u8]) -> Hex {
+    algorithm.hash(&[user.as_bytes(), realm.as_bytes(), password])
+}
+
+/// The user name in disguise (RFC 7616 §3.4.4).
+pub(crate) fn user_hash(algorithm: Algorithm, user: &str, realm: &str) -> Hex {
+    algorithm.hash(&[user.as_bytes(), realm.as_bytes()])
 }
 
 /// H(A2) (RFC 7616 §3.4.3).
@@ -182,6 +187,11 @@ impl Hex {
 
     pub(crate) fn as_str(&self) -> &str {
         std::str::from_utf8(self.as_bytes()).expect("hexadecimal digits are ASCII")
+    }
+
+    /// Whether these are the digits, in either case.
+    pub(crate) fn is(&self, text: &str) -> bool {
+        Self::parse(text, self.length).is_some_and(|other| self.matches(&other))
     }
 
     /// Equality that takes the same time whatever it finds.

@@ -37,20 +37,29 @@
 //! that is for the caller to see to, since they are never to be answered with 401 or 407 at all. Passwords, their hashes
 //! and keys never appear in `Debug`.
 
+#[cfg(feature = "aka")]
+pub mod aka;
 mod algorithm;
+mod back_off;
 mod challenge;
 mod client;
 mod credentials;
 mod digest;
+mod extended;
+mod htdigest;
 mod nonce;
 mod replay;
 mod server;
 mod users;
 
 pub use algorithm::Algorithm;
+pub use back_off::BackOff;
 pub use challenge::{Challenge, ChallengeError};
-pub use client::{AuthError, Client, repeat_credentials};
+pub use client::{AuthError, Choice, Client, Proof, repeat_credentials};
 pub use credentials::{Credentials, CredentialsError, Secret};
 pub use digest::{Inputs, Qop, response};
-pub use server::{Digest, Malformed, Outcome, Question, Role, Server, ServerStats, Verdict};
+pub use htdigest::Htdigest;
+pub use server::{
+    Confirmation, Digest, Malformed, Outcome, Question, Role, Server, ServerStats, Verdict,
+};
 pub use users::{CredentialStore, Users, UsersError, names};

@@ -120,12 +120,14 @@ mod tests {
     use std::{collections::BTreeSet, time::Duration};
 
     fn ids(count: usize) -> Vec<NonceId> {
-        let mut nonces = Nonces::new([1; 32], 0, "r", Duration::from_secs(300));
+        let mut nonces = Nonces::new([1; 32], 0, "r", 0, Duration::from_secs(300));
         (0..count)
             .map(|n| {
                 let seconds = n as u64 / 100;
-                let nonce = nonces.mint(seconds);
-                nonces.check(nonce.as_str(), seconds).expect("is ours")
+                let nonce = nonces.mint(seconds, None);
+                nonces
+                    .check(nonce.as_str(), seconds, None)
+                    .expect("is ours")
             })
             .collect()
     }
@@ -168,6 +170,16 @@ mod tests {
             assert!(replay.take(*id, 1, |old| old.seconds() + 1 < id.seconds()));
         }
         assert_eq!((replay.len(), replay.evictions()), (200, 0));
+    }
+
+    #[test]
+    fn a_million_nonces_do_not_grow_the_table_past_its_limit() {
+        let mut replay = Replay::new(1_000);
+        for id in (0..1_000_000).map(NonceId::from_serial) {
+            assert!(replay.take(id, 1, |_| false));
+            assert!(replay.len() <= 1_000);
+        }
+        assert_eq!(replay.evictions(), 999_000);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Where secrets are kept.
 
-use crate::Secret;
+use crate::{Algorithm, CredentialsError, Secret, digest};
 use sip_message::Uri;
 use std::{collections::BTreeMap, fmt};
 use thiserror::Error;
@@ -12,17 +12,34 @@ use thiserror::Error;
 pub trait CredentialStore {
     /// The secret of `user` in `realm`, or `None` when there is no such user.
     fn lookup(&self, user: &str, realm: &str) -> Option<Secret>;
+
+    /// Whose hash of user and realm this is, in lower-case hexadecimal digits (RFC 7616 §3.4.4).
+    ///
+    /// Defaults to nobody's: a store that cannot find names by their hashes goes with a
+    /// [`Digest`](crate::Digest) that does not ask for them.
+    fn reveal(&self, hash: &str, realm: &str, algorithm: Algorithm) -> Option<String> {
+        let _ = (hash, realm, algorithm);
+        None
+    }
 }
 
 impl<S: CredentialStore + ?Sized> CredentialStore for &S {
     fn lookup(&self, user: &str, realm: &str) -> Option<Secret> {
         (**self).lookup(user, realm)
     }
+
+    fn reveal(&self, hash: &str, realm: &str, algorithm: Algorithm) -> Option<String> {
+        (**self).reveal(hash, realm, algorithm)
+    }
 }
 
 impl<S: CredentialStore + ?Sized> CredentialStore for std::sync::Arc<S> {
     fn lookup(&self, user: &str, realm: &str) -> Option<Secret> {
         (**self).lookup(user, realm)
+    }
+
+    fn reveal(&self, hash: &str, realm: &str, algorithm: Algorithm) -> Option<String> {
+        (**self).reveal(hash, realm, algorithm)
     }
 }
 
@@ -40,6 +57,8 @@ impl<S: CredentialStore + ?Sized> CredentialStore for std::sync::Arc<S> {
 pub struct Users {
     everywhere: BTreeMap<String, Secret>,
     by_realm: BTreeMap<String, BTreeMap<String, Secret>>,
+    /// User names by their hashes, realm by realm
+    hidden: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 impl Users {
@@ -97,6 +116,43 @@ impl Users {
         self
     }
 
+    /// Notes the hashes of the names of a realm's users, so that clients may hide them (RFC 7616 §3.4.4).
+    ///
+    /// Users who are added later are not among them.
+    #[must_use]
+    pub fn hide(mut self, realm: &str) -> Self {
+        let own = self
+            .by_realm
+            .get(realm)
+            .into_iter()
+            .flat_map(BTreeMap::keys);
+        let mut hashes = BTreeMap::new();
+        for user in own.chain(self.everywhere.keys()) {
+            for algorithm in [Algorithm::Md5, Algorithm::Sha256, Algorithm::Sha512_256] {
+                let hash = digest::user_hash(algorithm, user, realm);
+                hashes.insert(hash.as_str().to_owned(), user.clone());
+            }
+        }
+        self.hidden.insert(realm.to_owned(), hashes);
+        self
+    }
+
+    pub(crate) fn merge_ha1(
+        &mut self,
+        user: &str,
+        realm: &str,
+        algorithm: Algorithm,
+        hex: &str,
+    ) -> Result<(), CredentialsError> {
+        let users = self.by_realm.entry(realm.to_owned()).or_default();
+        let secret = match users.get(user) {
+            Some(known) => known.clone().and_ha1(algorithm, hex)?,
+            None => Secret::ha1(algorithm, hex)?,
+        };
+        users.insert(user.to_owned(), secret);
+        Ok(())
+    }
+
     /// How many users there are.
     pub fn len(&self) -> usize {
         self.everywhere.len() + self.by_realm.values().map(BTreeMap::len).sum::<usize>()
@@ -115,6 +171,10 @@ impl CredentialStore for Users {
             .and_then(|users| users.get(user))
             .or_else(|| self.everywhere.get(user))
             .cloned()
+    }
+
+    fn reveal(&self, hash: &str, realm: &str, _: Algorithm) -> Option<String> {
+        self.hidden.get(realm)?.get(hash).cloned()
     }
 }
 
@@ -156,18 +216,19 @@ pub fn names(uri: &Uri, user: &str) -> bool {
 pub struct UsersError {
     /// The number of the line, counted from 1
     pub line: usize,
-    problem: &'static str,
+    pub(crate) problem: &'static str,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Algorithm, digest};
 
     fn is(secret: Option<Secret>, password: &str) -> bool {
         secret
             .and_then(|secret| secret.key(Algorithm::Md5, "u", "r"))
-            .is_some_and(|key| key.matches(&digest::key(Algorithm::Md5, "u", "r", password)))
+            .is_some_and(|key| {
+                key.matches(&digest::key(Algorithm::Md5, "u", "r", password.as_bytes()))
+            })
     }
 
     #[test]

@@ -169,8 +169,8 @@ impl Proxy {
             &auth.store,
         ) {
             (Verdict::Settled(outcome), _) => outcome,
-            (Verdict::Question(question), Some(store)) => {
-                let secret = store.lookup(question.user(), question.realm());
+            (Verdict::Question(mut question), Some(store)) => {
+                let secret = question.ask(store);
                 auth.server.decide(question, secret.as_ref())
             }
             (Verdict::Question(question), None) => return Ok(Sender::Unknown(Box::new(question))),

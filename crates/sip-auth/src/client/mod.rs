@@ -2,10 +2,13 @@
 
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "aka")]
+mod usim;
 
 use crate::{
     Algorithm, Challenge, Credentials, Qop, Role,
     digest::{self, Hex},
+    extended,
 };
 use sip_io::Rng;
 use sip_message::{
@@ -15,7 +18,7 @@ use sip_message::{
         WwwAuthenticate,
     },
 };
-use std::fmt;
+use std::{borrow::Cow, fmt};
 use thiserror::Error;
 
 /// Answers challenges, and sends credentials ahead where it was challenged before.
@@ -39,8 +42,35 @@ pub struct Client {
     rng: Rng,
     credentials: Vec<Credentials>,
     algorithms: Vec<Algorithm>,
+    choice: Choice,
+    integrity: bool,
+    hash_users: bool,
+    refuse_downgrade: bool,
+    #[cfg(feature = "aka")]
+    usims: Vec<usim::Card>,
     /// What was asked of us, the last one behind
     sessions: Vec<Session>,
+}
+
+/// Which of several challenges of one realm is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum Choice {
+    /// The topmost that we support (RFC 8760 §2.4)
+    #[default]
+    Topmost,
+    /// The one with the strongest algorithm that we support
+    Strongest,
+}
+
+/// What a response says about the server's knowledge of the password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Proof {
+    /// Nothing
+    None,
+    /// The server knows it
+    Valid,
+    /// Someone wanted us to believe that
+    Invalid,
 }
 
 /// The nonce of a realm, and whose secret goes with it.
@@ -48,6 +78,10 @@ struct Session {
     role: Role,
     challenge: Challenge,
     credentials: Credentials,
+    qop: Option<Qop>,
+    hides_user: bool,
+    /// In base 64, when a USIM found the network's sequence number too old
+    auts: Option<String>,
     cnonce: Hex,
     /// How often the nonce was used
     count: u32,
@@ -76,6 +110,18 @@ pub enum AuthError {
         /// Whose users are asked for
         realm: String,
     },
+    /// The realm has asked with a stronger algorithm before
+    #[error("realm {realm} asks with a weaker algorithm than before")]
+    Downgraded {
+        /// Whose users are asked for
+        realm: String,
+    },
+    /// The network of an AKA challenge does not know the user's key
+    #[error("the network behind realm {realm} is not the user's")]
+    FalseNetwork {
+        /// Whose users are asked for
+        realm: String,
+    },
     /// The scheme, algorithm or protection is none of ours, or not allowed
     #[error("unsupported challenge")]
     Unsupported,
@@ -91,6 +137,12 @@ impl Client {
             rng: Rng::new(seed),
             credentials: Vec::new(),
             algorithms: Algorithm::ALL.to_vec(),
+            choice: Choice::default(),
+            integrity: false,
+            hash_users: true,
+            refuse_downgrade: false,
+            #[cfg(feature = "aka")]
+            usims: Vec::new(),
             sessions: Vec::new(),
         }
     }
@@ -103,6 +155,31 @@ impl Client {
     /// Restricts the algorithms that are answered. Defaults to all, because most servers know MD5 only.
     pub fn set_algorithms(&mut self, algorithms: impl IntoIterator<Item = Algorithm>) {
         self.algorithms = algorithms.into_iter().collect();
+    }
+
+    /// Which of several challenges of one realm is answered. Defaults to the topmost, as RFC 8760 §2.4 has it.
+    pub const fn set_choice(&mut self, choice: Choice) {
+        self.choice = choice;
+    }
+
+    /// Whether `auth-int` is chosen where it is offered beside `auth`. Defaults to no, because proxies on the way may
+    /// change bodies.
+    pub const fn set_integrity(&mut self, integrity: bool) {
+        self.integrity = integrity;
+    }
+
+    /// Whether user names are hidden where a server says that it can find them by their hashes (RFC 7616 §3.4.4).
+    /// Defaults to yes.
+    pub const fn set_hash_users(&mut self, hash_users: bool) {
+        self.hash_users = hash_users;
+    }
+
+    /// Whether a realm that has asked with a stronger algorithm before gets no answer with a weaker one. Defaults to
+    /// no, because several servers may stand for one realm.
+    ///
+    /// To refuse weak algorithms in any case, see [`Self::set_algorithms`].
+    pub const fn set_refuse_downgrade(&mut self, refuse_downgrade: bool) {
+        self.refuse_downgrade = refuse_downgrade;
     }
 
     /// Gives a request that was challenged by `response` the credentials that were asked for.
@@ -154,7 +231,8 @@ impl Client {
         if [Method::ACK, Method::CANCEL].contains(request.method()) {
             return;
         }
-        self.sessions.retain(|session| session.count < u32::MAX);
+        self.sessions
+            .retain(|session| session.count < u32::MAX && session.auts.is_none());
         let host = request.uri().host_str();
         let realms: Vec<usize> = self
             .sessions
@@ -174,44 +252,59 @@ impl Client {
         }
     }
 
-    /// Learns from the response to a request with credentials: the nonce to use next (RFC 7616 §3.5).
-    pub fn learn(&mut self, request: &Request, response: &Response) {
+    /// Learns from the response to a request with credentials: the nonce to use next, and whether the server knows the
+    /// password too (RFC 7616 §3.5).
+    ///
+    /// What comes with a wrong proof is not believed.
+    pub fn learn(&mut self, request: &Request, response: &Response) -> Proof {
+        let mut proof = Proof::None;
         if !response.status().is_success() {
-            return;
+            return proof;
         }
         let headers = response.headers();
-        let next = |text: Option<std::borrow::Cow<'_, str>>| {
-            text.map(std::borrow::Cow::into_owned)
-                .filter(|nonce| !nonce.is_empty())
-        };
-        let server = headers
-            .get::<AuthenticationInfo>()
-            .and_then(Result::ok)
-            .and_then(|info| next(info.param("nextnonce")));
+        let server = headers.get::<AuthenticationInfo>().and_then(Result::ok);
         let proxy = headers
             .get::<ProxyAuthenticationInfo>()
-            .and_then(Result::ok)
-            .and_then(|info| next(info.param("nextnonce")));
-        for (role, nonce) in [(Role::Server, server), (Role::Proxy, proxy)] {
-            let mut spoken: Vec<&mut Session> = self
+            .and_then(Result::ok);
+        let server = server.map(|info| {
+            ["nextnonce", "rspauth", "qop"].map(|name| info.param(name).map(Cow::into_owned))
+        });
+        let proxy = proxy.map(|info| {
+            ["nextnonce", "rspauth", "qop"].map(|name| info.param(name).map(Cow::into_owned))
+        });
+        for (role, info) in [(Role::Server, server), (Role::Proxy, proxy)] {
+            let mut spoken: Vec<(&mut Session, Shown)> = self
                 .sessions
                 .iter_mut()
-                .filter(|session| {
-                    session.role == role
-                        && given(request, role, session.challenge.realm()).is_some()
+                .filter(|session| session.role == role)
+                .filter_map(|session| {
+                    let shown = given(request, role, session.challenge.realm())?;
+                    Some((session, shown))
                 })
                 .collect();
-            for session in &mut spoken {
+            for (session, _) in &mut spoken {
                 session.refusals = 0;
             }
             // The field does not name a realm, so it is clear only when one was spoken to.
-            if let (Some(nonce), [session]) = (nonce, spoken.as_mut_slice())
-                && nonce != session.challenge.nonce
+            let (Some([next, rspauth, qop]), [(session, shown)]) = (info, spoken.as_mut_slice())
+            else {
+                continue;
+            };
+            if let Some(rspauth) = rspauth {
+                let expected = session.expected_proof(shown, qop.as_deref(), response.body());
+                if !expected.is_some_and(|expected| expected.is(&rspauth)) {
+                    return Proof::Invalid;
+                }
+                proof = Proof::Valid;
+            }
+            if let Some(next) = next.filter(|next| !next.is_empty())
+                && next != session.challenge.nonce
             {
-                session.challenge.nonce = nonce;
+                session.challenge.nonce = next;
                 session.count = 0;
             }
         }
+        proof
     }
 
     /// Forgets every nonce.
@@ -221,6 +314,10 @@ impl Client {
 
     /// Chooses credentials and challenge for one realm.
     fn accept(&mut self, request: &Request, group: &Group) -> Result<Session, AuthError> {
+        #[cfg(feature = "aka")]
+        if let Some(answer) = self.accept_card(request, group) {
+            return answer;
+        }
         let realm = group.realm().to_owned();
         let known = self
             .sessions
@@ -244,6 +341,14 @@ impl Client {
             }
             is_stale = !same_nonce && refusals <= MOST_REFUSALS;
         }
+        if self.refuse_downgrade
+            && let Some(known) = known
+            && self.best(group).is_some_and(|best| {
+                best.algorithm().strength() < known.challenge.algorithm().strength()
+            })
+        {
+            return Err(AuthError::Downgraded { realm });
+        }
         let own = self.credentials.iter().filter(|own| own.realm().is_some());
         let general = self.credentials.iter().filter(|own| own.realm().is_none());
         let mut fitting = own.chain(general).filter(|own| own.fit(&realm)).peekable();
@@ -252,12 +357,12 @@ impl Client {
         }
         if let Some(shown) = &shown {
             let mut rest = fitting
-                .skip_while(|own| own.user() != shown.user)
+                .skip_while(|own| !shown.is_of(own, &realm))
                 .peekable();
             if !is_stale {
                 rest.next();
                 // One user may be there twice, with secrets of different kinds; it was the same password.
-                while rest.next_if(|own| own.user() == shown.user).is_some() {}
+                while rest.next_if(|own| shown.is_of(own, &realm)).is_some() {}
             }
             if rest.peek().is_none() {
                 return Err(AuthError::Rejected { realm });
@@ -274,7 +379,7 @@ impl Client {
         self.choose(fitting, request, group, known_hosts(known), refusals)
     }
 
-    /// RFC 8760 §2.4: the topmost challenge that we support.
+    /// The first credentials that can answer one of the challenges.
     fn choose(
         &mut self,
         fitting: Vec<Credentials>,
@@ -284,33 +389,68 @@ impl Client {
         refusals: u8,
     ) -> Result<Session, AuthError> {
         for credentials in fitting {
-            let challenge = group.challenges.iter().find(|challenge| {
-                let algorithm = challenge.algorithm();
-                self.algorithms.contains(&algorithm) && credentials.can(algorithm)
-            });
-            let Some(challenge) = challenge else {
+            let Some(challenge) = self.pick(group, |algorithm| credentials.can(algorithm)) else {
                 continue;
             };
-            let host = request.uri().host_str();
-            if !hosts.iter().any(|known| known.eq_ignore_ascii_case(host)) {
-                if hosts.len() >= MOST_HOSTS {
-                    hosts.remove(0);
-                }
-                hosts.push(host.to_owned());
+            let challenge = challenge.clone();
+            let mut session = self.open(request, group.role, challenge, credentials);
+            let host = hosts.iter().position(|known| *known == session.hosts[0]);
+            if host.is_none() && hosts.len() >= MOST_HOSTS {
+                hosts.remove(0);
             }
-            let mut octets = [0; 16];
-            self.rng.fill(&mut octets);
-            return Ok(Session {
-                role: group.role,
-                challenge: challenge.clone(),
-                credentials,
-                cnonce: Hex::of(&octets),
-                count: 0,
-                refusals,
-                hosts,
-            });
+            hosts.retain(|known| *known != session.hosts[0]);
+            session.hosts.append(&mut hosts);
+            session.refusals = refusals;
+            return Ok(session);
         }
         Err(AuthError::Unsupported)
+    }
+
+    /// What of a realm's challenges could be answered best, whoever the user is.
+    fn best<'a>(&self, group: &'a Group) -> Option<&'a Challenge> {
+        self.pick(group, |_| true)
+    }
+
+    fn pick<'a>(&self, group: &'a Group, can: impl Fn(Algorithm) -> bool) -> Option<&'a Challenge> {
+        let mut usable = group.challenges.iter().filter(|challenge| {
+            let algorithm = challenge.algorithm();
+            !challenge.is_aka() && self.algorithms.contains(&algorithm) && can(algorithm)
+        });
+        match self.choice {
+            Choice::Topmost => usable.next(),
+            // Of equally strong ones the last is the greatest, but the first was preferred.
+            Choice::Strongest => usable
+                .rev()
+                .max_by_key(|challenge| challenge.algorithm().strength()),
+        }
+    }
+
+    fn open(
+        &mut self,
+        request: &Request,
+        role: Role,
+        challenge: Challenge,
+        credentials: Credentials,
+    ) -> Session {
+        let mut octets = [0; 16];
+        self.rng.fill(&mut octets);
+        let qop = if self.integrity && challenge.offers(Qop::AuthInt) {
+            Some(Qop::AuthInt)
+        } else {
+            challenge.qop()
+        };
+        Session {
+            role,
+            qop,
+            hides_user: self.hash_users && challenge.hashes_users,
+            auts: None,
+            challenge,
+            credentials,
+            cnonce: Hex::of(&octets),
+            count: 0,
+            refusals: 0,
+            hosts: vec![request.uri().host_str().to_ascii_lowercase()],
+        }
     }
 
     fn remember(&mut self, session: Session) {
@@ -378,7 +518,7 @@ impl Session {
         let uri = request.uri().as_str();
         let count = format!("{:08x}", self.count);
         let cnonce = self.cnonce.as_str();
-        let protection = challenge.qop().map(|qop| (qop, count.as_str(), cnonce));
+        let protection = self.qop.map(|qop| (qop, count.as_str(), cnonce));
         let key = self
             .credentials
             .secret()
@@ -388,7 +528,7 @@ impl Session {
             algorithm,
             request.method().as_str(),
             uri,
-            challenge.qop(),
+            self.qop,
             request.body(),
         );
         let proof = digest::proof(
@@ -399,15 +539,27 @@ impl Session {
             cnonce,
             &covered,
         );
+        let hidden;
+        let extended;
+        let name = if self.hides_user {
+            hidden = digest::user_hash(algorithm, user, challenge.realm());
+            ("username", hidden.as_str(), true)
+        } else if challenge.is_utf8 && !user.is_ascii() {
+            extended = extended::encode(user);
+            ("username*", extended.as_str(), false)
+        } else {
+            ("username", user, true)
+        };
+        let token = challenge.algorithm_token();
         let mut params = vec![
-            ("username", user, true),
+            name,
             ("realm", challenge.realm(), true),
             ("nonce", challenge.nonce.as_str(), true),
             ("uri", uri, true),
             ("response", proof.as_str(), true),
         ];
         if challenge.names_algorithm {
-            params.push(("algorithm", algorithm.as_str(), false));
+            params.push(("algorithm", token.as_str(), false));
         }
         if protection.is_some() || algorithm.is_session() {
             params.push(("cnonce", cnonce, true));
@@ -419,7 +571,35 @@ impl Session {
             params.push(("qop", Qop::as_str(qop), false));
             params.push(("nc", count, false));
         }
+        if self.hides_user {
+            params.push(("userhash", "true", false));
+        }
+        if let Some(auts) = &self.auts {
+            params.push(("auts", auts, true));
+        }
         Authorization::new("Digest", params)
+    }
+
+    /// What a server that knows the password says of it (RFC 7616 §3.5).
+    fn expected_proof(&self, shown: &Shown, qop: Option<&str>, body: &[u8]) -> Option<Hex> {
+        let algorithm = self.challenge.algorithm();
+        let key = self.credentials.secret().key(
+            algorithm,
+            self.credentials.user(),
+            self.challenge.realm(),
+        )?;
+        // The server may protect its body less than we did ours, and says so.
+        let qop = qop.map_or(shown.qop, Qop::from_token)?;
+        let covered = digest::covered(algorithm, "", &shown.uri, Some(qop), body);
+        let protection = Some((qop, shown.count.as_str(), shown.cnonce.as_str()));
+        Some(digest::proof(
+            algorithm,
+            &key,
+            &shown.nonce,
+            protection,
+            &shown.cnonce,
+            &covered,
+        ))
     }
 }
 
@@ -497,7 +677,25 @@ fn challenges(response: &Response) -> (Vec<Group>, bool) {
 /// What a request already shows to a realm.
 struct Shown {
     user: String,
+    is_hidden: bool,
+    algorithm: Algorithm,
     nonce: String,
+    uri: String,
+    cnonce: String,
+    count: String,
+    qop: Option<Qop>,
+    #[cfg(feature = "aka")]
+    has_auts: bool,
+}
+
+impl Shown {
+    fn is_of(&self, own: &Credentials, realm: &str) -> bool {
+        if self.is_hidden {
+            digest::user_hash(self.algorithm, own.user(), realm).as_str() == self.user
+        } else {
+            own.user() == self.user
+        }
+    }
 }
 
 fn given(request: &Request, role: Role, realm: &str) -> Option<Shown> {
@@ -507,10 +705,26 @@ fn given(request: &Request, role: Role, realm: &str) -> Option<Shown> {
     };
     request.headers().raw_all(&name).find_map(|value| {
         let field = Authorization::parse(&value).ok()?;
-        let is_ours = field.is_scheme("Digest") && field.param("realm")? == realm;
-        is_ours.then(|| Shown {
-            user: field.param("username").unwrap_or_default().into_owned(),
-            nonce: field.param("nonce").unwrap_or_default().into_owned(),
+        if !field.is_scheme("Digest") || field.param("realm")? != realm {
+            return None;
+        }
+        let param = |name| field.param(name).unwrap_or_default().into_owned();
+        Some(Shown {
+            user: match field.param("username*") {
+                Some(user) => extended::decode(&user).unwrap_or_default(),
+                None => param("username"),
+            },
+            is_hidden: field
+                .param("userhash")
+                .is_some_and(|is| is.eq_ignore_ascii_case("true")),
+            algorithm: Algorithm::from_token(&param("algorithm")).unwrap_or(Algorithm::Md5),
+            nonce: param("nonce"),
+            uri: param("uri"),
+            cnonce: param("cnonce"),
+            count: param("nc"),
+            qop: Qop::from_token(&param("qop")),
+            #[cfg(feature = "aka")]
+            has_auts: field.param("auts").is_some(),
         })
     })
 }
@@ -522,6 +736,7 @@ fn known_hosts(session: Option<&Session>) -> Vec<String> {
 /// A refusal says more than missing credentials, and those more than a challenge that is not understood.
 fn worse(one: AuthError, other: AuthError) -> AuthError {
     let rank = |error: &AuthError| match error {
+        AuthError::FalseNetwork { .. } | AuthError::Downgraded { .. } => 4,
         AuthError::Rejected { .. } => 3,
         AuthError::NoCredentials { .. } => 2,
         AuthError::Unsupported => 1,

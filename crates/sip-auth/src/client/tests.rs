@@ -57,7 +57,7 @@ fn shown(request: &Request) -> Authorization {
 }
 
 fn param(request: &Request, name: &str) -> Option<String> {
-    shown(request).param(name).map(std::borrow::Cow::into_owned)
+    shown(request).param(name).map(Cow::into_owned)
 }
 
 /// RFC 3261 §22.4: the `uri` is the Request-URI as written, and values are quoted as the grammar has it.

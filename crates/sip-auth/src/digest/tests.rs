@@ -146,7 +146,12 @@ fn every_form_of_a_response_is_right() {
             "{algorithm} {qop:?}"
         );
         // A stored hash is as good, for the algorithm and its session form.
-        let hash = key(algorithm, "alice", "atlanta.example.com", password);
+        let hash = key(
+            algorithm,
+            "alice",
+            "atlanta.example.com",
+            password.as_bytes(),
+        );
         let stored = Secret::ha1(algorithm, hash.as_str()).expect("is a hash");
         assert_eq!(response(&inputs, &stored).as_deref(), Some(expected));
     }

@@ -1,41 +1,47 @@
 //! Credentials as they came.
 
-use crate::{Qop, Role};
+use crate::{Qop, Role, extended};
 use sip_message::ParseError;
 use std::borrow::Cow;
 use thiserror::Error;
 
 /// The parameters of digest credentials that mean something here.
 #[derive(Default)]
-pub(super) struct Given<'a> {
+pub(crate) struct Given<'a> {
     user: Option<Cow<'a, str>>,
-    pub(super) realm: Option<Cow<'a, str>>,
+    extended_user: Option<Cow<'a, str>>,
+    user_is_hash: Option<Cow<'a, str>>,
+    pub(crate) realm: Option<Cow<'a, str>>,
     nonce: Option<Cow<'a, str>>,
     uri: Option<Cow<'a, str>>,
     response: Option<Cow<'a, str>>,
-    pub(super) algorithm: Option<Cow<'a, str>>,
-    pub(super) cnonce: Option<Cow<'a, str>>,
+    pub(crate) algorithm: Option<Cow<'a, str>>,
+    pub(crate) cnonce: Option<Cow<'a, str>>,
     qop: Option<Cow<'a, str>>,
     count: Option<Cow<'a, str>>,
     repeated: Option<&'static str>,
 }
 
 /// The parameters that must be there.
-pub(super) struct Parts<'a> {
-    pub(super) user: &'a str,
-    pub(super) nonce: &'a str,
-    pub(super) uri: &'a str,
-    pub(super) response: &'a str,
+pub(crate) struct Parts<'a> {
+    pub(crate) user: Cow<'a, str>,
+    /// Whether the user is a hash (RFC 7616 §3.4.4)
+    pub(crate) is_hidden: bool,
+    pub(crate) nonce: &'a str,
+    pub(crate) uri: &'a str,
+    pub(crate) response: &'a str,
     /// The protection, the nonce count, and the count as written
-    pub(super) protection: Option<(Qop, u32, &'a str)>,
+    pub(crate) protection: Option<(Qop, u32, &'a str)>,
 }
 
 impl<'a> Given<'a> {
-    pub(super) fn collect(params: impl Iterator<Item = (&'a str, Cow<'a, str>, bool)>) -> Self {
+    pub(crate) fn collect(params: impl Iterator<Item = (&'a str, Cow<'a, str>, bool)>) -> Self {
         let mut given = Self::default();
         for (name, value, _) in params {
             let known = [
                 ("username", &mut given.user),
+                ("username*", &mut given.extended_user),
+                ("userhash", &mut given.user_is_hash),
                 ("realm", &mut given.realm),
                 ("nonce", &mut given.nonce),
                 ("uri", &mut given.uri),
@@ -56,13 +62,29 @@ impl<'a> Given<'a> {
         given
     }
 
-    pub(super) fn parts(&self) -> Result<Parts<'_>, Malformed> {
+    pub(crate) fn parts(&self) -> Result<Parts<'_>, Malformed> {
         if let Some(name) = self.repeated {
             return Err(Malformed::Repeated(name));
         }
         required(&self.realm, "realm")?;
+        let is_hidden = self
+            .user_is_hash
+            .as_ref()
+            .is_some_and(|is_hash| is_hash.eq_ignore_ascii_case("true"));
+        let user = match (&self.user, &self.extended_user) {
+            (Some(user), None) if is_hidden => Cow::Owned(user.to_ascii_lowercase()),
+            (Some(user), None) => Cow::Borrowed(&**user),
+            (None, Some(_)) if is_hidden => return Err(Malformed::Invalid("userhash")),
+            (None, Some(user)) => {
+                Cow::Owned(extended::decode(user).ok_or(Malformed::Invalid("username*"))?)
+            }
+            (None, None) => return Err(Malformed::Missing("username")),
+            // RFC 7616 §3.4: never both.
+            (Some(_), Some(_)) => return Err(Malformed::Repeated("username")),
+        };
         Ok(Parts {
-            user: required(&self.user, "username")?,
+            user,
+            is_hidden,
             nonce: required(&self.nonce, "nonce")?,
             uri: required(&self.uri, "uri")?,
             response: required(&self.response, "response")?,
@@ -111,7 +133,7 @@ pub enum Malformed {
 
 impl Malformed {
     /// The reason phrase of the 400.
-    pub(super) fn reason(&self, role: Role) -> String {
+    pub(crate) fn reason(&self, role: Role) -> String {
         match self {
             Self::Unreadable(error) => error.reason().into_owned(),
             _ => {

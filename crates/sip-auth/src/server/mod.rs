@@ -1,13 +1,18 @@
 //! The side that asks who it is.
 
-mod given;
+mod confirmation;
+pub(crate) mod given;
+mod policy;
 #[cfg(test)]
 mod tests;
 
+pub use confirmation::Confirmation;
 pub use given::Malformed;
+pub use policy::Digest;
 
 use crate::{
     Algorithm, CredentialStore, Qop, Secret,
+    back_off::Failures,
     digest::{self, Hex},
     nonce::{NonceId, Nonces},
     replay::Replay,
@@ -16,84 +21,16 @@ use given::Given;
 use sip_io::{Rng, WallClock};
 use sip_message::{
     ParseError, Request, Response, StatusCode,
-    headers::{Authorization, ProxyAuthenticate, ProxyAuthorization, WwwAuthenticate},
+    headers::{
+        Authorization, ProxyAuthenticate, ProxyAuthorization, RetryAfter, Via, WwwAuthenticate,
+    },
 };
 use std::{
     borrow::Cow,
     fmt,
+    net::IpAddr,
     time::{Duration, Instant},
 };
-
-/// What a realm asks for.
-///
-/// ```
-/// use sip_auth::{Algorithm, Digest};
-///
-/// // Many phones fail when SHA-256 is offered beside MD5.
-/// let for_old_phones = Digest::realm("example.com").algorithms([Algorithm::Md5]);
-/// ```
-#[derive(Clone, Debug)]
-pub struct Digest {
-    realm: String,
-    algorithms: Vec<Algorithm>,
-    nonce_lifetime: Duration,
-    replay_entries: usize,
-    forbid_refused: bool,
-}
-
-impl Digest {
-    /// The policy of the realm with this name, which users see. Control characters are left out.
-    pub fn realm(realm: impl Into<String>) -> Self {
-        let mut realm = realm.into();
-        realm.retain(|character| !character.is_control());
-        Self {
-            realm,
-            algorithms: vec![Algorithm::Sha256, Algorithm::Md5],
-            nonce_lifetime: Duration::from_secs(300),
-            replay_entries: 65_536,
-            forbid_refused: false,
-        }
-    }
-
-    /// What is offered, the favourite first, and all that is taken.
-    ///
-    /// Defaults to SHA-256, then MD5, as RFC 8760 §2.3 has it. Some phones fail when SHA-256 is offered at all.
-    #[must_use]
-    pub fn algorithms(mut self, algorithms: impl IntoIterator<Item = Algorithm>) -> Self {
-        self.algorithms.clear();
-        for algorithm in algorithms {
-            if !self.algorithms.contains(&algorithm) {
-                self.algorithms.push(algorithm);
-            }
-        }
-        self
-    }
-
-    /// How long a nonce is good, in whole seconds. Defaults to 300 s; then a challenge with `stale=true` follows.
-    #[must_use]
-    pub fn nonce_lifetime(mut self, nonce_lifetime: Duration) -> Self {
-        self.nonce_lifetime = nonce_lifetime;
-        self
-    }
-
-    /// How many used nonces are remembered, at some 40 bytes each.
-    ///
-    /// Defaults to 65,536. When one more is used, the oldest ends before its time, and who still uses it is challenged
-    /// with `stale=true`. With 0 no credentials are ever taken.
-    #[must_use]
-    pub fn replay_entries(mut self, replay_entries: usize) -> Self {
-        self.replay_entries = replay_entries;
-        self
-    }
-
-    /// Whether wrong credentials get 403 instead of a new challenge. Defaults to no, because RFC 3261 §22.1 lets a user
-    /// try again.
-    #[must_use]
-    pub fn forbid_refused(mut self, forbid_refused: bool) -> Self {
-        self.forbid_refused = forbid_refused;
-        self
-    }
-}
 
 /// As what a server asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -140,6 +77,7 @@ pub struct Server {
     policy: Digest,
     nonces: Nonces,
     replay: Replay,
+    failures: Option<Failures>,
     clock: WallClock,
     stats: ServerStats,
 }
@@ -167,6 +105,13 @@ pub enum Outcome {
         /// The user name as in the credentials
         user: String,
     },
+    /// There were too many failures, so nothing was checked.
+    Blocked {
+        /// The user name as in the credentials
+        user: String,
+        /// How long to wait
+        wait: Duration,
+    },
     /// There are no credentials for this realm, or none that were asked for.
     Missing,
     /// The nonce has ended, is not ours or was used before.
@@ -177,7 +122,13 @@ pub enum Outcome {
 
 /// Credentials that wait for the user's secret.
 pub struct Question {
+    role: Role,
+    now: Instant,
+    source: Option<IpAddr>,
+    uri: String,
     user: String,
+    /// Whether `user` is still a hash
+    is_hidden: bool,
     realm: String,
     algorithm: Algorithm,
     response: Hex,
@@ -191,9 +142,36 @@ pub struct Question {
 }
 
 impl Question {
-    /// The user name.
+    /// The user name, or its hash while that is all that is known.
     pub fn user(&self) -> &str {
         &self.user
+    }
+
+    /// Whether [`Self::user`] is a hash of user and realm (RFC 7616 §3.4.4), for [`Self::reveal`].
+    pub const fn is_hidden(&self) -> bool {
+        self.is_hidden
+    }
+
+    /// Says whose hash [`Self::user`] is; false if it is not this user's. Users who stay hidden are refused.
+    pub fn reveal(&mut self, user: &str) -> bool {
+        let is_theirs = self.is_hidden
+            && digest::user_hash(self.algorithm, user, &self.realm).as_str() == self.user;
+        if is_theirs {
+            user.clone_into(&mut self.user);
+            self.is_hidden = false;
+        }
+        is_theirs
+    }
+
+    /// Asks a store, for the name too if it is hidden.
+    pub fn ask<S: CredentialStore + ?Sized>(&mut self, store: &S) -> Option<Secret> {
+        if self.is_hidden {
+            let user = store.reveal(&self.user, &self.realm, self.algorithm)?;
+            if !self.reveal(&user) {
+                return None;
+            }
+        }
+        store.lookup(&self.user, &self.realm)
     }
 
     /// The realm.
@@ -227,6 +205,8 @@ pub struct ServerStats {
     pub granted: u64,
     /// Requests with a wrong password or an unknown user
     pub refused: u64,
+    /// Requests that came while their user or source had to wait
+    pub blocked: u64,
     /// Requests with a nonce that had ended, was not ours or was used before
     pub stale: u64,
     /// Requests with credentials that cannot be read
@@ -235,9 +215,14 @@ pub struct ServerStats {
     pub evicted: u64,
     /// Used nonces remembered now
     pub replay_entries: usize,
+    /// Users and sources with failures remembered now
+    pub failure_entries: usize,
 }
 
 impl Server {
+    /// How many lines of credentials are looked at.
+    pub(crate) const MOST_CREDENTIALS: usize = 16;
+
     /// A server for one realm. The seed makes the key of its nonces.
     pub fn new(policy: Digest, seed: [u8; 32], clock: WallClock) -> Self {
         let mut rng = Rng::new(seed);
@@ -246,23 +231,49 @@ impl Server {
                 rng.seed(),
                 rng.next_u32(),
                 &policy.realm,
+                policy.shard,
                 policy.nonce_lifetime,
             ),
             replay: Replay::new(policy.replay_entries),
+            failures: policy
+                .back_off
+                .map(|policy| Failures::new(policy, [(); 4].map(|()| rng.next_u64()))),
             policy,
             clock,
             stats: ServerStats::default(),
         }
     }
 
-    /// Challenges for a 401 response, one for each algorithm offered.
+    /// Challenges for a 401 response, one for each algorithm offered, to nobody in particular.
+    ///
+    /// Where nonces are bound to sources, only [`Self::answer`] makes challenges that can be met.
     pub fn challenge(&mut self, now: Instant, stale: bool) -> Vec<WwwAuthenticate> {
-        self.challenges(now, stale, |params| WwwAuthenticate::new("Digest", params))
+        self.challenge_to(now, stale, None)
     }
 
-    /// Challenges for a 407 response, one for each algorithm offered.
+    /// Challenges for a 407 response, as [`Self::challenge`] makes them.
     pub fn proxy_challenge(&mut self, now: Instant, stale: bool) -> Vec<ProxyAuthenticate> {
-        self.challenges(now, stale, |params| {
+        self.proxy_challenge_to(now, stale, None)
+    }
+
+    fn challenge_to(
+        &mut self,
+        now: Instant,
+        stale: bool,
+        source: Option<IpAddr>,
+    ) -> Vec<WwwAuthenticate> {
+        self.challenges(now, stale, source, |params| {
+            WwwAuthenticate::new("Digest", params)
+        })
+    }
+
+    fn proxy_challenge_to(
+        &mut self,
+        now: Instant,
+        stale: bool,
+        source: Option<IpAddr>,
+    ) -> Vec<ProxyAuthenticate> {
+        self.challenges(now, stale, source, |params| {
             ProxyAuthenticate::new("Digest", params)
         })
     }
@@ -272,17 +283,23 @@ impl Server {
     /// Credentials of other realms and schemes are skipped. ACK and CANCEL must not be challenged, so their callers do
     /// not ask.
     pub fn verify(&mut self, now: Instant, request: &Request, role: Role) -> Verdict {
-        let seconds = self.clock.unix_seconds(now);
+        let asked = Asked {
+            request,
+            role,
+            now,
+            seconds: self.clock.unix_seconds(now),
+            source: self.needs_source().then(|| source(request)).flatten(),
+        };
         let mut settled = None;
         let mut unreadable = None;
         let headers = request.headers();
         // A macro instead of a function: the two fields are types without a common trait.
         macro_rules! read_all {
             ($field:ty) => {
-                for field in headers.all::<$field>().take(MOST_CREDENTIALS) {
+                for field in headers.all::<$field>().take(Self::MOST_CREDENTIALS) {
                     let verdict = match &field {
                         Ok(field) if field.is_scheme("Digest") => {
-                            self.examine(&Given::collect(field.params()), request, seconds)
+                            self.examine(&Given::collect(field.params()), &asked)
                         }
                         Ok(_) => None,
                         Err(error) => {
@@ -291,7 +308,9 @@ impl Server {
                         }
                     };
                     match verdict {
-                        Some(Verdict::Question(question)) => return Verdict::Question(question),
+                        Some(Verdict::Question(question)) => {
+                            return self.admit(question);
+                        }
                         Some(Verdict::Settled(outcome)) => {
                             settled.get_or_insert(outcome);
                         }
@@ -315,14 +334,51 @@ impl Server {
 
     /// Goes on with the secret of [`Question::user`]; `None` if there is no such user, which costs as much work.
     pub fn decide(&mut self, question: Question, secret: Option<&Secret>) -> Outcome {
+        self.judge(question, secret).0
+    }
+
+    /// As [`Self::decide`], and gives those who are let in a proof and, if theirs is half over or good for one request
+    /// only, the next nonce: for servers that write Authentication-Info.
+    pub fn confirm(
+        &mut self,
+        question: Question,
+        secret: Option<&Secret>,
+    ) -> (Outcome, Option<Confirmation>) {
+        let (outcome, granted) = self.judge(question, secret);
+        let confirmation = granted.map(|(question, key)| {
+            let seconds = self.clock.unix_seconds(question.now);
+            let source = question.source.filter(|_| self.policy.bind_source);
+            let age = seconds.saturating_sub(question.id.seconds());
+            let is_due = self.policy.one_time || 2 * age >= self.policy.nonce_lifetime.as_secs();
+            Confirmation {
+                role: question.role,
+                algorithm: question.algorithm,
+                key,
+                uri: question.uri,
+                nonce: question.nonce,
+                protection: question.protection,
+                cnonce: question.cnonce,
+                next: is_due.then(|| self.nonces.mint(seconds, source)),
+            }
+        });
+        (outcome, confirmation)
+    }
+
+    fn judge(
+        &mut self,
+        mut question: Question,
+        secret: Option<&Secret>,
+    ) -> (Outcome, Option<(Question, Hex)>) {
         let Question {
             algorithm,
             user,
             realm,
+            is_hidden,
             ..
         } = &question;
+        let secret = secret.filter(|_| !is_hidden);
         // One hash for the key in every case, so that the time does not tell whether the user exists.
-        let decoy = || std::hint::black_box(digest::key(*algorithm, user, realm, ""));
+        let decoy = || std::hint::black_box(digest::key(*algorithm, user, realm, b""));
         let (key, is_known) = match secret {
             Some(secret) if secret.is_password() => match secret.key(*algorithm, user, realm) {
                 Some(key) => (key, true),
@@ -348,16 +404,23 @@ impl Server {
             &question.cnonce,
             &question.covered,
         );
-        let user = question.user;
-        let outcome = if !(proof.matches(&question.response) & is_known) {
-            Outcome::Refused { user }
-        } else if self.take(question.id, question.count) {
-            Outcome::Granted { user }
-        } else {
-            Outcome::Stale
+        let is_right = proof.matches(&question.response) & is_known;
+        let is_new = is_right && self.take(question.id, question.count);
+        if let Some(failures) = &mut self.failures {
+            if is_right {
+                failures.succeeded(&question.user, question.source);
+            } else {
+                failures.failed(question.now, &question.user, question.source);
+            }
+        }
+        let user = std::mem::take(&mut question.user);
+        let outcome = match (is_right, is_new) {
+            (true, true) => Outcome::Granted { user },
+            (true, false) => Outcome::Stale,
+            (false, _) => Outcome::Refused { user },
         };
         self.count(&outcome);
-        outcome
+        (outcome, is_new.then_some((question, key)))
     }
 
     /// Both steps in one, for a store that answers at once.
@@ -370,8 +433,8 @@ impl Server {
     ) -> Outcome {
         match self.verify(now, request, role) {
             Verdict::Settled(outcome) => outcome,
-            Verdict::Question(question) => {
-                let secret = store.lookup(question.user(), question.realm());
+            Verdict::Question(mut question) => {
+                let secret = question.ask(store);
                 self.decide(question, secret.as_ref())
             }
         }
@@ -396,12 +459,23 @@ impl Server {
             Outcome::Refused { .. } if self.policy.forbid_refused => {
                 return Some(request.response(StatusCode::FORBIDDEN).build());
             }
+            Outcome::Blocked { wait, .. } => {
+                let mut response = request
+                    .response(StatusCode::FORBIDDEN)
+                    .reason("Forbidden (too many failures)")
+                    .build();
+                let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+                let retry = RetryAfter::new(Duration::from_secs(seconds));
+                response.headers_mut().set(retry);
+                return Some(response);
+            }
             Outcome::Refused { .. } | Outcome::Missing => false,
             Outcome::Stale => true,
         };
+        let source = self.policy.bind_source.then(|| source(request)).flatten();
         Some(match role {
             Role::Server => self
-                .challenge(now, stale)
+                .challenge_to(now, stale, source)
                 .into_iter()
                 .fold(
                     request.response(StatusCode::UNAUTHORIZED),
@@ -409,7 +483,7 @@ impl Server {
                 )
                 .build(),
             Role::Proxy => self
-                .proxy_challenge(now, stale)
+                .proxy_challenge_to(now, stale, source)
                 .into_iter()
                 .fold(
                     request.response(StatusCode::PROXY_AUTHENTICATION_REQUIRED),
@@ -429,37 +503,90 @@ impl Server {
         ServerStats {
             evicted: self.replay.evictions(),
             replay_entries: self.replay.len(),
+            failure_entries: self.failures.as_ref().map_or(0, Failures::len),
             ..self.stats
         }
+    }
+
+    /// How often this user failed from this source, and how often the source did with whatever user.
+    ///
+    /// Zero without [`Digest::back_off`].
+    pub fn failures(&self, user: &str, source: Option<IpAddr>) -> (u32, u32) {
+        self.failures
+            .as_ref()
+            .map_or((0, 0), |failures| failures.count(user, source))
+    }
+
+    /// Lets those wait who have failed too often.
+    fn admit(&mut self, question: Question) -> Verdict {
+        let wait = self
+            .failures
+            .as_ref()
+            .and_then(|failures| failures.wait(question.now, &question.user, question.source));
+        let Some(wait) = wait else {
+            return Verdict::Question(question);
+        };
+        let outcome = Outcome::Blocked {
+            user: question.user,
+            wait,
+        };
+        self.count(&outcome);
+        Verdict::Settled(outcome)
+    }
+
+    const fn needs_source(&self) -> bool {
+        self.policy.bind_source || self.failures.is_some()
     }
 
     fn challenges<F>(
         &mut self,
         now: Instant,
         stale: bool,
+        source: Option<IpAddr>,
         make: impl Fn(Vec<(&'static str, &str, bool)>) -> Result<F, ParseError>,
     ) -> Vec<F> {
         self.stats.challenges += 1;
-        let nonce = self.nonces.mint(self.clock.unix_seconds(now));
+        let nonce = self.nonces.mint(self.clock.unix_seconds(now), source);
+        let protections = match self.policy.protections.as_slice() {
+            [] => None,
+            [Qop::Auth] => Some(Cow::Borrowed("auth")),
+            list => Some(Cow::Owned(
+                list.iter()
+                    .map(|qop| qop.as_str())
+                    .collect::<Vec<_>>()
+                    .join(","),
+            )),
+        };
         self.policy
             .algorithms
             .iter()
             .map(|algorithm| {
-                let mut params = Vec::with_capacity(5);
+                let mut params = Vec::with_capacity(8);
                 params.push(("realm", self.policy.realm.as_str(), true));
                 params.push(("nonce", nonce.as_str(), true));
                 if stale {
                     params.push(("stale", "true", false));
                 }
                 params.push(("algorithm", algorithm.as_str(), false));
-                params.push(("qop", "auth", true));
+                if let Some(protections) = &protections {
+                    params.push(("qop", protections, true));
+                }
+                if let Some(opaque) = &self.policy.opaque {
+                    params.push(("opaque", opaque, true));
+                }
+                if self.policy.hash_users {
+                    params.push(("userhash", "true", false));
+                }
+                if self.policy.utf8 {
+                    params.push(("charset", "UTF-8", false));
+                }
                 make(params).expect("a realm without control characters can be written")
             })
             .collect()
     }
 
     /// `None` for credentials of another realm.
-    fn examine(&self, given: &Given<'_>, request: &Request, seconds: u64) -> Option<Verdict> {
+    fn examine(&self, given: &Given<'_>, asked: &Asked<'_>) -> Option<Verdict> {
         if given
             .realm
             .as_ref()
@@ -467,18 +594,13 @@ impl Server {
         {
             return None;
         }
-        Some(match self.question(given, request, seconds) {
+        Some(match self.question(given, asked) {
             Ok(question) => Verdict::Question(question),
             Err(outcome) => Verdict::Settled(outcome),
         })
     }
 
-    fn question(
-        &self,
-        given: &Given<'_>,
-        request: &Request,
-        seconds: u64,
-    ) -> Result<Question, Outcome> {
+    fn question(&self, given: &Given<'_>, asked: &Asked<'_>) -> Result<Question, Outcome> {
         let parts = given.parts().map_err(Outcome::Malformed)?;
         let algorithm = match &given.algorithm {
             None => Some(Algorithm::Md5),
@@ -493,25 +615,38 @@ impl Server {
         if algorithm.is_session() && given.cnonce.is_none() {
             return Err(Outcome::Malformed(Malformed::Missing("cnonce")));
         }
-        // Without a count a nonce is used up at once.
-        let count = parts.protection.map_or(u32::MAX, |(_, count, _)| count);
+        let qop = parts.protection.map(|(qop, ..)| qop);
+        // Weaker protection than was asked for is not taken either.
+        if qop != Some(Qop::AuthInt) && self.policy.protections == [Qop::AuthInt] {
+            return Err(Outcome::Missing);
+        }
+        // Without a count, or where it must not be counted on, a nonce is used up at once.
+        let count = parts
+            .protection
+            .filter(|_| !self.policy.one_time)
+            .map_or(u32::MAX, |(_, count, _)| count);
+        let source = asked.source.filter(|_| self.policy.bind_source);
         let id = self
             .nonces
-            .check(parts.nonce, seconds)
+            .check(parts.nonce, asked.seconds, source)
             .filter(|id| self.replay.is_new(*id, count))
             .ok_or(Outcome::Stale)?;
-        let qop = parts.protection.map(|(qop, ..)| qop);
         Ok(Question {
-            user: parts.user.to_owned(),
+            role: asked.role,
+            now: asked.now,
+            source: asked.source,
+            uri: parts.uri.to_owned(),
+            is_hidden: parts.is_hidden,
+            user: parts.user.into_owned(),
             realm: self.policy.realm.clone(),
             algorithm,
             response,
             covered: digest::covered(
                 algorithm,
-                request.method().as_str(),
+                asked.request.method().as_str(),
                 parts.uri,
                 qop,
-                request.body(),
+                asked.request.body(),
             ),
             nonce: parts.nonce.to_owned(),
             id,
@@ -537,6 +672,7 @@ impl Server {
         match outcome {
             Outcome::Granted { .. } => self.stats.granted += 1,
             Outcome::Refused { .. } => self.stats.refused += 1,
+            Outcome::Blocked { .. } => self.stats.blocked += 1,
             Outcome::Stale => self.stats.stale += 1,
             Outcome::Malformed(_) => self.stats.malformed += 1,
             Outcome::Missing => {}
@@ -553,5 +689,19 @@ impl fmt::Debug for Server {
     }
 }
 
-/// How many lines of credentials are looked at.
-const MOST_CREDENTIALS: usize = 16;
+/// A request that is looked at.
+struct Asked<'a> {
+    request: &'a Request,
+    role: Role,
+    now: Instant,
+    seconds: u64,
+    source: Option<IpAddr>,
+}
+
+/// Where a request came from, as the transport has written it into the top Via (RFC 3261 §18.2.1).
+fn source(request: &Request) -> Option<IpAddr> {
+    let via = request.headers().get::<Via>()?.ok()?;
+    via.received()
+        .or_else(|| via.host_str().trim_matches(['[', ']']).parse().ok())
+        .map(|address| address.to_canonical())
+}
