@@ -1,6 +1,9 @@
 //! What a party can do, and wants.
 
-use crate::{Codec, Direction, IllegalText, line::check_word};
+use crate::{
+    Codec, CodecPattern, Direction, Ice, IllegalText, Keying, SrtpPolicy, attribute,
+    line::check_word,
+};
 use std::net::{IpAddr, SocketAddr};
 
 /// What a party can do with each of the media it wants, in the order of its m= lines.
@@ -23,6 +26,7 @@ use std::net::{IpAddr, SocketAddr};
 pub struct Capabilities {
     pub(crate) address: IpAddr,
     pub(crate) media: Vec<MediaCapabilities>,
+    pub(crate) bundle: bool,
 }
 
 impl Capabilities {
@@ -31,6 +35,7 @@ impl Capabilities {
         Self {
             address,
             media: Vec::new(),
+            bundle: false,
         }
     }
 
@@ -62,6 +67,16 @@ impl Capabilities {
         self
     }
 
+    /// Whether the media may share one transport (RFC 9143), which makes them offer [`rtcp_mux`] as well. Defaults to no,
+    /// because few peers but browsers know it.
+    ///
+    /// [`rtcp_mux`]: MediaCapabilities::rtcp_mux
+    #[must_use]
+    pub const fn bundle(mut self, yes: bool) -> Self {
+        self.bundle = yes;
+        self
+    }
+
     /// The media.
     pub fn all(&self) -> &[MediaCapabilities] {
         &self.media
@@ -90,6 +105,10 @@ pub struct MediaCapabilities {
     pub(crate) answer: AnswerCodecs,
     pub(crate) order: CodecOrder,
     pub(crate) own_payload_types: bool,
+    pub(crate) srtp: SrtpPolicy,
+    pub(crate) keying: Vec<Keying>,
+    pub(crate) ice: Option<Ice>,
+    pub(crate) raw_attributes: Vec<(String, Option<String>)>,
 }
 
 impl MediaCapabilities {
@@ -116,6 +135,10 @@ impl MediaCapabilities {
             answer: AnswerCodecs::All,
             order: CodecOrder::Offerer,
             own_payload_types: false,
+            srtp: SrtpPolicy::Off,
+            keying: Vec::new(),
+            ice: None,
+            raw_attributes: Vec::new(),
         }
     }
 
@@ -217,6 +240,58 @@ impl MediaCapabilities {
     pub const fn own_payload_types(mut self, yes: bool) -> Self {
         self.own_payload_types = yes;
         self
+    }
+
+    /// Puts the codecs that the patterns mean in front, in the order of the patterns; the others follow as they were.
+    #[must_use]
+    pub fn prefer<'p>(mut self, patterns: impl IntoIterator<Item = &'p str>) -> Self {
+        let patterns = CodecPattern::all(patterns);
+        self.codecs
+            .sort_by_key(|codec| CodecPattern::rank(&patterns, codec));
+        self
+    }
+
+    /// Takes out the codecs that the patterns mean, telephone events included.
+    #[must_use]
+    pub fn without<'p>(mut self, patterns: impl IntoIterator<Item = &'p str>) -> Self {
+        let patterns = CodecPattern::all(patterns);
+        let is_meant = |codec: &Codec| patterns.iter().any(|pattern| pattern.matches(codec));
+        self.codecs.retain(|codec| !is_meant(codec));
+        self.telephone_event &= !is_meant(&Codec::telephone_event(8_000));
+        self
+    }
+
+    /// Whether media are encrypted, and how keys are agreed on; the first way is offered, any is taken in answers.
+    /// Defaults to not at all.
+    ///
+    /// ```
+    /// # use sdp::{Capabilities, Crypto, Keying, MediaCapabilities, Session, SrtpPolicy};
+    /// let keys = Keying::Sdes(vec![Crypto::new(1, "AES_CM_128_HMAC_SHA1_80", &[7; 30])]);
+    /// let audio = MediaCapabilities::audio(4000).srtp(SrtpPolicy::Mandatory, [keys]);
+    /// let offer = Session::new(1).offer(&Capabilities::new("192.0.2.1".parse()?).media(audio))?;
+    /// assert_eq!(offer.media()[0].protocol(), "RTP/SAVP");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn srtp(mut self, policy: SrtpPolicy, keying: impl IntoIterator<Item = Keying>) -> Self {
+        self.srtp = policy;
+        self.keying = keying.into_iter().collect();
+        self
+    }
+
+    /// What connectivity checks need, which is offered, and answered if the offer has the same. Defaults to none.
+    #[must_use]
+    pub fn ice(mut self, ice: Ice) -> Self {
+        self.ice = Some(ice);
+        self
+    }
+
+    /// An attribute that is written as it is into offers and answers. Defaults to none.
+    pub fn raw_attribute(mut self, name: &str, value: Option<&str>) -> Result<Self, IllegalText> {
+        attribute::raw(name, value)?;
+        self.raw_attributes
+            .push((name.to_owned(), value.map(str::to_owned)));
+        Ok(self)
     }
 
     /// The codecs that were set.

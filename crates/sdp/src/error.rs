@@ -139,6 +139,9 @@ pub enum AnswerError {
     /// An m= line has another kind or protocol than the one of the offer (RFC 3264 §6)
     #[error("media {0} of the answer is of another kind than offered")]
     MediaMismatch(usize),
+    /// An m= line has keys that were not offered, or lacks those that were needed (RFC 4568 §5.1.3)
+    #[error("keys of media {0} of the answer do not fit the offer")]
+    Keys(usize),
     /// Media were accepted, but none with a codec that was offered
     #[error("no codec in common")]
     NoCommonCodec,

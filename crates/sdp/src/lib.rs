@@ -23,17 +23,23 @@
 //! ```
 
 mod attribute;
+mod bundle;
 mod capabilities;
 mod codec;
+mod codec_pattern;
 mod connection;
+mod describe;
 mod description;
 mod error;
+mod ice;
 mod line;
 mod media;
 mod negotiated;
 mod offer;
 mod origin;
 mod parse;
+mod slot;
+mod srtp;
 
 pub use attribute::{
     AcceptTypes, AcceptWrappedTypes, Attribute, BundleOnly, Candidate, ConnectionReuse, Content,
@@ -46,12 +52,15 @@ pub use attribute::{
 };
 pub use capabilities::{AnswerCodecs, Capabilities, CodecOrder, MediaCapabilities};
 pub use codec::Codec;
+pub use codec_pattern::CodecPattern;
 pub use connection::Connection;
 pub use description::SessionDescription;
 pub use error::{AnswerError, IllegalText, OfferError, SdpError, SdpErrorKind, ValueError};
+pub use ice::Ice;
 pub use line::Line;
 pub use media::Media;
 pub use negotiated::{Negotiated, NegotiatedMedia};
 pub use offer::Session;
 pub use origin::Origin;
 pub use parse::Limits;
+pub use srtp::{Keying, MediaSecurity, SrtpPolicy};

@@ -1,8 +1,8 @@
 //! What both sides may do after an answer.
 
 use crate::{
-    Codec, Direction, Fmtp, MaxPacketTime, Media, PacketTime, Rtcp, RtpMap, SessionDescription,
-    TypedAttribute as _,
+    Codec, Direction, Fmtp, Ice, MaxPacketTime, Media, MediaSecurity, PacketTime, Rtcp, RtpMap,
+    SessionDescription, TypedAttribute as _,
 };
 use std::net::SocketAddr;
 
@@ -46,6 +46,9 @@ pub struct NegotiatedMedia {
     send_telephone_event: Option<u8>,
     direction: Direction,
     packet_time: Option<u32>,
+    security: MediaSecurity,
+    ice: Option<Ice>,
+    bundled_with: Option<usize>,
 }
 
 impl NegotiatedMedia {
@@ -61,6 +64,8 @@ impl NegotiatedMedia {
         if ours.is_rejected() || theirs.is_rejected() {
             return None;
         }
+        let security = MediaSecurity::between((local, ours), (remote, theirs), we_answered)?;
+        let ice = Ice::of(local, ours).and_then(|_| Ice::of(remote, theirs));
         let receive = encodings(ours);
         let send = encodings(theirs);
         let (first, second) = if we_answered {
@@ -106,6 +111,9 @@ impl NegotiatedMedia {
             send_telephone_event,
             direction,
             packet_time: packet_time(theirs),
+            security,
+            ice,
+            bundled_with: None,
         })
     }
 
@@ -186,6 +194,33 @@ impl NegotiatedMedia {
     /// The milliseconds of a packet that the peer likes to receive, at most what it can; `None` if it did not say.
     pub const fn packet_time(&self) -> Option<u32> {
         self.packet_time
+    }
+
+    /// How it is protected.
+    pub const fn security(&self) -> &MediaSecurity {
+        &self.security
+    }
+
+    /// What the peer says about connectivity checks, if both sides speak of them.
+    pub const fn ice(&self) -> Option<&Ice> {
+        self.ice.as_ref()
+    }
+
+    /// The m= line whose transport is used, in a bundle (RFC 9143); it may be this one.
+    pub const fn bundled_with(&self) -> Option<usize> {
+        self.bundled_with
+    }
+
+    /// RFC 9143 §7.3: address, checks and keys of handshakes are those of the tagged line.
+    pub(crate) fn share(&mut self, tagged: &Self) {
+        self.bundled_with = Some(tagged.index);
+        self.remote = tagged.remote;
+        self.remote_rtcp = tagged.remote_rtcp;
+        self.remote_host.clone_from(&tagged.remote_host);
+        self.ice.clone_from(&tagged.ice);
+        if matches!(tagged.security, MediaSecurity::Dtls { .. }) {
+            self.security.clone_from(&tagged.security);
+        }
     }
 }
 

@@ -1,10 +1,10 @@
 //! Offer and answer (RFC 3264).
 
 use crate::{
-    AnswerCodecs, AnswerError, Capabilities, Codec, CodecOrder, Connection, Fmtp, MaxPacketTime,
-    Media, MediaCapabilities, Negotiated, NegotiatedMedia, OfferError, Origin, PacketTime, Rtcp,
-    SessionDescription,
-    negotiated::{RTCP_MUX, encodings},
+    AnswerError, Capabilities, Connection, IceLite, Media, MediaSecurity, Negotiated,
+    NegotiatedMedia, OfferError, Origin, SessionDescription, SrtpPolicy, bundle,
+    describe::turned_down,
+    slot::{Slot, assign},
 };
 use std::net::IpAddr;
 
@@ -41,17 +41,6 @@ struct Offered {
     slots: Vec<Slot>,
 }
 
-/// One m= line.
-#[derive(Clone, Debug, Default)]
-struct Slot {
-    /// Which of our capabilities it carries
-    capability: Option<usize>,
-    /// What each payload type has meant so far in what we wrote
-    ours: Vec<(u8, Codec)>,
-    /// What each payload type has meant so far in what the peer wrote
-    theirs: Vec<(u8, Codec)>,
-}
-
 impl Session {
     /// A session that nothing was said about yet. The number goes into o=, where it makes the session unique
     /// (RFC 8866 §5.2); the first version has the same number.
@@ -73,22 +62,57 @@ impl Session {
 
     /// Writes an offer: the first of the session, one without which an INVITE came, or one that changes the session.
     pub fn offer(&mut self, capabilities: &Capabilities) -> Result<SessionDescription, OfferError> {
+        self.offer_with(capabilities, |_| ())
+    }
+
+    /// The same, with a last look at the offer before it gets its version: what `edit` makes of it is what is offered
+    /// and what the answer is read against.
+    pub fn offer_with(
+        &mut self,
+        capabilities: &Capabilities,
+        edit: impl FnOnce(&mut SessionDescription),
+    ) -> Result<SessionDescription, OfferError> {
         if self.offered.is_some() {
             return Err(OfferError::Pending);
         }
         let mut slots = self.slots.clone();
         self.place(&mut slots, capabilities)?;
+        if capabilities.bundle {
+            name(&mut slots);
+        }
         let mut description = self.head(capabilities);
-        for (index, slot) in slots.iter_mut().enumerate() {
-            let capability = slot
+        let mut bundled = Vec::new();
+        for index in 0..slots.len() {
+            let elsewhere: Vec<_> = if capabilities.bundle {
+                let others = slots
+                    .iter()
+                    .enumerate()
+                    .filter(|(other, _)| *other != index);
+                others.flat_map(|(_, slot)| slot.ours.clone()).collect()
+            } else {
+                Vec::new()
+            };
+            let slot = &mut slots[index];
+            let media = slot
                 .capability
                 .and_then(|capability| capabilities.media.get(capability))
-                .filter(|capability| capability.port != 0);
-            description.push_media(match capability {
-                Some(capability) => slot.offer(capabilities, capability),
-                None => self.removed(index, slot, capabilities),
-            });
+                .filter(|capability| capability.port != 0)
+                .and_then(|capability| slot.offer(capabilities, capability, &elsewhere));
+            if capabilities.bundle && media.is_some() {
+                bundled.push(index);
+            }
+            description.push_media(
+                media.unwrap_or_else(|| self.removed(index, &slots[index], capabilities)),
+            );
         }
+        let in_force = match (&self.local, &self.remote) {
+            (Some(local), Some(remote)) => bundle::agreed(local, remote),
+            _ => Vec::new(),
+        };
+        // RFC 9143 §7.2.1, §7.5: addresses of their own at first, the shared one once it is in force.
+        let share = !in_force.is_empty() && bundled.iter().all(|index| in_force.contains(index));
+        bundle::join(&mut description, &bundled, share);
+        edit(&mut description);
         self.stamp(&mut description, capabilities);
         self.offered = Some(Offered {
             description: description.clone(),
@@ -102,6 +126,17 @@ impl Session {
         &mut self,
         offer: &SessionDescription,
         capabilities: &Capabilities,
+    ) -> Result<(SessionDescription, Negotiated), OfferError> {
+        self.answer_with(offer, capabilities, |_| ())
+    }
+
+    /// The same, with a last look at the answer before it gets its version; what may flow is read from what `edit`
+    /// makes of it.
+    pub fn answer_with(
+        &mut self,
+        offer: &SessionDescription,
+        capabilities: &Capabilities,
+        edit: impl FnOnce(&mut SessionDescription),
     ) -> Result<(SessionDescription, Negotiated), OfferError> {
         if self.offered.is_some() {
             return Err(OfferError::Pending);
@@ -123,12 +158,22 @@ impl Session {
             });
             accepted += usize::from(ours.is_some());
             slots[index].remember_theirs(theirs);
+            slots[index].mid = bundle::mid(theirs);
             description.push_media(ours.unwrap_or_else(|| turned_down(theirs)));
         }
         let wanted = offer.media().iter().filter(|media| !media.is_rejected());
         if accepted == 0 && wanted.count() > 0 {
             return Err(OfferError::NothingAcceptable);
         }
+        if capabilities.bundle {
+            let accepted = |index: &usize| {
+                let media = description.media().get(*index);
+                media.is_some_and(|media| !media.is_rejected())
+            };
+            let bundled: Vec<usize> = bundle::lines(offer).into_iter().filter(accepted).collect();
+            bundle::join(&mut description, &bundled, true);
+        }
+        edit(&mut description);
         self.stamp(&mut description, capabilities);
         let negotiated = negotiated(&description, offer, true);
         self.slots = slots;
@@ -155,6 +200,13 @@ impl Session {
             {
                 return Err(AnswerError::MediaMismatch(index));
             }
+            let pair = ((offer, ours), (answer, theirs));
+            if !ours.is_rejected()
+                && !theirs.is_rejected()
+                && MediaSecurity::between(pair.0, pair.1, false).is_none()
+            {
+                return Err(AnswerError::Keys(index));
+            }
         }
         let negotiated = negotiated(offer, answer, false);
         let accepted = offer
@@ -169,6 +221,7 @@ impl Session {
         for (slot, theirs) in self.slots.iter_mut().zip(answer.media()) {
             slot.remember_theirs(theirs);
         }
+        settle_duplicates(&mut self.slots, &negotiated);
         self.local = Some(offered.description);
         self.remote = Some(answer.clone());
         Ok(negotiated)
@@ -199,6 +252,15 @@ impl Session {
         let origin = Origin::new(self.session_id, self.version, address);
         let mut description = SessionDescription::new(&origin);
         description.set_connection(&Connection::new(capabilities.address));
+        let ice = capabilities
+            .media
+            .iter()
+            .filter_map(|media| media.ice.as_ref());
+        if ice.clone().count() > 0 && ice.clone().all(|ice| ice.is_lite) {
+            description
+                .push_attribute(&IceLite)
+                .expect("it has no value");
+        }
         description
     }
 
@@ -240,10 +302,22 @@ impl Session {
             match free {
                 Some(place) => slots[place].capability = Some(index),
                 None if slots.len() == MEDIA => return Err(OfferError::TooManyMedia(MEDIA)),
-                None => slots.push(Slot {
-                    capability: Some(index),
-                    ..Slot::default()
-                }),
+                None => {
+                    let duplicate = media.srtp == SrtpPolicy::DuplicateOffer
+                        && !media.keying.is_empty()
+                        && media.port != 0
+                        && slots.len() + 2 <= MEDIA;
+                    let lines: &[Option<bool>] = if duplicate {
+                        &[Some(true), Some(false)]
+                    } else {
+                        &[None]
+                    };
+                    slots.extend(lines.iter().map(|secure| Slot {
+                        capability: Some(index),
+                        secure: *secure,
+                        ..Slot::default()
+                    }));
+                }
             }
         }
         Ok(())
@@ -273,278 +347,61 @@ impl Session {
     }
 }
 
-impl Slot {
-    fn offer(&mut self, session: &Capabilities, capability: &MediaCapabilities) -> Media {
-        let mut formats: Vec<(u8, Codec)> = Vec::new();
-        for codec in capability.encodings() {
-            if let Some(number) = self.number(&codec, &formats) {
-                formats.push((number, codec));
-            }
-        }
-        self.remember_ours(&formats);
-        let protocol = capability
-            .protocols
-            .first()
-            .map_or("RTP/AVP", String::as_str);
-        describe(session, capability, protocol, &formats, capability.rtcp_mux)
-    }
-
-    /// Our line in answer to `theirs`; `None` if it is turned down.
-    fn answer(
-        &mut self,
-        offer: &SessionDescription,
-        theirs: &Media,
-        session: &Capabilities,
-        capability: &MediaCapabilities,
-    ) -> Option<Media> {
-        offer.connection_of(theirs)?;
-        let offered = encodings(theirs);
-        let own = capability.encodings();
-        let mut common: Vec<(u8, Codec)> = match capability.order {
-            CodecOrder::Offerer => offered
-                .iter()
-                .filter_map(|(number, codec)| {
-                    let own = own.iter().find(|own| own.matches(codec))?;
-                    Some((*number, own.clone()))
-                })
-                .collect(),
-            CodecOrder::Own => own
-                .into_iter()
-                .filter_map(|own| {
-                    let (number, _) = offered.iter().find(|(_, codec)| codec.matches(&own))?;
-                    Some((*number, own))
-                })
-                .collect(),
-        };
-        let main = common
-            .iter()
-            .find(|(_, codec)| !codec.is_telephone_event())
-            .map(|(number, codec)| (*number, codec.clock_rate()));
-        match main {
-            // Keys without a codec are media only where no codec is wanted.
-            None if !capability.is_for_events_only() => return None,
-            Some((first, rate)) if capability.answer == AnswerCodecs::First => {
-                common.retain(|(number, codec)| {
-                    *number == first || (codec.is_telephone_event() && codec.clock_rate() == rate)
-                });
-            }
-            _ => {}
-        }
-        let mut formats: Vec<(u8, Codec)> = Vec::new();
-        for (offered, codec) in common {
-            let taken = formats.iter().any(|(number, _)| *number == offered);
-            let mirrored =
-                !capability.own_payload_types && !taken && self.may_mean(offered, &codec);
-            let number = if mirrored {
-                Some(offered)
-            } else {
-                self.number(&codec, &formats)
-            };
-            if let Some(number) = number {
-                formats.push((number, codec));
-            }
-        }
-        if formats.is_empty() {
-            return None;
-        }
-        self.remember_ours(&formats);
-        let wanted = offer.direction_of(theirs);
-        let on_hold = offer
-            .connection_of(theirs)
-            .is_some_and(|connection| connection.is_unspecified());
-        let mut answering = capability.clone();
-        answering.direction = wanted
-            .reversed()
-            .and(capability.direction)
-            // RFC 3264 §8.4: an old peer that asks for nothing to be sent.
-            .and(crate::Direction::new(!on_hold, true));
-        let mux = capability.rtcp_mux && theirs.attribute(RTCP_MUX).is_some();
-        Some(describe(
-            session,
-            &answering,
-            theirs.protocol(),
-            &formats,
-            mux,
-        ))
-    }
-
-    /// The payload type for a codec in what we write: the one it always had, the peer's, the wished, the one of
-    /// RFC 3551, or a free one.
-    fn number(&self, codec: &Codec, taken: &[(u8, Codec)]) -> Option<u8> {
-        let is_taken = |number: u8| taken.iter().any(|(other, _)| *other == number);
-        let known = self
-            .ours
-            .iter()
-            .chain(&self.theirs)
-            .find(|(number, other)| {
-                other.matches(codec) && !is_taken(*number) && self.may_mean(*number, codec)
-            })
-            .map(|(number, _)| *number);
-        known.or_else(|| {
-            let is_new = |number: &u8| {
-                *number < 128
-                    && !is_taken(*number)
-                    && [&self.ours, &self.theirs]
-                        .iter()
-                        .all(|said| said.iter().all(|(other, _)| other != number))
-            };
-            codec
-                .static_payload_type()
-                .filter(|number| !is_taken(*number) && self.may_mean(*number, codec))
-                .or_else(|| codec.payload_type().filter(is_new))
-                // RFC 3551 §3: dynamic ones first, then what is unassigned there and safe beside RTCP (RFC 5761 §4).
-                .or_else(|| (96..128).chain(35..64).find(is_new))
-        })
-    }
-
-    /// RFC 3264 §8.3.2: a payload type that we gave a meaning keeps it.
-    fn may_mean(&self, number: u8, codec: &Codec) -> bool {
-        self.ours
-            .iter()
-            .all(|(other, meaning)| *other != number || meaning.matches(codec))
-    }
-
-    fn remember_ours(&mut self, formats: &[(u8, Codec)]) {
-        remember(&mut self.ours, formats);
-    }
-
-    fn remember_theirs(&mut self, theirs: &Media) {
-        remember(&mut self.theirs, &encodings(theirs));
-    }
-}
-
-/// Bounded by the 128 payload types that there are.
-fn remember(said: &mut Vec<(u8, Codec)>, formats: &[(u8, Codec)]) {
-    for (number, codec) in formats {
-        if said.iter().all(|(other, _)| other != number) {
-            said.push((*number, codec.clone()));
-        }
-    }
-}
-
-/// Which of our capabilities answers m= line `index`: the one it had, else the first unused of its kind and protocol.
-fn assign<'c>(
-    slots: &mut [Slot],
-    index: usize,
-    offer: &SessionDescription,
-    capabilities: &'c Capabilities,
-) -> Option<&'c MediaCapabilities> {
-    let theirs = offer.media().get(index)?;
-    let usable = |media: &MediaCapabilities| {
-        media.port != 0
-            && media.kind.eq_ignore_ascii_case(theirs.kind())
-            && media
-                .protocols
-                .iter()
-                .any(|protocol| protocol.eq_ignore_ascii_case(theirs.protocol()))
-    };
-    if theirs.is_rejected() {
-        slots[index].capability = None;
-        return None;
-    }
-    let is_usable = |number: &usize| capabilities.media.get(*number).is_some_and(usable);
-    let capability = match slots[index].capability.filter(is_usable) {
-        Some(capability) => capability,
-        // RFC 3264 §8.3.3: a line may even change its kind.
-        None => {
-            let used =
-                |capability: usize| slots.iter().any(|slot| slot.capability == Some(capability));
-            let own = |capability: &MediaCapabilities| {
-                let encodings = capability.encodings();
-                encodings_match(theirs, &encodings, capability.is_for_events_only())
-            };
-            let free =
-                |&(number, media): &(usize, &MediaCapabilities)| usable(media) && !used(number);
-            let mut candidates = capabilities.media.iter().enumerate().filter(free);
-            let (capability, _) = candidates.find(|(_, media)| own(media))?;
-            slots[index].capability = Some(capability);
-            capability
-        }
-    };
-    capabilities.media.get(capability)
-}
-
-fn encodings_match(theirs: &Media, own: &[Codec], events_only: bool) -> bool {
-    encodings(theirs).iter().any(|(_, codec)| {
-        (events_only || !codec.is_telephone_event()) && own.iter().any(|own| own.matches(codec))
-    })
-}
-
-fn describe(
-    session: &Capabilities,
-    capability: &MediaCapabilities,
-    protocol: &str,
-    formats: &[(u8, Codec)],
-    rtcp_mux: bool,
-) -> Media {
-    let numbers: Vec<String> = formats
-        .iter()
-        .map(|(number, _)| number.to_string())
-        .collect();
-    let mut media = Media::new(
-        &capability.kind,
-        capability.port,
-        protocol,
-        numbers.iter().map(String::as_str),
-    )
-    .expect("kind and protocol are words");
-    if let Some(address) = capability.address.filter(|own| *own != session.address) {
-        media.set_connection(&Connection::new(address));
-    }
-    let legal = "these values have no control characters";
-    for (number, codec) in formats {
-        if let Some(map) = codec.rtp_map(*number) {
-            media.push_attribute(&map).expect(legal);
-        }
-        if let Some(parameters) = codec.fmtp() {
-            let fmtp = Fmtp::new(&number.to_string(), parameters).expect(legal);
-            media.push_attribute(&fmtp).expect(legal);
-        }
-    }
-    if let Some(milliseconds) = capability.packet_time {
-        media
-            .push_attribute(&PacketTime(milliseconds))
-            .expect(legal);
-    }
-    if let Some(milliseconds) = capability.max_packet_time {
-        media
-            .push_attribute(&MaxPacketTime(milliseconds))
-            .expect(legal);
-    }
-    if let Some(port) = capability
-        .rtcp_port
-        .filter(|port| Some(*port) != capability.port.checked_add(1))
-    {
-        media.push_attribute(&Rtcp::new(port)).expect(legal);
-    }
-    if rtcp_mux {
-        media.push_raw_attribute(RTCP_MUX, None).expect(legal);
-    }
-    media.set_direction(capability.direction);
-    media
-}
-
-/// RFC 3264 §6: a line that is turned down keeps its kind, protocol and formats, which no one reads.
-fn turned_down(media: &Media) -> Media {
-    Media::new(media.kind(), 0, media.protocol(), media.formats())
-        .expect("the words were read from a line")
-}
-
 fn negotiated(
     local: &SessionDescription,
     remote: &SessionDescription,
     we_answered: bool,
 ) -> Negotiated {
-    Negotiated {
-        media: local
-            .media()
-            .iter()
-            .zip(remote.media())
-            .enumerate()
-            .map(|(index, (ours, theirs))| {
-                NegotiatedMedia::between(index, (local, ours), (remote, theirs), we_answered)
-            })
-            .collect(),
+    let (offer, answer) = if we_answered {
+        (remote, local)
+    } else {
+        (local, remote)
+    };
+    let bundled = bundle::agreed(offer, answer);
+    let pairs = local.media().iter().zip(remote.media()).enumerate();
+    let mut media: Vec<Option<NegotiatedMedia>> = pairs
+        .map(|(index, (ours, theirs))| {
+            NegotiatedMedia::between(index, (local, ours), (remote, theirs), we_answered)
+        })
+        .collect();
+    if let Some(tagged) = bundled.first().and_then(|first| media.get(*first)?.clone()) {
+        for index in bundled {
+            if let Some(Some(media)) = media.get_mut(index) {
+                media.share(&tagged);
+            }
+        }
+    }
+    Negotiated { media }
+}
+
+/// Gives names to the lines that have none.
+fn name(slots: &mut [Slot]) {
+    let mut next = 0_usize;
+    for index in 0..slots.len() {
+        while slots[index].mid.is_none() {
+            let name = next.to_string();
+            next += 1;
+            if slots.iter().all(|slot| slot.mid.as_ref() != Some(&name)) {
+                slots[index].mid = Some(name);
+            }
+        }
+    }
+}
+
+/// Of two lines that were offered for one medium, the first that was accepted carries it from now on.
+fn settle_duplicates(slots: &mut [Slot], negotiated: &Negotiated) {
+    for index in 0..slots.len() {
+        let accepted = negotiated.media.get(index).is_some_and(Option::is_some);
+        if !accepted || slots[index].secure.is_none() {
+            continue;
+        }
+        let capability = slots[index].capability;
+        for (other, slot) in slots.iter_mut().enumerate() {
+            if other != index && slot.secure.is_some() && slot.capability == capability {
+                slot.capability = None;
+                slot.secure = None;
+            }
+        }
     }
 }
 
