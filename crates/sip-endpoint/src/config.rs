@@ -1,10 +1,10 @@
 //! What an endpoint is made from.
 
 use sip_io::WallClock;
-use sip_resolver::Zone;
+use sip_resolver::{HealthConfig, Zone};
 use sip_transaction::Timers;
 use sip_transport::TransportConfig;
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 /// The configuration of an [`Endpoint`](crate::Endpoint): a seed and a clock are required, the rest has defaults.
 #[derive(Clone, Debug)]
@@ -21,6 +21,10 @@ pub struct EndpointConfig {
     pub(crate) overload_answers: u32,
     pub(crate) datagram_limit: usize,
     pub(crate) observe: usize,
+    pub(crate) attempt_limit: Option<Duration>,
+    pub(crate) non_invite_limit: Option<Duration>,
+    pub(crate) health: HealthConfig,
+    pub(crate) affinity: Option<Duration>,
 }
 
 impl EndpointConfig {
@@ -41,6 +45,10 @@ impl EndpointConfig {
             overload_answers: 100,
             datagram_limit: 1300,
             observe: 0,
+            attempt_limit: None,
+            non_invite_limit: None,
+            health: HealthConfig::default(),
+            affinity: None,
         }
     }
 
@@ -106,6 +114,37 @@ impl EndpointConfig {
     /// for networks where a firewall swallows connections and each attempt costs the time to open one.
     pub fn datagram_limit(mut self, bytes: usize) -> Self {
         self.datagram_limit = bytes;
+        self
+    }
+
+    /// How long one server may stay silent before the next one is tried, or the request fails (RFC 3263 §4.3).
+    ///
+    /// Defaults to none: a server has 64×T1, as RFC 3261 §17.1 says. Any response, a 100 too, ends the wait. An INVITE
+    /// that was given up and is answered after all is cancelled; if it was answered with 2xx, a user agent ends the call.
+    pub fn attempt_limit(mut self, limit: Duration) -> Self {
+        self.attempt_limit = Some(limit);
+        self
+    }
+
+    /// How long all attempts of a request other than INVITE may take together when there is more than one server.
+    ///
+    /// Defaults to none: 64×T1 for each server. 20 s leave time for an answer upstream, where another element's
+    /// Timer F runs (RFC 4321 §1.2).
+    pub fn non_invite_limit(mut self, limit: Duration) -> Self {
+        self.non_invite_limit = Some(limit);
+        self
+    }
+
+    /// What is remembered of servers that failed. Defaults to [`HealthConfig`]'s values: they are tried last for a while.
+    pub fn health(mut self, health: HealthConfig) -> Self {
+        self.health = health;
+        self
+    }
+
+    /// For how long requests with one Call-ID, those of a dialog or a registration, stay with the server that answered
+    /// the last of them, as long as the name leads to it. Defaults to none: each request chooses anew.
+    pub fn affinity(mut self, lasts: Duration) -> Self {
+        self.affinity = Some(lasts);
         self
     }
 

@@ -3,6 +3,7 @@
 use crate::{
     EndpointConfig, Event, Observation,
     acknowledge::{AckId, Acknowledgement},
+    failover::Failover,
     identity::Author,
     names::Names,
     observation::{Direction, Observer},
@@ -36,6 +37,7 @@ pub struct Endpoint {
     pub(crate) author: Author,
     pub(crate) request_limit: usize,
     pub(crate) datagram_limit: usize,
+    pub(crate) failover: Failover,
     pub(crate) overload: Overload,
     pub(crate) transport: Transport,
     pub(crate) transactions: TransactionLayer,
@@ -68,6 +70,8 @@ pub(crate) enum Waiter {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Due {
     Deadline(RequestId),
+    /// An attempt that has had no response yet
+    Silence(RequestId, ClientTransactionId),
     AckForgotten(AckId),
 }
 
@@ -137,6 +141,14 @@ impl Endpoint {
             author: Author::new(Rng::new(rng.seed()), product.as_deref()),
             request_limit: requests,
             datagram_limit: config.datagram_limit,
+            failover: Failover::new(
+                config.attempt_limit,
+                config.non_invite_limit,
+                config.health,
+                config.affinity,
+                requests,
+                hasher.clone(),
+            ),
             overload: Overload {
                 a_second: config.overload_answers,
                 since: now,
@@ -240,6 +252,7 @@ impl Endpoint {
         while let Some(due) = self.timers.pop(now) {
             match due {
                 Due::Deadline(id) => self.deadline_passed(now, id),
+                Due::Silence(id, transaction) => self.stayed_silent(now, id, transaction),
                 Due::AckForgotten(id) => self.forget_ack(id),
             }
         }

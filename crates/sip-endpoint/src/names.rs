@@ -1,13 +1,13 @@
 //! Names of servers: the resolver, and our own DNS client when it is to answer the resolver's questions.
 
 use bytes::Bytes;
-use sip_io::{BindToken, Flow, Protocol, Receive, Rng, Transmit};
+use sip_io::{BindToken, Flow, Protocol, Receive, Rng, StreamId, Transmit};
 use sip_resolver::{
-    Answer, DnsClient, DnsConfig, Families, LookupError, LookupId, Query, Question, QuestionId,
-    Resolver, ResolverConfig, Zone,
+    Answer, DnsClient, DnsConfig, DnsStream, DnsStreamId, Families, LookupError, LookupId, Query,
+    Question, QuestionId, Resolver, ResolverConfig, Zone,
 };
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     time::Instant,
 };
@@ -19,11 +19,13 @@ pub(crate) struct Names {
     client: Option<Client>,
 }
 
-/// The DNS client and its sockets, one per address family, bound when the first question needs it.
+/// The DNS client and its sockets: one for datagrams per address family, bound when the first question needs it, and a
+/// connection for each answer that does not fit into one (RFC 7766 §5).
 #[derive(Debug)]
 struct Client {
     dns: DnsClient,
     sockets: [Socket; 2],
+    streams: BTreeMap<DnsStreamId, (Flow, Bytes)>,
     out: VecDeque<Transmit>,
     /// What waits for a socket
     waiting: VecDeque<(SocketAddr, Bytes)>,
@@ -53,6 +55,7 @@ impl Names {
         let client = (!nameservers.is_empty()).then(|| Client {
             dns: DnsClient::new(DnsConfig::new(nameservers), Rng::new(rng.seed()), now),
             sockets: [Socket::Unbound; 2],
+            streams: BTreeMap::new(),
             out: VecDeque::new(),
             waiting: VecDeque::new(),
         });
@@ -178,6 +181,33 @@ impl Client {
                 None
             }
             Receive::Failed { flow, .. } if self.is_ours(&flow) => None,
+            Receive::Opened { flow } if dns_stream(&flow).is_some() => {
+                let waiting = dns_stream(&flow).and_then(|stream| self.streams.get(&stream));
+                self.out.push_back(match waiting {
+                    Some((_, contents)) => Transmit::Stream {
+                        flow,
+                        contents: contents.clone(),
+                    },
+                    // It was given up before it was open.
+                    None => Transmit::Close { flow },
+                });
+                None
+            }
+            Receive::Stream { flow, contents } if dns_stream(&flow).is_some() => {
+                if let Some(stream) = dns_stream(&flow) {
+                    self.dns.handle_stream(now, stream, &contents);
+                    self.pump();
+                }
+                None
+            }
+            Receive::Closed { flow, .. } if dns_stream(&flow).is_some() => {
+                if let Some(stream) = dns_stream(&flow) {
+                    self.streams.remove(&stream);
+                    self.dns.handle_stream_end(now, stream);
+                    self.pump();
+                }
+                None
+            }
             other => Some(other),
         }
     }
@@ -187,6 +217,30 @@ impl Client {
     fn pump(&mut self) {
         while let Some((server, contents)) = self.dns.poll_transmit() {
             self.send(server, contents);
+        }
+        while let Some(command) = self.dns.poll_stream() {
+            self.handle_stream_command(command);
+        }
+    }
+
+    fn handle_stream_command(&mut self, command: DnsStream) {
+        match command {
+            DnsStream::Open {
+                stream,
+                server,
+                contents,
+            } => {
+                let id = StreamId::opened(STREAMS | stream.as_u64());
+                let flow = Flow::stream(Protocol::Tcp, id, unspecified(server), server);
+                self.streams.insert(stream, (flow, contents));
+                self.out.push_back(Transmit::Open { flow });
+            }
+            DnsStream::Close { stream } => {
+                if let Some((flow, _)) = self.streams.remove(&stream) {
+                    self.out.push_back(Transmit::Close { flow });
+                }
+            }
+            _ => {}
         }
     }
 
@@ -202,14 +256,10 @@ impl Client {
             Socket::Binding => self.wait(server, contents),
             Socket::Unbound => {
                 self.sockets[family] = Socket::Binding;
-                let local = match server {
-                    SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
-                    SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
-                };
                 self.out.push_back(Transmit::Bind {
                     token: TOKENS[family],
                     protocol: Protocol::Udp,
-                    local,
+                    local: unspecified(server),
                 });
                 self.wait(server, contents);
             }
@@ -234,8 +284,26 @@ impl Client {
     }
 }
 
+/// Where the system shall choose the address and the port to reach `server` from.
+fn unspecified(server: SocketAddr) -> SocketAddr {
+    match server {
+        SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+        SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
+    }
+}
+
+/// Which of the DNS client's connections this is, if it is one.
+fn dns_stream(flow: &Flow) -> Option<DnsStreamId> {
+    let id = flow.stream_id().filter(|id| !id.is_accepted())?;
+    let is_ours = id.as_u64() & STREAMS != 0;
+    is_ours.then(|| DnsStreamId::from_u64(id.as_u64() & !STREAMS))
+}
+
 /// Outside the numbers of sip-transport, which count from zero.
 const TOKENS: [BindToken; 2] = [BindToken(1 << 63), BindToken((1 << 63) + 1)];
+
+/// Marks the connections of the DNS client; those of sip-transport count from zero.
+const STREAMS: u64 = 1 << 62;
 
 /// What a listener may speak, UDP first (RFC 3263 §4.1).
 const PROTOCOLS: [Protocol; 5] = [

@@ -130,8 +130,8 @@ impl Endpoint {
             self.fail_request(id, Failure::Full);
             return id;
         }
-        if let Some(deadline) = deadline {
-            let timer = self.timers.insert(now + deadline, Due::Deadline(id));
+        if let Some(at) = deadline.and_then(|deadline| now.checked_add(deadline)) {
+            let timer = self.timers.insert(at, Due::Deadline(id));
             if let Some(request) = self.requests.get_mut(id.0) {
                 request.deadline = Some(timer);
             }
@@ -233,8 +233,16 @@ impl Endpoint {
             return;
         };
         match targets {
-            Ok(targets) => {
+            Ok(mut targets) => {
+                self.failover.order(now, &search.draft.request, &mut targets);
                 search.hops = targets.into_iter().map(Hop::new).collect();
+                let limit = self.failover.non_invite_limit;
+                if let Some(limit) = limit.filter(|_| search.hops.len() > 1 && !request.is_invite)
+                    && request.deadline.is_none()
+                {
+                    let timer = self.timers.insert(now + limit, Due::Deadline(id));
+                    request.deadline = Some(timer);
+                }
                 self.attempt(now, id);
             }
             // Where something was tried already, that is what is told.
@@ -329,6 +337,9 @@ impl Endpoint {
 
     pub(crate) fn request_not_connected(&mut self, now: Instant, id: RequestId) {
         if let Some(hop) = self.stop_connecting(id) {
+            let failure = AttemptFailure::Unreachable;
+            self.failover
+                .failed(now, &Method::INVITE, &hop.target, failure);
             let failed = Begun::Failed(hop.target, AttemptFailure::Unreachable);
             self.go_on(now, id, failed);
         }
@@ -387,13 +398,19 @@ impl Endpoint {
                     target,
                 };
                 self.attempts.insert(transaction, id);
+                if let Some(limit) = self.failover.attempt_limit {
+                    let due = Due::Silence(id, transaction);
+                    self.timers.insert(now + limit, due);
+                }
                 Begun::Yes
             }
-            Err(error) => {
-                if !matches!(error, RequestError::Full { .. }) {
-                    tracing::warn!(%error, "a request cannot be sent");
-                }
+            Err(RequestError::Full { .. }) => {
                 self.fail_request(id, Failure::Full);
+                Begun::Over
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a request cannot be sent");
+                self.fail_request(id, Failure::Unreachable { tried: Vec::new() });
                 Begun::Over
             }
         }
@@ -407,12 +424,23 @@ impl Endpoint {
         flow: Flow,
     ) {
         let Some(&id) = self.attempts.get(&transaction) else {
+            if let Some(id) = self.abandoned_answered(now, transaction, &response)
+                && self.requests.get(id.0).is_some()
+            {
+                self.events
+                    .push_back(Event::Response { id, response, flow });
+            }
             return;
         };
         let Some(request) = self.requests.get_mut(id.0) else {
             return;
         };
         let status = response.status();
+        if let (State::Transaction { target, .. }, Some(search)) = (&request.state, &request.search)
+        {
+            let method = search.draft.request.method();
+            self.failover.answered(now, method, target, &response);
+        }
         if let Some(search) = &mut request.search {
             // A 100 says that the next hop lives, not that anybody behind it has heard of the request.
             let unheard = search.heard.is_none_or(|heard| heard == StatusCode::TRYING);
@@ -441,8 +469,31 @@ impl Endpoint {
         transaction: ClientTransactionId,
         failure: AttemptFailure,
     ) {
+        self.failover.abandoned.remove(&transaction);
         if let Some(id) = self.attempts.remove(&transaction) {
             self.attempt_failed(now, id, failure);
+        }
+    }
+
+    /// A server had its time and said nothing at all: another one has its turn (RFC 3263 §4.3).
+    pub(crate) fn stayed_silent(
+        &mut self,
+        now: Instant,
+        id: RequestId,
+        transaction: ClientTransactionId,
+    ) {
+        let Some(request) = self.requests.get(id.0) else {
+            return;
+        };
+        let is_current =
+            matches!(&request.state, State::Transaction { id, .. } if *id == transaction);
+        match &request.search {
+            Some(search) if is_current && search.heard.is_none() => {
+                let ends_late_calls = search.draft.contact.is_some();
+                self.abandon(now, id, transaction, ends_late_calls);
+                self.attempt_failed(now, id, AttemptFailure::TimedOut);
+            }
+            _ => {}
         }
     }
 
@@ -457,6 +508,8 @@ impl Endpoint {
         if let State::Transaction { target, .. } =
             std::mem::replace(&mut request.state, State::Idle)
         {
+            let method = search.draft.request.method();
+            self.failover.failed(now, method, &target, failure);
             search.failed(target, failure);
         }
         // RFC 3263 §4.3: a server that has answered anything is the one.
@@ -475,6 +528,7 @@ impl Endpoint {
 
     /// A client transaction has left the layer.
     pub(crate) fn transaction_ended(&mut self, transaction: ClientTransactionId) {
+        self.failover.abandoned.remove(&transaction);
         let Some(id) = self.attempts.remove(&transaction) else {
             return;
         };

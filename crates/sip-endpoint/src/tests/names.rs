@@ -120,6 +120,58 @@ fn a_name_that_does_not_exist_has_no_target() {
     rig.finish();
 }
 
+/// RFC 7766 §5.
+#[test]
+fn an_answer_that_was_cut_off_is_asked_for_over_tcp() {
+    for is_refused in [false, true] {
+        let mut rig = asking();
+        rig.request(draft("OPTIONS", NAMED));
+        let token = bind(&mut rig);
+        bound(&mut rig, token);
+        let question = asked(&mut rig).remove(0);
+        let mut cut_off = answer(&question, Some([192, 0, 2, 3])).to_vec();
+        cut_off[2] |= 2;
+        rig.bytes(question_flow(), cut_off);
+        let flow = rig.open();
+        assert_eq!(
+            (flow.protocol(), flow.remote()),
+            (Protocol::Tcp, at(SERVER))
+        );
+        if is_refused {
+            // What came is better than nothing.
+            rig.refused(flow);
+            assert_eq!(rig.sent_request().0.remote(), at("192.0.2.3:5070"));
+            rig.finish();
+            continue;
+        }
+        rig.opened(flow);
+        let transmits = rig.transmits();
+        let [
+            Transmit::Stream {
+                flow: used,
+                contents,
+            },
+        ] = transmits.as_slice()
+        else {
+            panic!("asks again: {transmits:?}")
+        };
+        assert_eq!(*used, flow);
+        assert_eq!(usize::from(contents[1]), contents.len() - 2);
+        let whole = answer(&contents[2..], Some([192, 0, 2, 2]));
+        rig.bytes(flow, vec![0, whole.len() as u8]);
+        rig.bytes(flow, whole);
+        let transmits = rig.transmits();
+        assert!(
+            matches!(&transmits[..], [Transmit::Datagram { flow: sip, .. }, Transmit::Close { flow: dns }]
+                | [Transmit::Close { flow: dns }, Transmit::Datagram { flow: sip, .. }]
+                if *dns == flow && sip.remote() == at("192.0.2.2:5070")),
+            "{transmits:?}"
+        );
+        assert!(rig.stack.endpoint().stats().transport.connections == 0);
+        rig.finish();
+    }
+}
+
 #[test]
 fn a_server_that_is_silent_or_unreachable_ends_in_no_target() {
     let mut rig = asking();
