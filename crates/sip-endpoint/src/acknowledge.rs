@@ -111,7 +111,9 @@ impl Endpoint {
         };
         ack.state = State::Idle;
         match &ack.draft.next {
-            NextHop::Flow { flow, .. } if self.transport.is_open(flow) => {
+            NextHop::Flow { flow, .. }
+                if self.transport.is_open(flow) && ack.draft.may_use(flow.protocol()) =>
+            {
                 let flow = *flow;
                 if !self.send_ack(now, id, flow, None) {
                     self.ack_failed(id);
@@ -126,6 +128,9 @@ impl Endpoint {
                 let Ok(query) = next_hop(&ack.draft) else {
                     return self.ack_failed(id);
                 };
+                if let Some(target) = self.names.literal(&query) {
+                    return self.ack_located(now, id, Ok(vec![target]));
+                }
                 let lookup = self.names.start(now, query);
                 ack.state = State::Resolving(lookup);
                 self.lookups.insert(lookup, Waiter::Ack(id));
@@ -164,8 +169,7 @@ impl Endpoint {
             let Some(hop) = ack.hops.pop_front() else {
                 return self.ack_failed(id);
             };
-            let is_secure = hop.target.protocol.is_secure();
-            if ack.draft.request.uri().is_sips() && !is_secure {
+            if !ack.draft.may_use(hop.target.protocol) {
                 continue;
             }
             match self.transport.flow_to(now, &hop.target) {

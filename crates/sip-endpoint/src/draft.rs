@@ -1,6 +1,6 @@
 //! A request before it has found its way.
 
-use sip_io::Flow;
+use sip_io::{Flow, Protocol};
 use sip_message::{Request, Uri};
 use sip_transaction::Timers;
 use sip_transport::Target;
@@ -45,6 +45,9 @@ impl Draft {
     }
 
     /// Sends on `flow` while it is open, else where the URI says: the flow of a dialog or a binding.
+    ///
+    /// A flow that breaks before any response leads to the URI as well; silence does not, because the peer may have the
+    /// request. However long the request is, it stays on the flow.
     pub fn to_flow(mut self, flow: Flow) -> Self {
         self.next = NextHop::Flow { flow, or_uri: true };
         self
@@ -60,7 +63,7 @@ impl Draft {
         self
     }
 
-    /// Sends to the first of `targets` that can be reached, without asking the resolver.
+    /// Sends to the first of `targets` that can be reached and answers, without asking the resolver (RFC 3263 §4.3).
     pub fn to_targets(mut self, targets: impl IntoIterator<Item = Target>) -> Self {
         self.next = NextHop::Targets(targets.into_iter().collect());
         self
@@ -96,6 +99,11 @@ impl Draft {
     pub fn branch_suffix(mut self, suffix: impl Into<String>) -> Self {
         self.branch_suffix = Some(suffix.into());
         self
+    }
+
+    /// RFC 3261 §26.2.2: what is addressed by a `sips` URI never goes in clear text, whatever a Route says.
+    pub(crate) fn may_use(&self, protocol: Protocol) -> bool {
+        protocol.is_secure() || !self.request.uri().is_sips()
     }
 
     /// The request as it was given.

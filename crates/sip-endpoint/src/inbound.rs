@@ -1,13 +1,17 @@
 //! What comes in, on its way up.
 
 use crate::{
-    Endpoint, Event, endpoint::Waiter, event::AttemptFailure, names::NameEvent,
-    observation::Direction, stack::Notice,
+    Endpoint, Event,
+    endpoint::Waiter,
+    event::AttemptFailure,
+    names::{self, NameEvent},
+    observation::Direction,
+    stack::Notice,
 };
 use sip_io::Flow;
 use sip_message::{Request, Response, StatusCode};
 use sip_transaction::{Event as TransactionEvent, ServerTransactionId};
-use sip_transport::{CloseReason, Event as TransportEvent, ResponseRoute, Target};
+use sip_transport::{CloseReason, Event as TransportEvent, ResponseRoute};
 use std::time::{Duration, Instant};
 
 impl Endpoint {
@@ -108,12 +112,7 @@ impl Endpoint {
                 return;
             }
             NameEvent::Resolved { id, targets } => {
-                let target = |found: sip_resolver::Target| Target {
-                    protocol: found.protocol,
-                    address: found.address,
-                    name: Some(found.name),
-                };
-                (id, Ok(targets.into_iter().map(target).collect()))
+                (id, Ok(targets.into_iter().map(names::target).collect()))
             }
             NameEvent::Failed { id, error } => (id, Err(error.to_string())),
             _ => return,

@@ -5,13 +5,45 @@
 //! A pair of cores is a core, so one socket serves registrar, proxy and user agent together, and a [`Stack`] of one
 //! endpoint and one core is the [`StateMachine`](sip_io::StateMachine) that a driver, a test or a plain loop runs.
 //!
+//! ```text
+//!                          Stack: a machine
+//!   +-----------------------------------------------------------+
+//!   |   Core, or a tuple of cores        handle_event, commands |
+//!   |        ^ Event                           |                |
+//!   |        |                                 V request,       |
+//!   |   +----------------- Endpoint ----------- respond, ... -+ |
+//!   |   |  requests, ACKs to 2xx, undelivered responses       | |
+//!   |   |        ^ |               ^ |              ^ |       | |
+//!   |   |        | V               | V              | V       | |
+//!   |   |   transactions       transport          resolver,   | |
+//!   |   |                        |    ^           DNS client  | |
+//!   |   +------------------------|----|--------------|--^-----+ |
+//!   +----------------------------|----|--------------|--|-------+
+//!                                V    | Receive      V  |
+//!                              Transmit            questions
+//! ```
+//!
 //! # What the endpoint owns
 //!
 //! - **Requests** that live longer than one transaction: a [`Draft`] becomes a [`RequestId`] at once; finding the
-//!   servers, opening a connection and each attempt (a new transaction with a new branch) happen behind it.
-//! - **Responses** that need a connection or a name because their connection is gone (RFC 3261 §18.2.2).
-//! - **ACKs to a 2xx**, resolved once and repeated byte for byte.
+//!   servers (RFC 3263), opening a connection and each attempt (a new transaction with a new branch) happen behind it.
+//!   A server that fails, is silent or says 503 before it has answered anything leads to the next one; the
+//!   [`Failure`] at the end tells what was tried.
+//! - **The size of a request**: what is longer than [`EndpointConfig::datagram_limit`] goes over TCP instead of UDP, and
+//!   over UDP where TCP cannot be opened (RFC 3261 §18.1.1).
+//! - **`sips`**: a request to a `sips` URI never goes in clear text, whatever a Route says (RFC 3261 §26.2.2).
+//! - **Responses** that need a connection or a name because their connection is gone (RFC 3261 §18.2.2, RFC 3263 §5).
+//! - **ACKs to a 2xx**, resolved once and repeated byte for byte for 64×T1 (RFC 3261 §13.2.2.4).
+//! - **What we write about ourselves**: Via, Contact, one or two Record-Routes (RFC 5658), from the bound or the
+//!   advertised address of the listener that faces the peer.
 //! - What nobody takes: 481, 405 or 501 by [`Stack`], never anything to an ACK or a response.
+//!
+//! # Limits
+//!
+//! Everything that a peer can make grow has a limit in [`EndpointConfig`] or [`TransportConfig`]: transactions (a
+//! stateless 503 at a bounded rate, a reserve for CANCEL and requests within dialogs), requests, ACKs, responses that
+//! wait, connections, lookups, observed messages. After their timers every table is empty, and
+//! [`poll_timeout`](sip_io::StateMachine::poll_timeout) is `None`.
 //!
 //! # Example
 //!

@@ -6,6 +6,7 @@ use sip_resolver::{
     Answer, DnsClient, DnsConfig, DnsStream, DnsStreamId, Families, LookupError, LookupId, Query,
     Question, QuestionId, Resolver, ResolverConfig, Zone,
 };
+use sip_transport::Target;
 use std::{
     collections::{BTreeMap, VecDeque},
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -60,6 +61,11 @@ impl Names {
             waiting: VecDeque::new(),
         });
         Self { resolver, client }
+    }
+
+    /// The target of a query that names an address: nothing has to be looked up for it.
+    pub(crate) fn literal(&self, query: &Query) -> Option<Target> {
+        self.resolver.literal(query).map(target)
     }
 
     pub(crate) fn start(&mut self, now: Instant, query: Query) -> LookupId {
@@ -281,6 +287,15 @@ impl Client {
                 }
                 Socket::Unbound | Socket::Binding => false,
             })
+    }
+}
+
+/// What the transport makes of what the resolver found.
+pub(crate) fn target(found: sip_resolver::Target) -> Target {
+    Target {
+        protocol: found.protocol,
+        address: found.address,
+        name: Some(found.name),
     }
 }
 

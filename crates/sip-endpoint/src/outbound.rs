@@ -98,11 +98,6 @@ impl Search {
     fn failed(&mut self, target: Target, failure: AttemptFailure) {
         self.tried.push(Attempt { target, failure });
     }
-
-    /// RFC 3261 §26.2.2: what is addressed by a `sips` URI never goes in clear text, whatever a Route says.
-    fn may_use(&self, is_secure: bool) -> bool {
-        is_secure || !self.draft.request.uri().is_sips()
-    }
 }
 
 impl Endpoint {
@@ -152,7 +147,7 @@ impl Endpoint {
             }
             NextHop::Flow { flow, or_uri } => {
                 let (flow, or_uri) = (*flow, *or_uri);
-                let usable = search.may_use(flow.protocol().is_secure());
+                let usable = search.draft.may_use(flow.protocol());
                 if usable && self.transport.is_open(&flow) {
                     let begun = self.begin(now, id, flow, None);
                     self.go_on(now, id, begun);
@@ -212,6 +207,9 @@ impl Endpoint {
             Ok(query) => query,
             Err(cause) => return self.fail_request(id, Failure::NoTarget { cause }),
         };
+        if let Some(target) = self.names.literal(&query) {
+            return self.request_located(now, id, Ok(vec![target]));
+        }
         let lookup = self.names.start(now, query);
         self.lookups.insert(lookup, Waiter::Request(id));
         if let Some(request) = self.requests.get_mut(id.0) {
@@ -234,7 +232,8 @@ impl Endpoint {
         };
         match targets {
             Ok(mut targets) => {
-                self.failover.order(now, &search.draft.request, &mut targets);
+                self.failover
+                    .order(now, &search.draft.request, &mut targets);
                 search.hops = targets.into_iter().map(Hop::new).collect();
                 let limit = self.failover.non_invite_limit;
                 if let Some(limit) = limit.filter(|_| search.hops.len() > 1 && !request.is_invite)
@@ -290,12 +289,9 @@ impl Endpoint {
         let Some(request) = self.requests.get_mut(id.0) else {
             return Begun::Over;
         };
-        let is_secure = hop.target.protocol.is_secure();
-        if request
-            .search
-            .as_ref()
-            .is_some_and(|search| !search.may_use(is_secure))
-        {
+        let protocol = hop.target.protocol;
+        let search = request.search.as_ref();
+        if search.is_some_and(|search| !search.draft.may_use(protocol)) {
             return Begun::Failed(hop.target, AttemptFailure::Insecure);
         }
         match self.transport.flow_to(now, &hop.target) {

@@ -110,6 +110,11 @@ impl Query {
         })
     }
 
+    /// Whether there is nothing to look up.
+    pub(crate) const fn is_numeric(&self) -> bool {
+        matches!(self.host, Host::Numeric(_)) && self.number.is_none()
+    }
+
     /// The host as it was written: the name that a TLS certificate has to have.
     pub fn name(&self) -> &str {
         &self.name

@@ -266,6 +266,24 @@ impl Resolver {
         id
     }
 
+    /// The target of a query that names an address: what [`start`](Self::start) would tell, without a lookup.
+    pub fn literal(&self, query: &Query) -> Option<Target> {
+        if !query.is_numeric() {
+            return None;
+        }
+        let procedure = Procedure {
+            query,
+            config: &self.config,
+            known: &[],
+            patient: true,
+            seed: [0; 32],
+        };
+        match procedure.run() {
+            Step::Done(targets) => targets.into_iter().next(),
+            Step::Wait { .. } | Step::Failed(_) => None,
+        }
+    }
+
     /// Gives a lookup up. An event of its that is queued already still comes; afterwards there is none.
     pub fn cancel(&mut self, id: LookupId) {
         self.finish(id);

@@ -296,6 +296,8 @@ fn a_sips_request_never_goes_in_clear_text() {
     assert_eq!(tried(&failure), [(format!("UDP {BOB}"), Insecure)]);
     let ack = draft("ACK", "sips:bob@192.0.2.2").to_targets([udp(BOB)]);
     rig.command(|cx| cx.forward_ack(ack));
+    let ack = draft("ACK", "sips:bob@192.0.2.2").only_flow(given);
+    rig.command(|cx| cx.forward_ack(ack));
     rig.sent_nothing();
     rig.finish();
 }
