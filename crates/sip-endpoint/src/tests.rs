@@ -10,4 +10,5 @@ mod names;
 mod observing;
 mod requests;
 mod responses;
+mod servers;
 mod unclaimed;
