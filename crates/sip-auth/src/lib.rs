@@ -40,20 +40,29 @@
 #[cfg(feature = "aka")]
 pub mod aka;
 mod algorithm;
+mod asserted;
 mod back_off;
+mod bearer;
 mod challenge;
 mod client;
 mod credentials;
 mod digest;
 mod extended;
 mod htdigest;
+#[cfg(feature = "identity")]
+pub mod identity;
 mod nonce;
 mod replay;
 mod server;
 mod users;
 
 pub use algorithm::Algorithm;
+pub use asserted::{
+    Border, Reading, anonymous, assert_identity, asserted, from_untrusted, preferred,
+    towards_untrusted, wants_privacy,
+};
 pub use back_off::BackOff;
+pub use bearer::{BearerChallenge, BearerToken};
 pub use challenge::{Challenge, ChallengeError};
 pub use client::{AuthError, Choice, Client, Proof, repeat_credentials};
 pub use credentials::{Credentials, CredentialsError, Secret};

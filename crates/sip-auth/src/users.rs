@@ -33,6 +33,16 @@ impl<S: CredentialStore + ?Sized> CredentialStore for &S {
     }
 }
 
+impl<S: CredentialStore + ?Sized> CredentialStore for Box<S> {
+    fn lookup(&self, user: &str, realm: &str) -> Option<Secret> {
+        (**self).lookup(user, realm)
+    }
+
+    fn reveal(&self, hash: &str, realm: &str, algorithm: Algorithm) -> Option<String> {
+        (**self).reveal(hash, realm, algorithm)
+    }
+}
+
 impl<S: CredentialStore + ?Sized> CredentialStore for std::sync::Arc<S> {
     fn lookup(&self, user: &str, realm: &str) -> Option<Secret> {
         (**self).lookup(user, realm)
