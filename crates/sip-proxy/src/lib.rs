@@ -17,6 +17,11 @@
 //! can use it; and the token, which is worth nothing outside its dialog, is what lets a request pass without
 //! authentication.
 //!
+//! # Sets of gateways
+//!
+//! A [`DispatchSet`] orders destinations that serve the same purpose by hash, weight, turn, load or latency; a
+//! [`Dispatcher`] beside the proxy probes them.
+//!
 //! # A proxy that knows one user
 //!
 //! ```
@@ -52,6 +57,7 @@ mod breadth;
 mod choice;
 mod config;
 mod context;
+mod dispatch;
 mod event;
 mod inbound;
 mod plan;
@@ -60,6 +66,10 @@ mod route;
 mod token;
 
 pub use config::{Foreign, ProxyConfig};
+pub use dispatch::{
+    Algorithm, DestinationState, DestinationStatus, DispatchError, DispatchEvent, DispatchSet,
+    Dispatcher, Finding, Probe, SetId,
+};
 pub use event::{Event, ProxyId, RelayError, SecretId};
 pub use plan::{Plan, Target};
 pub use proxy::{Proxy, ProxyStats};
