@@ -199,6 +199,11 @@ impl SessionDescription {
         out.freeze()
     }
 
+    pub(crate) fn head_and_media(&mut self) -> (&mut Lines, &mut Vec<Media>) {
+        self.pristine = None;
+        (&mut self.lines, &mut self.media)
+    }
+
     fn edit(&mut self) -> &mut Lines {
         self.pristine = None;
         &mut self.lines

@@ -30,6 +30,7 @@ mod codec_pattern;
 mod connection;
 mod describe;
 mod description;
+mod edit;
 mod error;
 mod ice;
 mod line;

@@ -59,6 +59,13 @@ pub(crate) struct Lines {
     entries: Vec<Entry>,
 }
 
+/// What becomes of a line.
+pub(crate) enum Edit {
+    Keep,
+    Replace(String),
+    Remove,
+}
+
 #[derive(Clone, Debug)]
 enum Entry {
     /// In the buffer from `start` to `end`, the line ending up to `next`
@@ -113,6 +120,25 @@ impl Lines {
     pub(crate) fn retain(&mut self, mut keep: impl FnMut(Line<'_>) -> bool) {
         let Self { buffer, entries } = self;
         entries.retain(|entry| keep(view(buffer, entry)));
+    }
+
+    /// Replaces the values of lines where `edit` says so, or takes lines out; the others stay as they are.
+    pub(crate) fn rewrite(
+        &mut self,
+        mut edit: impl FnMut(Line<'_>) -> Edit,
+    ) -> Result<(), IllegalText> {
+        let Self { buffer, entries } = self;
+        let mut kept = Vec::with_capacity(entries.len());
+        for entry in entries.drain(..) {
+            let line = view(buffer, &entry);
+            match (edit(line), line.letter()) {
+                (Edit::Replace(value), Some(letter)) => kept.push(written(letter as u8, &value)?),
+                (Edit::Remove, _) => {}
+                _ => kept.push(entry),
+            }
+        }
+        *entries = kept;
+        Ok(())
     }
 
     pub(crate) fn write(&self, out: &mut BytesMut) {

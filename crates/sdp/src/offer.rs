@@ -76,6 +76,10 @@ impl Session {
             return Err(OfferError::Pending);
         }
         let mut slots = self.slots.clone();
+        end_duplicates(&mut slots, |capability| {
+            let media = capabilities.media.get(capability);
+            media.is_none_or(|media| media.srtp != SrtpPolicy::DuplicateOffer)
+        });
         self.place(&mut slots, capabilities)?;
         if capabilities.bundle {
             name(&mut slots);
@@ -148,6 +152,7 @@ impl Session {
             });
         }
         let mut slots = self.slots.clone();
+        end_duplicates(&mut slots, |_| true);
         slots.resize_with(offer.media().len(), Slot::default);
         let mut description = self.head(capabilities);
         let mut accepted = 0;
@@ -384,6 +389,21 @@ fn name(slots: &mut [Slot]) {
             if slots.iter().all(|slot| slot.mid.as_ref() != Some(&name)) {
                 slots[index].mid = Some(name);
             }
+        }
+    }
+}
+
+/// Of two lines for one medium, of which none was accepted, the plain one is given up.
+fn end_duplicates(slots: &mut [Slot], is_over: impl Fn(usize) -> bool) {
+    for index in 0..slots.len() {
+        let Some(capability) = slots[index].capability.filter(|number| is_over(*number)) else {
+            continue;
+        };
+        let is_twin =
+            |slot: &Slot| slot.capability == Some(capability) && slot.secure == Some(true);
+        if slots[index].secure == Some(false) && slots.iter().any(is_twin) {
+            slots[index].capability = None;
+            slots[index].secure = None;
         }
     }
 }

@@ -44,6 +44,14 @@ impl Origin {
         Ok(self)
     }
 
+    /// The same session at another address.
+    #[must_use]
+    pub fn at(mut self, address: IpAddr) -> Self {
+        self.address_type = if address.is_ipv4() { "IP4" } else { "IP6" }.into();
+        self.address = address.to_string();
+        self
+    }
+
     /// The user's name on the originating host, `-` if it has no such thing.
     pub fn username(&self) -> &str {
         &self.username

@@ -142,7 +142,7 @@ proptest! {
         round_trips(&IceOptions(many.clone()));
         round_trips(&Group { semantics: one.clone(), mids: many.clone() });
         round_trips(&Msid { stream: one.clone(), track: two.clone() });
-        round_trips(&Ssrc { id: number as u32, attribute: one.clone(), value: two.clone() });
+        round_trips(&Ssrc { id: number as u32, attribute: one.clone(), value: two });
         round_trips(&SsrcGroup { semantics: one, ids });
         round_trips(&Content(many.clone()));
         round_trips(&AcceptTypes(many.clone()));

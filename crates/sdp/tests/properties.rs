@@ -4,8 +4,9 @@
 
 use proptest::{prelude::*, test_runner::RngSeed};
 use sdp::{
-    AnswerCodecs, Capabilities, Codec, CodecOrder, Direction, MediaCapabilities, NegotiatedMedia,
-    Session, SessionDescription,
+    AnswerCodecs, Capabilities, Codec, CodecOrder, Crypto, Direction, Fingerprint, Ice, Keying,
+    MediaCapabilities, MediaSecurity, NegotiatedMedia, Session, SessionDescription, Setup,
+    SrtpPolicy,
 };
 use std::net::SocketAddr;
 
@@ -32,12 +33,39 @@ fn codec() -> impl Strategy<Value = Codec> {
     )
 }
 
+fn keying() -> impl Strategy<Value = Keying> {
+    let suites = [
+        "AES_CM_128_HMAC_SHA1_80",
+        "AES_CM_128_HMAC_SHA1_32",
+        "F8_128_HMAC_SHA1_80",
+    ];
+    let keys = prop::collection::vec((0..suites.len(), any::<[u8; 30]>()), 1..4);
+    prop_oneof![
+        3 => keys.prop_map(move |keys| {
+            let keys = keys.into_iter().zip(1..);
+            Keying::Sdes(keys.map(|((suite, key), tag)| Crypto::new(tag, suites[suite], &key)).collect())
+        }),
+        1 => any::<[u8; 32]>().prop_map(|digest| Keying::Dtls(Fingerprint { hash: "sha-256".into(), digest: digest.into() })),
+    ]
+}
+
+fn security() -> impl Strategy<Value = (SrtpPolicy, Vec<Keying>, bool)> {
+    let policy = prop_oneof![
+        2 => Just(SrtpPolicy::Off),
+        2 => Just(SrtpPolicy::Optional),
+        1 => Just(SrtpPolicy::Mandatory),
+        1 => Just(SrtpPolicy::DuplicateOffer),
+    ];
+    (policy, prop::collection::vec(keying(), 0..3), any::<bool>())
+}
+
 fn media(port: u16) -> impl Strategy<Value = MediaCapabilities> {
     (
         prop::collection::vec(codec(), 0..5),
         any::<[bool; 5]>(),
         direction(),
         prop::option::of(1_u32..100),
+        security(),
     )
         .prop_map(
             move |(
@@ -45,6 +73,7 @@ fn media(port: u16) -> impl Strategy<Value = MediaCapabilities> {
                 [video, gone, first, own_order, own_numbers],
                 direction,
                 packet_time,
+                (policy, keying, ice),
             )| {
                 let kind = if video { "video" } else { "audio" };
                 let media = MediaCapabilities::new(kind, if gone { 0 } else { port })
@@ -62,7 +91,13 @@ fn media(port: u16) -> impl Strategy<Value = MediaCapabilities> {
                         AnswerCodecs::First
                     } else {
                         AnswerCodecs::All
-                    });
+                    })
+                    .srtp(policy, keying);
+                let media = if ice {
+                    media.ice(Ice::new("abcd", &format!("{port}aaaaaaaaaaaaaaaaaaaaaa")))
+                } else {
+                    media
+                };
                 match packet_time {
                     Some(packet_time) => media.packet_time(packet_time),
                     None => media,
@@ -72,14 +107,19 @@ fn media(port: u16) -> impl Strategy<Value = MediaCapabilities> {
 }
 
 fn capabilities(host: u8) -> impl Strategy<Value = Capabilities> {
-    (media(4_000), media(4_002), media(4_004), 1_usize..4).prop_map(
-        move |(first, second, third, count)| {
+    (
+        media(4_000),
+        media(4_002),
+        media(4_004),
+        1_usize..4,
+        any::<bool>(),
+    )
+        .prop_map(move |(first, second, third, count, bundle)| {
             [first, second, third].into_iter().take(count).fold(
-                Capabilities::new([192, 0, 2, host].into()),
+                Capabilities::new([192, 0, 2, host].into()).bundle(bundle),
                 Capabilities::media,
             )
-        },
-    )
+        })
 }
 
 /// What one sends is exactly what the other accepts.
@@ -89,7 +129,24 @@ fn fits(sender: &NegotiatedMedia, receiver: &NegotiatedMedia, receivers: &Sessio
         .receive_codec(sender.send_payload_type())
         .expect("the payload type is known");
     assert!(heard.matches(sender.codec()));
-    let line = &receivers.media()[sender.index()];
+    match (sender.security(), receiver.security()) {
+        (MediaSecurity::Plain, MediaSecurity::Plain) => {}
+        (MediaSecurity::Sdes { send, .. }, MediaSecurity::Sdes { receive, .. }) => {
+            assert_eq!(send, receive);
+        }
+        (MediaSecurity::Dtls { setup, .. }, MediaSecurity::Dtls { setup: other, .. }) => {
+            let parts = (*setup, *other);
+            assert!(matches!(
+                parts,
+                (Setup::Active, Setup::Passive) | (Setup::Passive, Setup::Active)
+            ));
+        }
+        other => panic!("one side encrypts: {other:?}"),
+    }
+    assert_eq!(sender.rtcp_mux(), receiver.rtcp_mux());
+    assert_eq!(sender.bundled_with(), receiver.bundled_with());
+    assert_eq!(sender.ice().is_some(), receiver.ice().is_some());
+    let line = &receivers.media()[sender.bundled_with().unwrap_or(sender.index())];
     let address = receivers.connection_of(line).unwrap().ip().unwrap();
     assert_eq!(sender.remote(), Some(SocketAddr::new(address, line.port())));
     if let Some(event) = sender.send_telephone_event() {

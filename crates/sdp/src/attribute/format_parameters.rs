@@ -82,7 +82,8 @@ impl fmt::Display for OpusParameters {
             .filter_map(|(name, value)| Some(format!("{name}={}", value?)));
         let flags = flags
             .into_iter()
-            .filter_map(|(name, yes)| yes.then(|| format!("{name}=1")));
+            .filter(|(_, yes)| *yes)
+            .map(|(name, _)| format!("{name}=1"));
         f.write_str(&numbers.chain(flags).collect::<Vec<_>>().join(";"))
     }
 }
