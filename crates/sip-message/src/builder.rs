@@ -304,23 +304,26 @@ impl ResponseBuilder {
             }
             _ => &[VIA, FROM, TO, CALL_ID, CSEQ],
         };
-        let headers = Headers::of_lines(request.headers(), ids);
         Self {
-            headers,
-            ..Self::bare(status)
+            status,
+            reason: Bytes::from_static(status.reason().unwrap_or("").as_bytes()),
+            headers: Headers::of_lines(request.headers(), ids),
+            body: Bytes::new(),
         }
     }
 
     /// Adds our tag to To, unless the request had one: then the response keeps it.
+    #[inline]
     pub fn to_tag(mut self, tag: Tag) -> Self {
         if let Some(Ok(to)) = self.headers.view::<To>()
             && !to.has_param("tag")
             && let Some(value) = self.headers.raw(&HeaderName::TO)
         {
-            let mut text = Vec::with_capacity(value.len() + tag.as_str().len() + 5);
+            let tag = tag.as_bytes();
+            let mut text = Vec::with_capacity(value.len() + tag.len() + 5);
             text.extend_from_slice(value.as_bytes());
             text.extend_from_slice(b";tag=");
-            text.extend_from_slice(tag.as_str().as_bytes());
+            text.extend_from_slice(tag);
             self.headers
                 .set_raw(HeaderName::TO, HeaderValue::written(text));
         }

@@ -5,7 +5,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use crate::{
     HeaderName, HeaderValue, Headers, Leniency, Limits, Method, ParseError, ParseErrorKind,
     Request, Response,
-    headers::{CSeq, CallId, ContentLength, ContentType, From, MaxForwards, To, Via},
+    headers::{CSeq, CallId, ContentLength, ContentType, From, MaxForwards, Pieces, To, Via},
     leniency, parse,
 };
 
@@ -113,6 +113,35 @@ impl Message {
         }
     }
 
+    /// Appends the message as it goes over the wire to a buffer that is used for many.
+    ///
+    /// ```
+    /// use bytes::{Bytes, BytesMut};
+    /// use sip_message::Message;
+    ///
+    /// let message = Message::parse(Bytes::from_static(b"SIP/2.0 200 OK\r\n\r\n"))?;
+    /// let mut pool = BytesMut::with_capacity(65_536);
+    /// message.write_to(&mut pool);
+    /// assert_eq!(pool.split().freeze(), message.to_bytes());
+    /// # Ok::<(), sip_message::ParseError>(())
+    /// ```
+    pub fn write_to(&self, out: &mut BytesMut) {
+        match self {
+            Self::Request(request) => request.write_to(out),
+            Self::Response(response) => response.write_to(out),
+        }
+    }
+
+    /// The message as it goes over the wire, in pieces that borrow from it: for writes that gather.
+    ///
+    /// One behind the other they are what [`Message::to_bytes`] answers; untouched stretches are one piece each.
+    pub fn to_slices(&self) -> impl ExactSizeIterator<Item = &[u8]> {
+        match self {
+            Self::Request(request) => request.pieces().into_iter(),
+            Self::Response(response) => response.pieces().into_iter(),
+        }
+    }
+
     /// See [`Request::check`] and [`Response::check`].
     ///
     /// # Errors
@@ -197,23 +226,29 @@ fn once<H: crate::HeaderField>(headers: &Headers) -> Result<H, ParseError> {
 }
 
 /// Writes a message of which something was edited.
-pub(crate) fn write(start: impl FnOnce(&mut BytesMut), headers: &Headers, body: &Bytes) -> Bytes {
-    let mut out = BytesMut::with_capacity(headers.size_hint() + body.len() + 256);
-    start(&mut out);
-    headers.write(&mut out);
-    out.put_slice(b"\r\n");
-    out.put_slice(body);
-    out.freeze()
+pub(crate) fn write(pieces: &Pieces<'_>) -> Bytes {
+    // Exactly as much as is needed: then the buffer becomes the message without another allocation.
+    let mut out = Vec::with_capacity(pieces.iter().map(|piece| piece.len()).sum());
+    for piece in pieces {
+        out.extend_from_slice(piece);
+    }
+    out.into()
+}
+
+/// Appends a message to a buffer.
+pub(crate) fn append(pieces: &Pieces<'_>, out: &mut BytesMut) {
+    out.reserve(pieces.iter().map(|piece| piece.len()).sum());
+    for piece in pieces {
+        out.extend_from_slice(piece);
+    }
 }
 
 /// Writes a message with compact names.
-pub(crate) fn write_compact(
-    start: impl FnOnce(&mut BytesMut),
-    headers: &Headers,
-    body: &Bytes,
-) -> Bytes {
+pub(crate) fn write_compact(start: &Pieces<'_>, headers: &Headers, body: &Bytes) -> Bytes {
     let mut out = BytesMut::with_capacity(headers.size_hint() + body.len() + 256);
-    start(&mut out);
+    for piece in start {
+        out.put_slice(piece);
+    }
     headers.write_compact(&mut out);
     out.put_slice(b"\r\n");
     out.put_slice(body);

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::{
     HeaderField, HeaderName, HeaderValue, Headers, Limits, ParseError, ParseErrorKind,
-    headers::{ContentDisposition, ContentType},
+    headers::{ContentDisposition, ContentType, Pieces},
     scan,
 };
 
@@ -215,9 +215,9 @@ pub fn write(subtype: &str, boundary: &str, parts: &[Part]) -> (ContentType, Byt
     let heads: Vec<_> = parts
         .iter()
         .map(|part| {
-            let mut head = bytes::BytesMut::new();
-            part.headers.write(&mut head);
-            head
+            let mut head = Pieces::new();
+            part.headers.pieces(b"", &mut head);
+            head.concat()
         })
         .collect();
     let occurs = |boundary: &str| {
@@ -235,7 +235,6 @@ pub fn write(subtype: &str, boundary: &str, parts: &[Part]) -> (ContentType, Byt
     for (part, head) in parts.iter().zip(&heads) {
         body.extend_from_slice(format!("--{boundary}\r\n").as_bytes());
         body.extend_from_slice(head);
-        body.extend_from_slice(b"\r\n");
         body.extend_from_slice(&part.body);
         body.extend_from_slice(b"\r\n");
     }

@@ -32,12 +32,14 @@ pub(crate) const UNKNOWN: u8 = 127;
 
 struct Known {
     name: &'static str,
+    /// The name as a line starts with it, colon and space included.
+    line_start: &'static str,
     compact: u8,
 }
 
 macro_rules! names {
     ($($id:literal $constant:ident $name:literal $compact:literal)*) => {
-        const TABLE: &[Known] = &[$(Known { name: $name, compact: $compact }),*];
+        const TABLE: &[Known] = &[$(Known { name: $name, line_start: concat!($name, ": "), compact: $compact }),*];
 
         impl HeaderName {
             $(#[doc = concat!("`", $name, "`.")] pub const $constant: Self = Self(Repr::Known($id));)*
@@ -278,6 +280,20 @@ pub(crate) fn read(wire: &[u8], at: usize) -> Option<(usize, u8)> {
     None
 }
 
+/// Whether the grammar of a field that is read value by value allows a line without any.
+#[inline]
+pub(crate) const fn may_be_empty(id: u8) -> bool {
+    const ACCEPT: u8 = HeaderName::ACCEPT.id();
+    const ACCEPT_LANGUAGE: u8 = HeaderName::ACCEPT_LANGUAGE.id();
+    const P_ASSOCIATED_URI: u8 = HeaderName::P_ASSOCIATED_URI.id();
+    const RECV_INFO: u8 = HeaderName::RECV_INFO.id();
+    // Accept and its two siblings stand beside each other.
+    matches!(id, ACCEPT..=ACCEPT_LANGUAGE | P_ASSOCIATED_URI | RECV_INFO)
+}
+
+/// The rank of what comes last: Content-Length.
+pub(crate) const LAST_RANK: u8 = 251;
+
 /// Where generated messages carry a field: lower comes first.
 ///
 /// RFC 3261 §7.3.1 asks that fields which proxies read come first; ALGs and old phones depend on this order.
@@ -287,7 +303,7 @@ pub(crate) const fn rank(id: u8) -> u8 {
         19 | 20 => 9,
         43 | 44 | 45 | 49 => 249,
         9 => 250,
-        10 => 251,
+        10 => LAST_RANK,
         _ => 100,
     }
 }
@@ -357,6 +373,14 @@ impl HeaderName {
             Repr::Known(id) => TABLE[usize::from(*id)].name,
             Repr::Static(name) => name,
             Repr::Owned(name) => name,
+        }
+    }
+
+    /// What a line of a known field starts with: name, colon, space.
+    pub(crate) const fn line_start(&self) -> Option<&'static str> {
+        match self.0 {
+            Repr::Known(id) => Some(TABLE[id as usize].line_start),
+            _ => None,
         }
     }
 

@@ -230,6 +230,12 @@ const SINGLE: u16 = 1 << HeaderName::CALL_ID.id()
     | 1 << HeaderName::CONTENT_LENGTH.id()
     | 1 << HeaderName::MAX_FORWARDS.id();
 
+/// Whether a message that was parsed has at most one line of the field.
+#[inline]
+pub(crate) const fn is_single(id: u8) -> bool {
+    id < 16 && SINGLE & (1 << id) != 0
+}
+
 /// Where the body starts, and Content-Length with its place.
 pub(crate) type BodyAt = (usize, Option<(usize, usize)>);
 

@@ -1,11 +1,11 @@
 //! Requests.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 
 use crate::{
     Headers, IntoUri, Limits, Message, Method, ParseError, ParseErrorKind, RequestBuilder,
     ResponseBuilder, StatusCode, Uri,
-    headers::{CSeq, CallId, ContentType, From, To, Via},
+    headers::{CSeq, CallId, ContentType, From, Pieces, To, Via},
     message, parse,
 };
 
@@ -214,19 +214,45 @@ impl Request {
         if !self.modified && !self.headers.is_modified() {
             return self.headers.wire().clone();
         }
-        message::write(|out| self.write_start(out), &self.headers, &self.body)
+        message::write(&self.pieces())
+    }
+
+    /// As [`Message::write_to`].
+    pub fn write_to(&self, out: &mut BytesMut) {
+        message::append(&self.pieces(), out);
+    }
+
+    /// As [`Message::to_slices`].
+    pub fn to_slices(&self) -> impl ExactSizeIterator<Item = &[u8]> {
+        self.pieces().into_iter()
     }
 
     /// As [`Message::to_bytes_compact`].
     pub fn to_bytes_compact(&self) -> Bytes {
-        message::write_compact(|out| self.write_start(out), &self.headers, &self.body)
+        let mut start = Pieces::new();
+        self.start_pieces(&mut start);
+        message::write_compact(&start, &self.headers, &self.body)
     }
 
-    fn write_start(&self, out: &mut BytesMut) {
-        out.put_slice(self.method.as_str().as_bytes());
-        out.put_slice(b" ");
-        out.put_slice(self.uri.as_bytes());
-        out.put_slice(b" SIP/2.0\r\n");
+    /// The message as it goes over the wire, in pieces.
+    pub(crate) fn pieces(&self) -> Pieces<'_> {
+        let mut pieces = Pieces::new();
+        if !self.modified && !self.headers.is_modified() {
+            pieces.push(self.headers.wire());
+            return pieces;
+        }
+        self.start_pieces(&mut pieces);
+        self.headers.pieces(&self.body, &mut pieces);
+        pieces
+    }
+
+    fn start_pieces<'a>(&'a self, pieces: &mut Pieces<'a>) {
+        pieces.extend([
+            self.method.as_str().as_bytes(),
+            b" ",
+            self.uri.as_bytes(),
+            b" SIP/2.0\r\n",
+        ]);
     }
 }
 

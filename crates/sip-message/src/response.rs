@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 
 use crate::{
     Headers, Limits, Message, ParseError, ParseErrorKind, ResponseBuilder, StatusCode,
-    headers::{CSeq, CallId, ContentType, From, To, Via},
+    headers::{CSeq, CallId, ContentType, From, Pieces, To, Via},
     message, parse,
 };
 
@@ -187,26 +187,46 @@ impl Response {
         if !self.modified && !self.headers.is_modified() {
             return self.headers.wire().clone();
         }
-        message::write(|out| self.write_start(out), &self.headers, &self.body)
+        message::write(&self.pieces())
+    }
+
+    /// As [`Message::write_to`].
+    pub fn write_to(&self, out: &mut BytesMut) {
+        message::append(&self.pieces(), out);
+    }
+
+    /// As [`Message::to_slices`].
+    pub fn to_slices(&self) -> impl ExactSizeIterator<Item = &[u8]> {
+        self.pieces().into_iter()
     }
 
     /// As [`Message::to_bytes_compact`].
     pub fn to_bytes_compact(&self) -> Bytes {
-        message::write_compact(|out| self.write_start(out), &self.headers, &self.body)
+        let mut start = Pieces::new();
+        self.start_pieces(&mut start);
+        message::write_compact(&start, &self.headers, &self.body)
     }
 
-    fn write_start(&self, out: &mut BytesMut) {
-        out.put_slice(b"SIP/2.0 ");
-        let code = self.status.as_u16();
-        // Three digits by construction.
-        out.put_slice(&[
-            b'0' + (code / 100) as u8,
-            b'0' + (code / 10 % 10) as u8,
-            b'0' + (code % 10) as u8,
-            b' ',
+    /// The message as it goes over the wire, in pieces.
+    pub(crate) fn pieces(&self) -> Pieces<'_> {
+        let mut pieces = Pieces::new();
+        if !self.modified && !self.headers.is_modified() {
+            pieces.push(self.headers.wire());
+            return pieces;
+        }
+        self.start_pieces(&mut pieces);
+        self.headers.pieces(&self.body, &mut pieces);
+        pieces
+    }
+
+    fn start_pieces<'a>(&'a self, pieces: &mut Pieces<'a>) {
+        pieces.extend([
+            b"SIP/2.0 ".as_slice(),
+            self.status.digits(),
+            b" ",
+            &self.reason,
+            b"\r\n",
         ]);
-        out.put_slice(&self.reason);
-        out.put_slice(b"\r\n");
     }
 }
 

@@ -117,6 +117,13 @@ impl StatusCode {
         self.0
     }
 
+    /// The three digits.
+    pub(crate) fn digits(self) -> &'static [u8] {
+        // Between 100 and 699 by construction.
+        let at = (usize::from(self.0) - 100) * 3;
+        &DIGITS[at..at + 3]
+    }
+
     /// 1xx: the request goes on.
     pub const fn is_provisional(self) -> bool {
         self.0 < 200
@@ -167,6 +174,20 @@ impl StatusCode {
         }
     }
 }
+
+/// All codes, three digits each.
+static DIGITS: [u8; 1800] = {
+    let mut table = [0; 1800];
+    let mut code = 100;
+    while code < 700 {
+        let at = (code - 100) * 3;
+        table[at] = b'0' + (code / 100) as u8;
+        table[at + 1] = b'0' + (code / 10 % 10) as u8;
+        table[at + 2] = b'0' + (code % 10) as u8;
+        code += 1;
+    }
+    table
+};
 
 impl TryFrom<u16> for StatusCode {
     type Error = ParseError;

@@ -158,6 +158,10 @@ impl Tag {
         Token::from_bytes(text).ok().map(Self)
     }
 
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.0.bytes()
+    }
+
     /// The text as written.
     pub fn as_str(&self) -> &str {
         self.0.as_str()

@@ -4,7 +4,10 @@ use bytes::Bytes;
 use sip_message::{
     Frame, HeaderName, Leniency, Limits, Message, Method, ParseErrorKind, Request, Response,
     StatusCode, StreamFramer, Tag, Uri,
-    headers::{CSeq, Contact, From, MaxForwards, Reason, Route, Subject, To, UserAgent, Via},
+    headers::{
+        Accept, AcceptLanguage, Allow, CSeq, Contact, From, MaxForwards, Reason, RecvInfo, Route,
+        Subject, Supported, To, UserAgent, Via,
+    },
     peek, reject,
 };
 
@@ -564,4 +567,57 @@ fn a_line_end_that_is_half_there_belongs_to_no_message() {
             );
         }
     }
+}
+
+/// RFC 3261 §20.1, §20.5, §20.37: these lists may be empty, which says something else than no list.
+#[test]
+fn an_empty_list_is_no_error() {
+    let message = Message::parse(Bytes::from_static(
+        b"OPTIONS sip:a@b SIP/2.0\r\nAccept:\r\nAccept-Language: \r\nSupported:\r\nAllow:\r\nRecv-Info:\r\n\r\n",
+    ))
+    .expect("is a request");
+    let headers = message.headers();
+    assert!(headers.contains::<Accept>());
+    assert_eq!(headers.all::<Accept>().count(), 0);
+    assert!(headers.get::<Accept>().is_none());
+    assert_eq!(headers.count::<AcceptLanguage>(), 0);
+    assert_eq!(headers.all::<RecvInfo>().count(), 0);
+    assert!(
+        headers
+            .require::<Supported>()
+            .expect("is a list")
+            .is_empty()
+    );
+    assert!(headers.require::<Allow>().expect("is a list").is_empty());
+    // Where the grammar asks for a value, its absence is malformed.
+    let message = Message::parse(Bytes::from_static(
+        b"OPTIONS sip:a@b SIP/2.0\r\nContact:\r\nRequire:\r\n\r\n",
+    ))
+    .expect("is a request");
+    assert!(
+        message
+            .headers()
+            .get::<Contact>()
+            .is_some_and(|contact| contact.is_err())
+    );
+}
+
+/// What a gathering write sends is what a plain one sends.
+#[test]
+fn slices_of_an_edited_message_add_up_to_its_bytes() {
+    let wire = "OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP c\r\nSubject: x\r\nMax-Forwards: 70\r\nX: y\r\nContent-Length: 4\r\n\r\nbody";
+    let mut message = Message::parse(Bytes::from(wire)).expect("is a request");
+    assert_eq!(message.to_slices().collect::<Vec<_>>(), [wire.as_bytes()]);
+    message.headers_mut().set(MaxForwards(69));
+    let pieces: Vec<_> = message.to_slices().collect();
+    assert_eq!(pieces.concat(), message.to_bytes());
+    // The body is not a piece of its own: it came behind the last lines.
+    assert!(
+        pieces
+            .last()
+            .is_some_and(|last| last.ends_with(b"Content-Length: 4\r\n\r\nbody"))
+    );
+    let mut pool = bytes::BytesMut::from("before");
+    message.write_to(&mut pool);
+    assert_eq!(pool[6..], message.to_bytes());
 }

@@ -2,6 +2,8 @@
 
 mod write;
 
+pub(crate) use write::Pieces;
+
 use bytes::Bytes;
 use smallvec::SmallVec;
 
@@ -27,7 +29,7 @@ use crate::{
 /// request.headers_mut().set(MaxForwards(69));
 /// # Ok::<(), sip_message::ParseError>(())
 /// ```
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub struct Headers {
     /// The message that the lines stand in.
     wire: Bytes,
@@ -35,7 +37,7 @@ pub struct Headers {
     /// Fields that did not come over the wire.
     added: Vec<Added>,
     modified: bool,
-    /// Where the first line of each common field stands, counted from 1; 0 says that there is none. Only for sections as they came.
+    /// Where the first line of each common field stands, counted from 1: 0 says that there is none, 255 that it must be looked for.
     first: First,
 }
 
@@ -104,6 +106,19 @@ impl Line {
     }
 }
 
+impl Clone for Headers {
+    fn clone(&self) -> Self {
+        Self {
+            wire: self.wire.clone(),
+            // In one copy, not line by line.
+            lines: SmallVec::from_slice(&self.lines),
+            added: self.added.clone(),
+            modified: self.modified,
+            first: self.first,
+        }
+    }
+}
+
 impl Headers {
     /// No fields.
     pub fn new() -> Self {
@@ -150,14 +165,19 @@ impl Headers {
 
     /// The first value of a field: absent, malformed, or there.
     ///
-    /// For fields whose lines add up to one list (Supported, Allow, …) it is the list of all lines.
+    /// For fields whose lines add up to one list (Supported, Allow, …) it is the list of all lines, which may be empty. An
+    /// empty list of a field that is read value by value (`Accept:` alone, RFC 3261 §20.1) has no first value;
+    /// [`Headers::contains`] tells it from a field that is absent.
     pub fn get<H: HeaderField>(&self) -> Option<Result<H, ParseError>> {
         let name = H::NAME;
         let place = self.first_place(&name)?;
-        if H::SHAPE == Shape::Joined && self.places(&name).nth(1).is_some() {
+        if H::SHAPE == Shape::Joined && self.is_repeated(place, &name) {
             return Some(self.joined::<H>());
         }
         let line = self.lines[place];
+        if name::may_be_empty(name.id()) && self.text_at(line).is_empty() {
+            return self.all::<H>().next();
+        }
         Some(
             H::first_of(self.value_at(line))
                 .map_err(|error| error.within(&name, self.offset_of(line))),
@@ -209,8 +229,7 @@ impl Headers {
     #[inline]
     fn first_place(&self, name: &HeaderName) -> Option<usize> {
         let id = name.id();
-        if !self.modified
-            && let Some(&first) = self.first.get(usize::from(id))
+        if let Some(&first) = self.first.get(usize::from(id))
             && first < u8::MAX
         {
             return usize::from(first).checked_sub(1);
@@ -362,15 +381,19 @@ impl Headers {
 
     /// Adds a line after the last of its name, or in the customary place.
     pub fn push_raw(&mut self, name: HeaderName, value: HeaderValue) {
-        let last = self.places(&name).last();
+        let last = self
+            .lines
+            .iter()
+            .rposition(|&line| self.is_named(line, &name));
         let place = last.map_or_else(|| self.customary_place(&name), |place| place + 1);
         self.insert(place, name, value);
     }
 
     /// Adds a line before the first of its name, or in the customary place.
     pub fn push_front_raw(&mut self, name: HeaderName, value: HeaderValue) {
-        let first = self.places(&name).next();
-        let place = first.unwrap_or_else(|| self.customary_place(&name));
+        let place = self
+            .first_place(&name)
+            .unwrap_or_else(|| self.customary_place(&name));
         self.insert(place, name, value);
     }
 
@@ -381,16 +404,12 @@ impl Headers {
 
     /// Replaces the first line of this name in its place and removes the others, or adds one in the customary place.
     pub fn set_raw(&mut self, name: HeaderName, value: HeaderValue) {
-        let mut places = self.places(&name);
-        let first = places.next();
-        let others = places.next().is_some();
-        drop(places);
-        let Some(first) = first else {
+        let Some(first) = self.first_place(&name) else {
             let place = self.customary_place(&name);
             self.insert(place, name, value);
             return;
         };
-        if others {
+        if self.is_repeated(first, &name) {
             let mut kept = 0;
             let mut lines = std::mem::take(&mut self.lines);
             lines.retain(|line| {
@@ -399,6 +418,7 @@ impl Headers {
                 !named || kept == 1
             });
             self.lines = lines;
+            self.forget_places();
         }
         self.put(first, name, value);
     }
@@ -411,6 +431,9 @@ impl Headers {
         self.lines = lines;
         let removed = self.lines.len() < before;
         self.modified |= removed;
+        if removed {
+            self.forget_places();
+        }
         removed
     }
 
@@ -452,13 +475,18 @@ impl Headers {
     ///
     /// `names` are ids in the order in which the lines shall stand.
     pub(crate) fn of_lines(other: &Self, ids: &[u8]) -> Self {
-        let mut section = Self {
-            wire: other.wire.clone(),
-            modified: true,
-            ..Self::default()
-        };
+        let mut section = Self::from_wire(other.wire.clone());
+        section.modified = true;
         for &id in ids {
-            for &line in other.lines.iter().filter(|line| line.id() == id) {
+            let Some(first) = other.first_place(&HeaderName::from_id(id)) else {
+                continue;
+            };
+            // The parser lets no second one pass.
+            let only = !other.modified && parse::is_single(id);
+            for &line in &other.lines[first..] {
+                if line.id() != id {
+                    continue;
+                }
                 let line = match line.index() {
                     Some(index) => {
                         let added = other.added[index].clone();
@@ -467,6 +495,10 @@ impl Headers {
                     None => line,
                 };
                 section.lines.push(line);
+                section.note_inserted(section.lines.len() - 1, id);
+                if only {
+                    break;
+                }
             }
         }
         section
@@ -499,32 +531,48 @@ impl Headers {
         }
     }
 
+    /// Whether another line of the name comes after the first one.
+    #[inline]
+    fn is_repeated(&self, first: usize, name: &HeaderName) -> bool {
+        let mut others = self.lines[first + 1..].iter();
+        match name.id() {
+            name::UNKNOWN => others.any(|&line| self.is_named(line, name)),
+            id => others.any(|line| line.id() == id),
+        }
+    }
+
     /// Every value and its offset in the message.
     fn items(&self, name: HeaderName, split: bool) -> impl Iterator<Item = (usize, HeaderValue)> {
         let mut place = self.first_place(&name).unwrap_or(self.lines.len());
         let mut at = 0;
         std::iter::from_fn(move || {
-            while !self.is_named(*self.lines.get(place)?, &name) {
-                place += 1;
+            loop {
+                while !self.is_named(*self.lines.get(place)?, &name) {
+                    place += 1;
+                }
+                let line = self.lines[place];
+                let text = self.text_at(line);
+                if text.is_empty() && name::may_be_empty(name.id()) {
+                    place += 1;
+                    continue;
+                }
+                let start = scan::skip_lws(text, at).min(text.len());
+                let end = if split {
+                    scan::list_item_end(text, start)
+                } else {
+                    text.len()
+                };
+                if end < text.len() {
+                    at = end + 1;
+                } else {
+                    place += 1;
+                    at = 0;
+                }
+                let value = self
+                    .value_at(line)
+                    .slice(start, scan::trim_end(text, start, end));
+                return Some((self.offset_of(line) + start, value));
             }
-            let line = self.lines[place];
-            let text = self.text_at(line);
-            let start = scan::skip_lws(text, at).min(text.len());
-            let end = if split {
-                scan::list_item_end(text, start)
-            } else {
-                text.len()
-            };
-            if end < text.len() {
-                at = end + 1;
-            } else {
-                place += 1;
-                at = 0;
-            }
-            let value = self
-                .value_at(line)
-                .slice(start, scan::trim_end(text, start, end));
-            Some((self.offset_of(line) + start, value))
         })
     }
 
@@ -573,6 +621,9 @@ impl Headers {
     /// Before the first line that customarily comes later.
     fn customary_place(&self, name: &HeaderName) -> usize {
         let rank = name::rank(name.id());
+        if rank == name::LAST_RANK {
+            return self.lines.len();
+        }
         self.lines
             .iter()
             .position(|line| name::rank(line.id()) > rank)
@@ -583,6 +634,25 @@ impl Headers {
         self.modified = true;
         let line = self.add(name, value);
         self.lines.insert(place, line);
+        self.note_inserted(place, line.id());
+    }
+
+    /// Keeps the places of first lines right after a line was inserted.
+    fn note_inserted(&mut self, place: usize, id: u8) {
+        let number = u8::try_from(place + 1).unwrap_or(u8::MAX);
+        for first in &mut self.first {
+            *first = first.saturating_add(u8::from(*first >= number));
+        }
+        if let Some(first) = self.first.get_mut(usize::from(id))
+            && (*first == 0 || (*first > number && *first < u8::MAX))
+        {
+            *first = number;
+        }
+    }
+
+    /// After lines were removed, first lines are looked for.
+    const fn forget_places(&mut self) {
+        self.first = [u8::MAX; 16];
     }
 
     fn put(&mut self, place: usize, name: HeaderName, value: HeaderValue) {
@@ -618,6 +688,7 @@ impl Headers {
     fn remove_at(&mut self, place: usize) {
         self.modified = true;
         let line = self.lines.remove(place);
+        self.forget_places();
         if line
             .index()
             .is_some_and(|index| index + 1 == self.added.len())

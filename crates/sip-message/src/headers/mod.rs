@@ -11,7 +11,7 @@ mod tokens;
 mod valued;
 
 pub use map::Headers;
-pub(crate) use map::{First, Line};
+pub(crate) use map::{First, Line, Pieces};
 
 use crate::{HeaderName, HeaderValue, ParseError, scan};
 

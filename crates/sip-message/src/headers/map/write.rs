@@ -2,11 +2,89 @@
 
 use bytes::{BufMut, BytesMut};
 
+use smallvec::SmallVec;
+
 use super::{Headers, Line};
 use crate::scan;
 
+/// A message as it is written, in pieces that borrow from it.
+pub(crate) type Pieces<'a> = SmallVec<[&'a [u8]; 24]>;
+
+const CRLF: &[u8] = b"\r\n";
+
 impl Headers {
-    /// How many bytes [`Headers::write`] needs, roughly.
+    /// Appends what the section, the empty line and the body are written as.
+    ///
+    /// Lines that are as they came stand in runs; a run takes the line end before it, the empty line and the body along
+    /// where they stand beside it.
+    pub(crate) fn pieces<'a>(&'a self, body: &'a [u8], out: &mut Pieces<'a>) {
+        let wire = &self.wire[..];
+        // A line was written of which the line end is still to come.
+        let mut open = false;
+        let mut rest = self.lines.as_slice();
+        while let Some((&line, mut after)) = rest.split_first() {
+            if line.is_intact() {
+                let mut last = line;
+                let mut run = 0;
+                // Lines that follow each other here as they did on the wire; an odd line end only ends the run.
+                for &next in after {
+                    if !next.is_intact() || next.start != last.end.wrapping_add(2) {
+                        break;
+                    }
+                    last = next;
+                    run += 1;
+                }
+                after = &after[run..];
+                let mut start = usize::from(line.start);
+                if open {
+                    if wire[..start].ends_with(CRLF) {
+                        start -= CRLF.len();
+                    } else {
+                        out.push(CRLF);
+                    }
+                }
+                let end = self.line_end(last);
+                if after.is_empty() && ends_in(&wire[end..], body) {
+                    out.push(&wire[start..]);
+                    return;
+                }
+                out.push(&wire[start..end]);
+                open = false;
+            } else {
+                if open {
+                    out.push(CRLF);
+                }
+                open = self.edited_pieces(line, out);
+            }
+            rest = after;
+        }
+        out.push(if open { b"\r\n\r\n" } else { CRLF });
+        if !body.is_empty() {
+            out.push(body);
+        }
+    }
+
+    /// Appends an edited line; answers whether its line end is still to come.
+    fn edited_pieces<'a>(&'a self, line: Line, out: &mut Pieces<'a>) -> bool {
+        match line.index() {
+            Some(index) => {
+                let added = &self.added[index];
+                match added.name.line_start() {
+                    Some(start) => out.push(start.as_bytes()),
+                    None => out.extend([added.name.as_str().as_bytes(), b": "]),
+                }
+                out.push(added.value.as_bytes());
+                true
+            }
+            None => {
+                let value = &self.wire[usize::from(line.value)..self.line_end(line)];
+                out.extend([self.name_text(line), b": ", value]);
+                false
+            }
+        }
+    }
+
+    /// How many bytes the lines have, roughly.
     pub(crate) fn size_hint(&self) -> usize {
         let line = |line: &Line| match line.index() {
             Some(index) => {
@@ -15,34 +93,6 @@ impl Headers {
             None => usize::from(line.end) - usize::from(line.start) + 4,
         };
         self.lines.iter().map(line).sum()
-    }
-
-    /// Writes all lines; lines that are as they came are copied in runs.
-    pub(crate) fn write(&self, out: &mut BytesMut) {
-        let mut lines = self.lines.iter().peekable();
-        while let Some(&line) = lines.next() {
-            if line.is_intact() {
-                let start = usize::from(line.start);
-                let mut last = line;
-                // Lines that follow each other here as they did on the wire; an odd line end only ends the run.
-                while let Some(next) =
-                    lines.next_if(|next| next.is_intact() && next.start == last.end.wrapping_add(2))
-                {
-                    last = *next;
-                }
-                out.put_slice(&self.wire[start..self.line_end(last)]);
-                continue;
-            }
-            out.put_slice(self.name_text(line));
-            out.put_slice(b": ");
-            match line.index() {
-                Some(index) => {
-                    out.put_slice(self.added[index].value.as_bytes());
-                    out.put_slice(b"\r\n");
-                }
-                None => out.put_slice(&self.wire[usize::from(line.value)..self.line_end(line)]),
-            }
-        }
     }
 
     /// Writes all lines with names in compact form, where there is one.
@@ -75,4 +125,10 @@ impl Headers {
         }
         self.wire.len()
     }
+}
+
+/// Whether what follows the last line is the empty line and this very body.
+fn ends_in(rest: &[u8], body: &[u8]) -> bool {
+    rest.strip_prefix(CRLF)
+        .is_some_and(|rest| std::ptr::eq(rest, body) || (rest.is_empty() && body.is_empty()))
 }
