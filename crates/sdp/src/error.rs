@@ -14,6 +14,24 @@ pub struct SdpError {
     pub kind: SdpErrorKind,
 }
 
+impl SdpError {
+    /// The SIP status code with which a description is turned down for this reason: 488 if it may be right and is more
+    /// than we take, else 400. A body of another type is a 415 before anyone parses it.
+    pub const fn status(&self) -> u16 {
+        match self.kind {
+            SdpErrorKind::TooLong(_)
+            | SdpErrorKind::TooManyLines(_)
+            | SdpErrorKind::TooManyMedia(_) => 488,
+            _ => 400,
+        }
+    }
+
+    /// The code of the Warning header field (RFC 3261 §20.43) that belongs to it; its text is what `Display` writes.
+    pub const fn warning(&self) -> u16 {
+        399
+    }
+}
+
 /// What is wrong with a session description.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]

@@ -1,7 +1,7 @@
 //! Offer and answer (RFC 3264).
 
 use crate::{
-    AnswerError, Capabilities, Connection, IceLite, Media, MediaSecurity, Negotiated,
+    AnswerError, Capabilities, Connection, IceLite, IceUfrag, Media, MediaSecurity, Negotiated,
     NegotiatedMedia, OfferError, Origin, SessionDescription, SrtpPolicy, bundle,
     describe::turned_down,
     slot::{Slot, assign},
@@ -116,6 +116,7 @@ impl Session {
         // RFC 9143 §7.2.1, §7.5: addresses of their own at first, the shared one once it is in force.
         let share = !in_force.is_empty() && bundled.iter().all(|index| in_force.contains(index));
         bundle::join(&mut description, &bundled, share);
+        say_lite(&mut description, capabilities);
         edit(&mut description);
         self.stamp(&mut description, capabilities);
         self.offered = Some(Offered {
@@ -178,6 +179,7 @@ impl Session {
             let bundled: Vec<usize> = bundle::lines(offer).into_iter().filter(accepted).collect();
             bundle::join(&mut description, &bundled, true);
         }
+        say_lite(&mut description, capabilities);
         edit(&mut description);
         self.stamp(&mut description, capabilities);
         let negotiated = negotiated(&description, offer, true);
@@ -257,15 +259,6 @@ impl Session {
         let origin = Origin::new(self.session_id, self.version, address);
         let mut description = SessionDescription::new(&origin);
         description.set_connection(&Connection::new(capabilities.address));
-        let ice = capabilities
-            .media
-            .iter()
-            .filter_map(|media| media.ice.as_ref());
-        if ice.clone().count() > 0 && ice.clone().all(|ice| ice.is_lite) {
-            description
-                .push_attribute(&IceLite)
-                .expect("it has no value");
-        }
         description
     }
 
@@ -377,6 +370,20 @@ fn negotiated(
         }
     }
     Negotiated { media }
+}
+
+/// RFC 8839 §5.3: a=ice-lite is about all media, and said where checks are spoken of.
+fn say_lite(description: &mut SessionDescription, capabilities: &Capabilities) {
+    let speaks = |media: &Media| media.get::<IceUfrag>().is_some();
+    let mut own = capabilities
+        .media
+        .iter()
+        .filter_map(|media| media.ice.as_ref());
+    if description.media().iter().any(speaks) && own.all(|ice| ice.is_lite) {
+        description
+            .push_attribute(&IceLite)
+            .expect("it has no value");
+    }
 }
 
 /// Gives names to the lines that have none.

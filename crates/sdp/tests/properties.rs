@@ -146,7 +146,7 @@ fn fits(sender: &NegotiatedMedia, receiver: &NegotiatedMedia, receivers: &Sessio
     assert_eq!(sender.rtcp_mux(), receiver.rtcp_mux());
     assert_eq!(sender.bundled_with(), receiver.bundled_with());
     assert_eq!(sender.ice().is_some(), receiver.ice().is_some());
-    let line = &receivers.media()[sender.bundled_with().unwrap_or(sender.index())];
+    let line = &receivers.media()[sender.bundled_with().unwrap_or_else(|| sender.index())];
     let address = receivers.connection_of(line).unwrap().ip().unwrap();
     assert_eq!(sender.remote(), Some(SocketAddr::new(address, line.port())));
     if let Some(event) = sender.send_telephone_event() {

@@ -128,9 +128,15 @@ fn limits_are_kept() {
     let wide = Limits::default().size(1_000_000).lines(100_000);
     let error = SessionDescription::parse_with(many, &wide).unwrap_err();
     assert_eq!(
-        (error.kind, error.line),
+        (error.kind.clone(), error.line),
         (SdpErrorKind::TooManyMedia(64), 67)
     );
+    assert_eq!((error.status(), error.warning()), (488, 399));
+    assert_eq!(
+        error.to_string(),
+        "session description line 67, byte 1406: more than 64 media"
+    );
+    assert_eq!(refused("v=0\r\ns=-\r\n").status(), 400);
     let long = format!("{HEAD}{}", "a=x\r\n".repeat(5_000));
     assert_eq!(refused(&long).kind, SdpErrorKind::TooManyLines(4_096));
 }

@@ -87,7 +87,7 @@ impl NegotiateError {
     /// The SIP status code with which a peer's offer is turned down for this reason.
     pub const fn status(&self) -> u16 {
         match self {
-            Self::Sdp(_) => 400,
+            Self::Sdp(error) => error.status(),
             Self::Offer(error) => error.status(),
             Self::Answer(_) => 488,
         }

@@ -3,8 +3,8 @@
 use crate::NegotiateError;
 use bytes::Bytes;
 use sdp::{
-    AnswerCodecs, Capabilities, Codec, CodecOrder, Direction, MediaCapabilities, NegotiatedMedia,
-    Session, SessionDescription,
+    AnswerCodecs, Capabilities, Codec, CodecOrder, CodecPattern, Direction, MediaCapabilities,
+    NegotiatedMedia, Session, SessionDescription,
 };
 use std::net::SocketAddr;
 
@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 /// ```
 /// # use sip_media::{AudioPreferences, Codec};
 /// let preferences = AudioPreferences::default().codecs([Codec::PCMA]).packet_time(30);
-/// # let _ = preferences;
+/// assert_ne!(preferences, AudioPreferences::default().prefer(["PCMA"]).without(["speex*"]));
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct AudioPreferences {
@@ -33,6 +33,27 @@ impl AudioPreferences {
             .into_iter()
             .filter(|codec| rtp::codec::by_name(codec.name(), codec.clock_rate()).is_some())
             .collect();
+        self
+    }
+
+    /// Puts the codecs that the patterns mean in front (`PCMA`, `PCM*/8000`, `*`), in the order of the patterns; the others
+    /// follow as they were.
+    #[must_use]
+    pub fn prefer<'p>(mut self, patterns: impl IntoIterator<Item = &'p str>) -> Self {
+        let patterns: Vec<CodecPattern> = patterns.into_iter().map(CodecPattern::new).collect();
+        self.codecs.sort_by_key(|codec| {
+            let place = patterns.iter().position(|pattern| pattern.matches(codec));
+            place.unwrap_or(patterns.len())
+        });
+        self
+    }
+
+    /// Takes out the codecs that the patterns mean.
+    #[must_use]
+    pub fn without<'p>(mut self, patterns: impl IntoIterator<Item = &'p str>) -> Self {
+        let patterns: Vec<CodecPattern> = patterns.into_iter().map(CodecPattern::new).collect();
+        self.codecs
+            .retain(|codec| !patterns.iter().any(|pattern| pattern.matches(codec)));
         self
     }
 
