@@ -218,6 +218,8 @@ pub enum Cause {
     Lost,
     /// No session came about: an offer had no acceptable answer, or nobody provided one
     NoSession,
+    /// The user agent itself went away before the call was over; only its owner can say so
+    Closed,
 }
 
 /// Why a re-INVITE of ours changed nothing.
@@ -258,6 +260,7 @@ impl fmt::Display for Cause {
             Self::NoAck => "never acknowledged",
             Self::Lost => "the peer lost the call",
             Self::NoSession => "no common session",
+            Self::Closed => "the user agent was closed",
         })
     }
 }

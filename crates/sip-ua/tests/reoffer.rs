@@ -133,6 +133,73 @@ fn glare_gives_491_and_both_offers_succeed_later() {
     hung_up(net, call);
 }
 
+/// RFC 3261 §14.1: after the rest the offer is asked for anew, because the other side's change may have come first.
+#[test]
+fn an_offer_that_met_491_is_made_anew() {
+    let (mut net, call, taken) = established_call();
+    net.ua(ALICE, |ua, cx| ua.reoffer(cx, call, hold()))
+        .unwrap();
+    net.ua(BOB, |ua, cx| ua.reoffer(cx, taken, hold())).unwrap();
+    assert!(net.until(BOB, reoffered).is_ok());
+    net.auto_session = false;
+    let question = net.until(ALICE, |event| match event {
+        Event::SessionNeeded {
+            question,
+            offer: None,
+            ..
+        } => Some(*question),
+        _ => None,
+    });
+    let anew = Bytes::from_static(b"v=0\r\ns=anew\r\n");
+    net.ua(ALICE, |ua, cx| {
+        ua.provide_session(cx, call, question, anew.clone())
+    })
+    .unwrap();
+    let (question, offer) = net.until(BOB, |event| match event {
+        Event::SessionNeeded {
+            question,
+            offer: Some(offer),
+            ..
+        } => Some((*question, offer.clone())),
+        _ => None,
+    });
+    assert_eq!(offer, anew);
+    net.ua(BOB, |ua, cx| {
+        ua.provide_session(cx, taken, question, answer())
+    })
+    .unwrap();
+    assert!(net.until(ALICE, reoffered).is_ok());
+    hung_up(net, call);
+}
+
+/// RFC 3261 §14.1: nobody makes an offer anew: the change is given up, and the call goes on.
+#[test]
+fn a_change_that_met_491_and_is_not_made_anew_is_given_up() {
+    let (mut net, call, taken) = established_call();
+    net.ua(ALICE, |ua, cx| ua.reoffer(cx, call, hold()))
+        .unwrap();
+    net.ua(BOB, |ua, cx| ua.reoffer(cx, taken, hold())).unwrap();
+    assert!(net.until(BOB, reoffered).is_ok());
+    net.auto_session = false;
+    let question = net.until(ALICE, |event| match event {
+        Event::SessionNeeded {
+            question,
+            offer: None,
+            ..
+        } => Some(*question),
+        _ => None,
+    });
+    net.ua(ALICE, |ua, cx| {
+        ua.refuse_session(cx, call, question, StatusCode::NOT_ACCEPTABLE_HERE)
+    })
+    .unwrap();
+    assert!(matches!(
+        net.until(ALICE, reoffered),
+        Err(ReofferFailure::Glare)
+    ));
+    hung_up(net, call);
+}
+
 /// RFC 3261 §15.1.2: a BYE ends the call while an offer waits for its answer; that gets 487.
 #[test]
 fn a_bye_during_a_reinvite_terminates_it() {

@@ -161,7 +161,10 @@ pub(crate) enum Ours {
     /// After a 491 (RFC 3261 §14.1)
     Resting {
         timer: TimerId,
-        offer: Bytes,
+        collisions: u32,
+    },
+    /// The rest is over: an offer is asked for anew, because the session may have changed meanwhile
+    Asking {
         collisions: u32,
     },
 }
@@ -235,7 +238,8 @@ impl Call {
 }
 
 impl Ended {
-    pub(crate) const fn new(by_us: bool, cause: Cause) -> Self {
+    /// An end without a response, of a call that never was established.
+    pub const fn new(by_us: bool, cause: Cause) -> Self {
         Self {
             by_us,
             cause,

@@ -21,7 +21,8 @@ use crate::{
 
 impl UserAgent {
     /// Offers another session: hold, resume, other codecs. [`Event::ReofferDone`] tells the outcome; a failure leaves the
-    /// session as it was. A 491 is retried after the delay that RFC 3261 §14.1 prescribes.
+    /// session as it was. A 491 is retried after the delay that RFC 3261 §14.1 prescribes, with an offer that
+    /// [`Event::SessionNeeded`] asks for then: the peer's own change may have come first.
     ///
     /// # Errors
     ///
@@ -96,47 +97,59 @@ impl UserAgent {
 
     /// The re-INVITE that met a 491 may try again.
     pub(crate) fn reoffer_again(&mut self, cx: &mut Context<'_>, id: CallId) {
-        let Some(up) = self.calls.get_mut(id).and_then(Call::up_mut) else {
+        let Some(up) = self.calls.get(id).and_then(Call::up) else {
             return;
         };
-        let Ours::Resting {
-            offer, collisions, ..
-        } = std::mem::replace(&mut up.ours, Ours::None)
-        else {
+        let (Ours::Resting { collisions, .. }, dialog) = (&up.ours, up.dialog) else {
             return;
         };
-        let dialog = up.dialog;
+        let collisions = *collisions;
         if self.may_offer(dialog) {
-            self.send_reoffer(cx, id, offer, collisions);
+            if let Some(up) = self.calls.get_mut(id).and_then(Call::up_mut) {
+                up.ours = Ours::Asking { collisions };
+            }
+            self.ask_for_session(id, None);
         } else {
-            self.rest(cx, id, dialog, offer, collisions);
+            self.rest(cx, id, dialog, collisions);
         }
     }
 
-    fn rest(
+    /// The offer for another try is there, or there is none.
+    pub(crate) fn reoffer_with(
         &mut self,
-        cx: &Context<'_>,
+        cx: &mut Context<'_>,
         id: CallId,
-        key: DialogKey,
-        offer: Bytes,
+        offer: Option<Bytes>,
         collisions: u32,
     ) {
+        let Some(up) = self.calls.get_mut(id).and_then(Call::up_mut) else {
+            return;
+        };
+        up.ours = Ours::None;
+        match offer {
+            Some(offer) => self.send_reoffer(cx, id, offer, collisions),
+            None => self.reoffer_done(id, Err(ReofferFailure::Glare)),
+        }
+    }
+
+    fn rest(&mut self, cx: &Context<'_>, id: CallId, key: DialogKey, collisions: u32) {
         let Some(role) = self.dialogs.get(key).map(sip_dialog::Dialog::role) else {
             return;
         };
+        let delay = glare_delay(role, &mut self.rng);
+        let Some(up) = self.calls.get_mut(id).and_then(Call::up_mut) else {
+            return;
+        };
         if collisions >= MOST_COLLISIONS {
+            up.ours = Ours::None;
             self.reoffer_done(id, Err(ReofferFailure::Glare));
             return;
         }
-        let delay = glare_delay(role, &mut self.rng);
         let timer = self.timers.insert(cx.now + delay, Due::Reoffer(id));
-        if let Some(up) = self.calls.get_mut(id).and_then(Call::up_mut) {
-            up.ours = Ours::Resting {
-                timer,
-                offer,
-                collisions: collisions + 1,
-            };
-        }
+        up.ours = Ours::Resting {
+            timer,
+            collisions: collisions + 1,
+        };
     }
 
     /// A 2xx to a re-INVITE of ours.
@@ -220,7 +233,7 @@ impl UserAgent {
             }
             StatusCode::REQUEST_PENDING => {
                 self.withdraw(key);
-                self.rest(cx, call, key, offer, collisions);
+                self.rest(cx, call, key, collisions);
             }
             // RFC 3261 §12.2.1.2.
             StatusCode::CALL_DOES_NOT_EXIST | StatusCode::REQUEST_TIMEOUT => {
@@ -307,6 +320,12 @@ impl UserAgent {
         if let Some(status) = refused {
             self.refuse_overlapping(cx, id, &request, status);
             return;
+        }
+        if let Some(up) = self.calls.get(call).and_then(Call::up)
+            && let Ours::Asking { collisions } = up.ours
+        {
+            // The peer's question takes the place of ours.
+            self.rest(cx, call, key, collisions);
         }
         self.asked.insert(id, Asked::Reinvite(call));
         if let Some(up) = self.calls.get_mut(call).and_then(Call::up_mut) {

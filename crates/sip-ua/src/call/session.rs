@@ -6,7 +6,7 @@ use sip_message::{HeaderName, Headers, Request, Response, StatusCode, headers::C
 
 use crate::{
     CallId, Cause, Ended, Event, SessionError, SessionQuestionId, UserAgent,
-    call::{Ack, Call, Pending, Stage},
+    call::{Ack, Call, Ours, Pending, Stage},
 };
 
 impl UserAgent {
@@ -35,6 +35,7 @@ impl UserAgent {
             }
             Waiting::LateOffer => self.answer_late_offer(cx, id, Some(session)),
             Waiting::Reinvite => self.accept_reinvite(cx, id, session),
+            Waiting::Reoffer(collisions) => self.reoffer_with(cx, id, Some(session), collisions),
         }
         Ok(())
     }
@@ -73,6 +74,7 @@ impl UserAgent {
                 self.part(cx, id, Ended::new(true, Cause::NoSession));
             }
             Waiting::Reinvite => self.refuse_reinvite(cx, id, status),
+            Waiting::Reoffer(collisions) => self.reoffer_with(cx, id, None, collisions),
         }
         Ok(())
     }
@@ -110,9 +112,11 @@ impl UserAgent {
             },
             Stage::Up(up) if up.theirs.is_some() => Waiting::Reinvite,
             Stage::Up(up) if matches!(up.ack, Ack::Owed(_)) => Waiting::LateOffer,
-            Stage::Up(_) | Stage::Calling(_) | Stage::Parting { .. } => {
-                return Err(SessionError::NotAsked);
-            }
+            Stage::Up(up) => match up.ours {
+                Ours::Asking { collisions } => Waiting::Reoffer(collisions),
+                _ => return Err(SessionError::NotAsked),
+            },
+            Stage::Calling(_) | Stage::Parting { .. } => return Err(SessionError::NotAsked),
         };
         call.question = None;
         Ok(waiting)
@@ -163,6 +167,8 @@ enum Waiting {
     LateOffer,
     /// The 2xx to a re-INVITE
     Reinvite,
+    /// A re-INVITE of ours that met so many 491
+    Reoffer(u32),
 }
 
 /// The session description that a request carries.
