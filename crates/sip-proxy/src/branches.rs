@@ -72,7 +72,7 @@ impl Proxy {
             let Some(context) = self.contexts.get_mut(id) else {
                 return;
             };
-            let only_flow = target.only_flow;
+            let is_binding = target.is_binding;
             let Some(draft) = draft(&self.key, context, target, breadth) else {
                 context
                     .outcomes
@@ -89,7 +89,7 @@ impl Proxy {
                 request,
                 pending: true,
                 timer_c,
-                only_flow,
+                is_binding,
                 verdict: Verdict::AsIs,
             });
             self.contexts.link(request, id);
@@ -215,7 +215,7 @@ impl Proxy {
         {
             let status = match branch.verdict {
                 Verdict::Becomes(status) => status,
-                _ => found(reason, branch.only_flow),
+                _ => found(reason, branch.is_binding),
             };
             context.outcomes.add(Outcome::Found(status));
             self.advance(cx, id);
@@ -379,10 +379,12 @@ fn makes_dialog(request: &Request) -> bool {
 }
 
 /// What a branch without a response counts as (RFC 3261 §16.8, §16.9).
-fn found(reason: &Failure, only_flow: bool) -> StatusCode {
+fn found(reason: &Failure, is_binding: bool) -> StatusCode {
     match reason {
-        // RFC 5626 §7: the only way to the device is gone.
-        Failure::Unreachable { .. } if only_flow => StatusCode::TEMPORARILY_UNAVAILABLE,
+        // RFC 5626 §7: the flow on which the device was reached is gone, and its URI leads nowhere either.
+        Failure::Unreachable { .. } | Failure::NoTarget { .. } if is_binding => {
+            StatusCode::TEMPORARILY_UNAVAILABLE
+        }
         reason => reason.status(),
     }
 }

@@ -79,8 +79,8 @@ pub(crate) struct Branch {
     /// No final response yet
     pub(crate) pending: bool,
     pub(crate) timer_c: Option<TimerId>,
-    /// The target has one way, and that is its flow
-    pub(crate) only_flow: bool,
+    /// The target is a device that registered
+    pub(crate) is_binding: bool,
     pub(crate) verdict: Verdict,
 }
 

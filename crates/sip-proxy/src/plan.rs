@@ -20,6 +20,7 @@ pub struct Target {
     pub(crate) path: Vec<Uri>,
     pub(crate) flow: Option<Flow>,
     pub(crate) only_flow: bool,
+    pub(crate) is_binding: bool,
     pub(crate) q: u16,
     pub(crate) instance: Option<String>,
 }
@@ -32,6 +33,7 @@ impl Target {
             path: Vec::new(),
             flow: None,
             only_flow: false,
+            is_binding: false,
             q: 1_000,
             instance: None,
         }
@@ -44,11 +46,19 @@ impl Target {
     }
 
     /// The flow to send on while it is open: the one on which a binding was made. When it is closed the URI is located
-    /// as usual.
+    /// as usual, and when that leads nowhere the branch ends with 480.
     ///
     /// Requests inside the dialog that is made go over the same flow.
     pub const fn flow(mut self, flow: Flow) -> Self {
         self.flow = Some(flow);
+        self.is_binding = true;
+        self
+    }
+
+    /// Says that the URI is the Contact of a device that registered: when it leads nowhere the device is not there,
+    /// and the branch ends with 480 instead of 500.
+    pub const fn binding(mut self) -> Self {
+        self.is_binding = true;
         self
     }
 
@@ -57,6 +67,7 @@ impl Target {
     pub const fn only_flow(mut self, flow: Flow) -> Self {
         self.flow = Some(flow);
         self.only_flow = true;
+        self.is_binding = true;
         self
     }
 

@@ -9,7 +9,7 @@ use sip_message::{
     HeaderName, Request, Uri,
     headers::{MaxBreadth, MaxForwards, RecordRoute, Unsupported, Via},
 };
-use sip_proxy::{Event, Plan};
+use sip_proxy::{Event, Plan, Target};
 
 fn two() -> World {
     let mut world = World::new();
@@ -497,6 +497,20 @@ fn a_target_that_cannot_be_reached_is_500_and_no_503() {
     world.udp("alice", call.text());
     world.response_at("alice", 100);
     world.response_at("alice", 500);
+    world.finish();
+}
+
+#[test]
+fn a_device_that_cannot_be_reached_is_480() {
+    let mut world = two();
+    world.route = Box::new(|_| {
+        let gone = Target::new(uri("sip:bob@10.0.0.99;transport=tcp")).binding();
+        Decision::Plan(Plan::to(gone))
+    });
+    let call = invite(&mut world, "sip:bob@example.com");
+    world.udp("alice", call.text());
+    world.response_at("alice", 100);
+    world.response_at("alice", 480);
     world.finish();
 }
 

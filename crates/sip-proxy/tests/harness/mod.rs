@@ -509,6 +509,6 @@ fn target(binding: sip_registrar::Binding) -> Target {
     match binding.flow {
         Some(flow) if binding.is_outbound() => target.only_flow(flow),
         Some(flow) => target.flow(flow),
-        None => target,
+        None => target.binding(),
     }
 }
