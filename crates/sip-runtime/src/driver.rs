@@ -49,6 +49,12 @@ pub trait Application<M: StateMachine>: Send {
     fn is_idle(&self, machine: &M) -> bool {
         machine.poll_timeout().is_none()
     }
+
+    /// For how long a driver that may end stays for those who missed an answer and ask again. Defaults to not at all.
+    fn linger(&self, machine: &M) -> Duration {
+        let _ = machine;
+        Duration::ZERO
+    }
 }
 
 impl<M, F> Application<M> for F
@@ -141,6 +147,8 @@ pub struct Driver<M: StateMachine, A: Application<M>> {
     /// Whether the application has had events or commands since it was polled
     stirred: bool,
     ending: Option<Deadline>,
+    /// Since when nothing is owed, once it was told to end
+    idle_since: Option<Instant>,
     started: bool,
 }
 
@@ -184,6 +192,7 @@ impl<M: StateMachine, A: Application<M>> Driver<M, A> {
             timer_stirred: false,
             stirred: true,
             ending: None,
+            idle_since: None,
             started: false,
         }
     }
@@ -307,10 +316,7 @@ impl<M: StateMachine, A: Application<M>> Driver<M, A> {
 
     /// Arms the timer for what is next. Ready means that it has fired already.
     fn poll_timer(&mut self, now: Instant) -> Poll<()> {
-        let end = match self.ending {
-            Some(Deadline::WhenIdle(deadline)) => Some(deadline),
-            _ => None,
-        };
+        let end = self.end(now);
         let wanted = [self.machine.poll_timeout(), self.ports.poll_timeout(), end];
         if let Some(mut wanted) = wanted.into_iter().flatten().min() {
             if wanted <= now {
@@ -357,15 +363,24 @@ impl<M: StateMachine, A: Application<M>> Driver<M, A> {
         }
     }
 
-    fn has_ended(&self) -> bool {
-        match self.ending {
-            None => false,
-            Some(Deadline::Now) => true,
-            Some(Deadline::WhenIdle(deadline)) => {
-                let idle = self.application.is_idle(&self.machine) && self.ports.is_flushed();
-                idle || self.runtime.now() >= deadline
+    /// When the driver ends, as things stand.
+    fn end(&mut self, now: Instant) -> Option<Instant> {
+        match self.ending? {
+            Deadline::Now => Some(now),
+            Deadline::WhenIdle(deadline) => {
+                if !self.application.is_idle(&self.machine) || !self.ports.is_flushed() {
+                    self.idle_since = None;
+                    return Some(deadline);
+                }
+                let since = *self.idle_since.get_or_insert(now);
+                Some(deadline.min(since + self.application.linger(&self.machine)))
             }
         }
+    }
+
+    fn has_ended(&mut self) -> bool {
+        let now = self.runtime.now();
+        self.end(now).is_some_and(|end| end <= now)
     }
 }
 

@@ -80,6 +80,7 @@ pub(crate) struct Teller {
     events: mpsc::UnboundedSender<Event>,
     pub(crate) polled: u64,
     pub(crate) busy: bool,
+    pub(crate) linger: Duration,
     pub(crate) parked: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
@@ -101,6 +102,10 @@ impl Application<Probe> for Teller {
     fn is_idle(&self, machine: &Probe) -> bool {
         !self.busy && machine.alarm.is_none()
     }
+
+    fn linger(&self, _machine: &Probe) -> Duration {
+        self.linger
+    }
 }
 
 pub(crate) struct Driven {
@@ -115,6 +120,7 @@ pub(crate) fn driver(runtime: &Arc<dyn Runtime>, probe: Probe) -> (Driver<Probe,
         events: sender,
         polled: 0,
         busy: false,
+        linger: Duration::ZERO,
         parked: None,
     };
     let driver = Driver::new(Arc::clone(runtime), probe, teller);

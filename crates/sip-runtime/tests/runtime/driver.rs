@@ -384,6 +384,24 @@ async fn a_driver_that_is_never_idle_ends_at_the_deadline(world: World) {
     assert!(world.alice.now() >= start + within);
 }
 
+async fn a_driver_lingers_when_it_is_idle_but_not_past_the_deadline(world: World) {
+    for (within, stays) in [
+        (Duration::from_secs(32), 50),
+        (Duration::from_millis(20), 20),
+    ] {
+        let alice = drive(&world.alice, Probe::default());
+        alice
+            .handle
+            .command(|_, teller, _| teller.linger = Duration::from_millis(50))
+            .await
+            .expect("the driver runs");
+        let start = world.alice.now();
+        soon(&world.alice, alice.handle.finish(within)).await;
+        let stayed = world.alice.now() - start;
+        assert!(stayed >= Duration::from_millis(stays), "{stayed:?}");
+    }
+}
+
 async fn a_driver_told_to_stop_stops(world: World) {
     let alice = drive(&world.alice, Probe::default());
     alice
@@ -520,6 +538,7 @@ on_every_runtime! {
     commands_of_an_ended_driver_are_gone
     a_driver_told_to_finish_waits_until_it_is_idle
     a_driver_that_is_never_idle_ends_at_the_deadline
+    a_driver_lingers_when_it_is_idle_but_not_past_the_deadline
     a_driver_told_to_stop_stops
     parked_futures_are_polled_when_woken
     the_machine_hears_of_the_network_first
