@@ -215,8 +215,12 @@ impl Calling {
 
     /// Gives the attempt up and waits until it is over.
     ///
-    /// A 200 that crossed the CANCEL is acknowledged and hung up.
+    /// A 200 that crossed the CANCEL is acknowledged and hung up. After [`Progress::Answered`] there is nothing to give
+    /// up: the [`Call`] goes on.
     pub async fn cancel(mut self) {
+        if self.over {
+            return;
+        }
         self.give_up();
         self.handle.ended.wait().await;
     }
