@@ -3,7 +3,7 @@
 use crate::{
     Gone,
     audio::{Audio, Pcm},
-    calls::{CallEvent, CallHandle, Ended},
+    calls::{CallEvent, CallHandle, Change, Ended},
     error::ReofferError,
     machine::Machine,
     queue::Queue,
@@ -205,21 +205,9 @@ impl Call {
     async fn change(&self, change: Change) -> Result<(), ReofferError> {
         let id = self.id;
         let (sender, done) = oneshot::channel();
-        let offered = self.shared.command(move |machine, app, now| {
-            let offer = match change {
-                Change::Direction(direction) => app
-                    .calls
-                    .offer(id, direction)
-                    .ok_or(ReofferError::NoSession)?,
-                Change::Description(description) => description,
-            };
-            if let Err(error) = machine.ua(now, |ua, cx| ua.reoffer(cx, id, offer)) {
-                app.calls.offer_refused(id);
-                return Err(error.into());
-            }
-            app.calls.reoffer_started(id, sender);
-            Ok(())
-        });
+        let offered = self
+            .shared
+            .command(move |machine, app, now| app.calls.reoffer(machine, now, id, change, sender));
         offered.await.unwrap_or(Err(ReofferError::Gone))?;
         done.await.unwrap_or(Err(ReofferError::Gone))
     }
@@ -253,12 +241,6 @@ impl fmt::Debug for Call {
             .field("id", &self.id)
             .finish_non_exhaustive()
     }
-}
-
-/// What a re-INVITE of ours is to change.
-enum Change {
-    Direction(Direction),
-    Description(Bytes),
 }
 
 /// What happens in a call; see [`Call::events`].

@@ -1,15 +1,17 @@
 //! The calls of one user agent, between their core, their media and their handles.
 
-use crate::{error::ReofferError, latch::Latch, machine::Machine, queue::Queue};
+mod session;
+
+pub(crate) use session::Change;
+
+use crate::{latch::Latch, machine::Machine, queue::Queue};
 use bytes::Bytes;
 use futures_channel::oneshot;
-use sdp::Direction;
+use session::{Changing, Leg};
 use sip_io::Flow;
-use sip_media::{
-    AudioPreferences, Event as MediaEvent, Negotiation, PlaybackId, SessionConfig, SessionId, Stats,
-};
+use sip_media::{AudioPreferences, Event as MediaEvent, Negotiation, PlaybackId, SessionId, Stats};
 use sip_message::{Request, Response, StatusCode, Uri, headers::ContentType};
-use sip_ua::{CallId, Cause, DialogKey, Event, ReofferFailure, SessionQuestionId};
+use sip_ua::{CallId, Cause, DialogKey, Event};
 use std::{
     collections::BTreeMap,
     fmt,
@@ -128,7 +130,7 @@ struct Slot {
     last_provisional: Option<Response>,
     early_media: Option<oneshot::Sender<()>>,
     answered: Option<oneshot::Sender<()>>,
-    reoffered: Option<oneshot::Sender<Result<(), ReofferError>>>,
+    changing: Option<Changing>,
     /// Who waits until the keys are sent
     pressing: Vec<oneshot::Sender<()>>,
     listeners: Vec<Queue<CallEvent>>,
@@ -138,28 +140,6 @@ struct Slot {
     local: Option<IpAddr>,
     leg: Leg,
     remote: Option<Bytes>,
-}
-
-/// Where session descriptions of a call come from.
-enum Leg {
-    /// Nothing was needed yet
-    None,
-    /// From the application
-    Raw(Bytes),
-    /// From media of ours
-    Media(Box<MediaLeg>),
-}
-
-struct MediaLeg {
-    session: SessionId,
-    /// Known once the ports are bound
-    negotiation: Option<Negotiation>,
-    /// Our offer as it stood before anyone answered it: each early dialog has an answer of its own
-    offered: Option<Negotiation>,
-    /// What waits for that
-    question: Option<(SessionQuestionId, Option<Bytes>)>,
-    /// What we agreed to by our answer, to be started when the core says that the session is ready
-    agreed: Option<Option<sip_media::NegotiatedMedia>>,
 }
 
 impl Calls {
@@ -184,9 +164,7 @@ impl Calls {
         if !is_sdp || invite.body().is_empty() {
             return true;
         }
-        // The port only has to be one.
-        let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
-        Negotiation::new(0, nowhere, &self.preferences)
+        session::anywhere(&self.preferences)
             .answer(invite.body().clone())
             .is_ok()
     }
@@ -273,38 +251,6 @@ impl Calls {
         self.playbacks.remove(&playback);
     }
 
-    /// An offer of our media in another direction.
-    pub(crate) fn offer(&mut self, call: CallId, direction: Direction) -> Option<Bytes> {
-        let Leg::Media(leg) = &mut self.slots.get_mut(&call)?.leg else {
-            return None;
-        };
-        let negotiation = leg.negotiation.as_mut()?;
-        negotiation.set_direction(direction);
-        negotiation.offer().ok()
-    }
-
-    /// The core refused an offer that was made by [`offer`](Self::offer).
-    pub(crate) fn offer_refused(&mut self, call: CallId) {
-        if let Some(Slot {
-            leg: Leg::Media(leg),
-            ..
-        }) = self.slots.get_mut(&call)
-            && let Some(negotiation) = &mut leg.negotiation
-        {
-            negotiation.abandon_offer();
-        }
-    }
-
-    pub(crate) fn reoffer_started(
-        &mut self,
-        call: CallId,
-        waiting: oneshot::Sender<Result<(), ReofferError>>,
-    ) {
-        if let Some(slot) = self.slots.get_mut(&call) {
-            slot.reoffered = Some(waiting);
-        }
-    }
-
     pub(crate) fn handle_event(&mut self, machine: &mut Machine, now: Instant, event: Event) {
         match event {
             Event::SessionNeeded {
@@ -319,7 +265,7 @@ impl Calls {
                 early,
                 ..
             } => {
-                self.session_ready(machine, now, call, remote);
+                self.session_ready(machine, now, call, remote, early);
                 self.tell_early_media(call, dialog, early);
             }
             Event::Progress {
@@ -389,206 +335,6 @@ impl Calls {
         }
     }
 
-    fn session_needed(
-        &mut self,
-        machine: &mut Machine,
-        now: Instant,
-        call: CallId,
-        question: SessionQuestionId,
-        offer: Option<Bytes>,
-    ) {
-        let Some(slot) = self.slots.get_mut(&call) else {
-            let refused = StatusCode::NOT_ACCEPTABLE_HERE;
-            machine
-                .ua(now, |ua, cx| ua.refuse_session(cx, call, question, refused))
-                .ok();
-            return;
-        };
-        match &mut slot.leg {
-            Leg::Raw(description) => {
-                let description = description.clone();
-                machine
-                    .ua(now, |ua, cx| {
-                        ua.provide_session(cx, call, question, description)
-                    })
-                    .ok();
-            }
-            Leg::Media(leg) => {
-                leg.question = Some((question, offer));
-                if leg.negotiation.is_some() {
-                    self.describe(machine, now, call);
-                }
-            }
-            Leg::None => {
-                let local = slot.local.filter(|local| !local.is_unspecified());
-                let local = local.or_else(|| machine.stack.endpoint().local_address(slot.towards));
-                let local = local.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
-                match machine.media.open(now, SessionConfig::new(local)) {
-                    Ok(session) => {
-                        let question = Some((question, offer));
-                        let leg = MediaLeg {
-                            session,
-                            negotiation: None,
-                            offered: None,
-                            question,
-                            agreed: None,
-                        };
-                        slot.leg = Leg::Media(Box::new(leg));
-                        self.by_session.insert(session, call);
-                    }
-                    Err(error) => {
-                        tracing::warn!(%error, "a call has no media");
-                        let refused = StatusCode::SERVICE_UNAVAILABLE;
-                        machine
-                            .ua(now, |ua, cx| ua.refuse_session(cx, call, question, refused))
-                            .ok();
-                    }
-                }
-            }
-        }
-    }
-
-    fn media_opened(
-        &mut self,
-        machine: &mut Machine,
-        now: Instant,
-        session: SessionId,
-        local: SocketAddr,
-    ) {
-        let Some(&call) = self.by_session.get(&session) else {
-            return;
-        };
-        let Some(Slot {
-            leg: Leg::Media(leg),
-            ..
-        }) = self.slots.get_mut(&call)
-        else {
-            return;
-        };
-        let shown = SocketAddr::new(self.media_address.unwrap_or(local.ip()), local.port());
-        leg.negotiation = Some(Negotiation::new(
-            self.next_session,
-            shown,
-            &self.preferences,
-        ));
-        self.next_session += 1;
-        self.describe(machine, now, call);
-    }
-
-    /// Answers the question that waits with a description of our media.
-    fn describe(&mut self, machine: &mut Machine, now: Instant, call: CallId) {
-        let Some(Slot {
-            leg: Leg::Media(leg),
-            ..
-        }) = self.slots.get_mut(&call)
-        else {
-            return;
-        };
-        let Some(negotiation) = &mut leg.negotiation else {
-            return;
-        };
-        let Some((question, offer)) = leg.question.take() else {
-            return;
-        };
-        let described = match offer {
-            None => negotiation
-                .offer()
-                .inspect(|_| leg.offered = Some(negotiation.clone())),
-            Some(offer) => negotiation.answer(offer).map(|(answer, audio)| {
-                leg.agreed = Some(audio);
-                answer
-            }),
-        };
-        // The core says that the question is no longer open when the call has moved on.
-        match described {
-            Ok(description) => {
-                machine
-                    .ua(now, |ua, cx| {
-                        ua.provide_session(cx, call, question, description)
-                    })
-                    .ok();
-            }
-            Err(error) => {
-                let status =
-                    StatusCode::try_from(error.status()).unwrap_or(StatusCode::NOT_ACCEPTABLE_HERE);
-                machine
-                    .ua(now, |ua, cx| ua.refuse_session(cx, call, question, status))
-                    .ok();
-            }
-        }
-    }
-
-    fn refuse_session(
-        &mut self,
-        machine: &mut Machine,
-        now: Instant,
-        call: CallId,
-        status: StatusCode,
-    ) {
-        let Some(slot) = self.slots.get_mut(&call) else {
-            return;
-        };
-        let Leg::Media(leg) = std::mem::replace(&mut slot.leg, Leg::None) else {
-            return;
-        };
-        if let Some((question, _)) = leg.question {
-            machine
-                .ua(now, |ua, cx| ua.refuse_session(cx, call, question, status))
-                .ok();
-        }
-    }
-
-    /// Both descriptions are known: media flow as they say.
-    fn session_ready(&mut self, machine: &mut Machine, now: Instant, call: CallId, remote: Bytes) {
-        let Some(slot) = self.slots.get_mut(&call) else {
-            return;
-        };
-        slot.remote = Some(remote.clone());
-        let Leg::Media(leg) = &mut slot.leg else {
-            return;
-        };
-        let audio = match leg.agreed.take() {
-            Some(audio) => audio,
-            None => {
-                let Some(negotiation) = &mut leg.negotiation else {
-                    return;
-                };
-                if let Some(offered) = &leg.offered {
-                    negotiation.clone_from(offered);
-                }
-                match negotiation.apply_answer(remote) {
-                    Ok(audio) => audio,
-                    Err(error) => {
-                        tracing::debug!(%error, "an answer cannot be used");
-                        machine.ua(now, |ua, cx| ua.hang_up(cx, call)).ok();
-                        return;
-                    }
-                }
-            }
-        };
-        let session = leg.session;
-        match audio {
-            Some(audio) => {
-                let direction = audio.direction();
-                if let Err(error) = machine.media.start(now, session, &audio) {
-                    tracing::debug!(%error, "media cannot be started");
-                }
-                slot.tell(&CallEvent::Session {
-                    sending: direction.sends(),
-                    receiving: direction.receives(),
-                });
-            }
-            None => {
-                // It is gone when the call ended in between.
-                machine.media.suspend(now, session).ok();
-                slot.tell(&CallEvent::Session {
-                    sending: false,
-                    receiving: false,
-                });
-            }
-        }
-    }
-
     fn tell_early_media(&mut self, call: CallId, dialog: DialogKey, early: bool) {
         let Some(slot) = self.slots.get_mut(&call) else {
             return;
@@ -601,18 +347,6 @@ impl Calls {
                 dialog,
                 response: slot.last_provisional.clone(),
             });
-        }
-    }
-
-    fn reoffer_done(&mut self, call: CallId, result: Result<(), ReofferFailure>) {
-        if result.is_err() {
-            self.offer_refused(call);
-        }
-        let Some(slot) = self.slots.get_mut(&call) else {
-            return;
-        };
-        if let Some(waiting) = slot.reoffered.take() {
-            waiting.send(result.map_err(ReofferError::from)).ok();
         }
     }
 
@@ -633,15 +367,32 @@ impl Calls {
             }
             Leg::None | Leg::Raw(_) => None,
         };
-        slot.handle.ended.set(Ended { ended, stats });
-        if let Some(notes) = &slot.notes {
-            notes.close();
+        slot.over(Ended { ended, stats });
+    }
+}
+
+impl Drop for Calls {
+    /// The driver has ended: who holds a call must not wait for it.
+    fn drop(&mut self) {
+        for slot in std::mem::take(&mut self.slots).into_values() {
+            slot.over(Ended {
+                ended: sip_ua::Ended::new(true, Cause::Closed),
+                stats: None,
+            });
         }
-        slot.listeners.iter().for_each(Queue::close);
     }
 }
 
 impl Slot {
+    /// Tells everyone who holds the call that it is over.
+    fn over(self, ended: Ended) {
+        self.handle.ended.set(ended);
+        if let Some(notes) = &self.notes {
+            notes.close();
+        }
+        self.listeners.iter().for_each(Queue::close);
+    }
+
     fn new(towards: Option<IpAddr>, leg: Leg) -> Self {
         Self {
             handle: CallHandle {
@@ -651,7 +402,7 @@ impl Slot {
             last_provisional: None,
             early_media: None,
             answered: None,
-            reoffered: None,
+            changing: None,
             pressing: Vec::new(),
             listeners: Vec::new(),
             towards,
@@ -678,26 +429,6 @@ impl Slot {
         self.listeners.retain(|listener| !listener.is_abandoned());
         for listener in &self.listeners {
             listener.push_newest(event.clone());
-        }
-    }
-}
-
-impl From<ReofferFailure> for ReofferError {
-    fn from(failure: ReofferFailure) -> Self {
-        match failure {
-            ReofferFailure::Rejected(response) => Self::Rejected(Box::new(response)),
-            ReofferFailure::Glare => Self::Busy,
-            ReofferFailure::NoAnswer => Self::NoAnswer,
-            _ => Self::Gone,
-        }
-    }
-}
-
-impl From<sip_ua::ReofferError> for ReofferError {
-    fn from(error: sip_ua::ReofferError) -> Self {
-        match error {
-            sip_ua::ReofferError::Busy | sip_ua::ReofferError::NotEstablished => Self::Busy,
-            _ => Self::Gone,
         }
     }
 }

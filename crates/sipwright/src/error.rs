@@ -232,8 +232,9 @@ pub enum ReofferError {
     /// The peer accepted, and its answer cannot be used
     #[error("no usable answer")]
     NoAnswer,
-    /// The call has no session of ours to change
-    #[error("the session is the application's own")]
+    /// The session is of another kind: hold and resume are for audio of ours, other offers for descriptions of the
+    /// application's own
+    #[error("the session is of another kind")]
     NoSession,
     /// The call is over
     #[error("the call is over")]
