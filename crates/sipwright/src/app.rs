@@ -59,6 +59,16 @@ impl App {
         }
     }
 
+    /// No more calls and messages: who waits for them gets `None`.
+    pub(crate) fn close(&mut self) {
+        if let Some(calls) = self.incoming.take() {
+            calls.close();
+        }
+        if let Some(messages) = self.messages.take() {
+            messages.close();
+        }
+    }
+
     fn handle_sip(&mut self, machine: &mut Machine, now: Instant, event: StackEvent<CoreEvent>) {
         match event {
             StackEvent::Core(Either::Left(_registrar)) => {}
@@ -168,6 +178,12 @@ impl App {
     }
 }
 
+impl Drop for App {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
 type CoreEvent = <crate::machine::Cores as sip_endpoint::Core>::Event;
 
 impl Application<Machine> for App {
@@ -180,15 +196,15 @@ impl Application<Machine> for App {
         match event {
             MachineEvent::Sip(event) => self.handle_sip(machine, now, event),
             MachineEvent::Media(event) => self.calls.handle_media(machine, now, event),
+            MachineEvent::Seen(observation) => {
+                if let Some(trace) = &self.trace {
+                    trace.note(observation);
+                }
+            }
         }
     }
 
     fn poll(&mut self, machine: &mut Machine, now: Instant, cx: &mut Context<'_>) {
-        if let Some(trace) = &self.trace {
-            while let Some(observation) = machine.stack.poll_observation() {
-                trace.note(observation);
-            }
-        }
         if let Some(routing) = &mut self.routing {
             routing.poll(machine, now, cx);
         }
@@ -197,4 +213,16 @@ impl Application<Machine> for App {
     fn is_idle(&self, machine: &Machine) -> bool {
         machine.stack.is_idle()
     }
+
+    fn linger(&self, machine: &Machine) -> Duration {
+        if machine.stack.endpoint().stats().server_transactions > 0 {
+            STRAGGLERS
+        } else {
+            Duration::ZERO
+        }
+    }
 }
+
+/// How long a closing stack waits for who did not get its last answer: a request is sent again after T1, 500 ms, and
+/// may take as long on its way.
+const STRAGGLERS: Duration = Duration::from_secs(1);

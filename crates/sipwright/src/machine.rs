@@ -1,6 +1,6 @@
 //! Everything of one user agent or server, as the one machine that its driver runs.
 
-use sip_endpoint::{Context, Stack, StackEvent};
+use sip_endpoint::{Context, Observation, Stack, StackEvent};
 use sip_io::{BindToken, Receive, StateMachine, Transmit};
 use sip_media::MediaEngine;
 use sip_proxy::Proxy;
@@ -20,11 +20,14 @@ pub(crate) struct Machine {
     pub(crate) media: MediaEngine,
 }
 
-/// What happened in one of the two.
+/// What happened in one of the two. It is handed on at once, never kept.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a box for each event would cost more than the move")]
 pub(crate) enum MachineEvent {
     Sip(StackEvent<<Cores as sip_endpoint::Core>::Event>),
     Media(sip_media::Event),
+    /// A message passed, and somebody keeps them
+    Seen(Observation),
 }
 
 impl Machine {
@@ -85,6 +88,7 @@ impl StateMachine for Machine {
     fn poll_event(&mut self) -> Option<MachineEvent> {
         let sip = self.stack.poll_event().map(MachineEvent::Sip);
         sip.or_else(|| self.media.poll_event().map(MachineEvent::Media))
+            .or_else(|| self.stack.poll_observation().map(MachineEvent::Seen))
     }
 
     fn poll_timeout(&self) -> Option<Instant> {

@@ -252,6 +252,15 @@ impl Registrations {
     }
 }
 
+impl Drop for Registrations {
+    /// The driver has ended: who reads states must not wait for more.
+    fn drop(&mut self) {
+        for slot in self.slots.values() {
+            slot.listeners.iter().for_each(Queue::close);
+        }
+    }
+}
+
 impl Slot {
     fn tell(&mut self, state: RegistrationState) {
         self.listeners.retain(|listener| !listener.is_abandoned());

@@ -73,8 +73,7 @@ impl Drop for Inner {
 }
 
 fn shut_down(machine: &mut Machine, app: &mut App, now: Instant) {
-    app.incoming = None;
-    app.messages = None;
+    app.close();
     machine.stack.shutdown(now);
 }
 
