@@ -48,6 +48,7 @@ struct Parked {
 #[derive(Clone, Default)]
 pub(crate) struct Asks(Arc<Mutex<Vec<(ProxyId, Ask)>>>);
 
+#[expect(clippy::large_enum_variant, reason = "it waits for less than a turn of the driver")]
 pub(crate) enum Ask {
     Contacts {
         uri: Uri,
@@ -232,7 +233,7 @@ pub(crate) fn target(binding: &Binding) -> Target {
     let target = match binding.flow {
         Some(flow) if binding.is_outbound() => target.only_flow(flow),
         Some(flow) => target.flow(flow),
-        None => target,
+        None => target.binding(),
     };
     match &binding.instance {
         Some(instance) => target.instance(instance.clone()),
