@@ -25,7 +25,20 @@ fn closing_ends_calls_and_withdraws_registrations() {
         assert!(!caller.ended().await.by_us());
     });
     assert!(net.sim.is_quiet(), "{:?}", net.sim.left());
-    assert_ladder!(net.sim, "B4");
+    assert_ladder!(
+        net.sim,
+        "
+               0 ms  bob    -> proxy2  REGISTER
+              10 ms  proxy2 -> bob     200
+              20 ms  alice  -> bob     INVITE
+              30 ms  bob    -> alice   200
+              40 ms  alice  -> bob     ACK
+            1050 ms  bob    -> alice   BYE
+            1050 ms  bob    -> proxy2  REGISTER
+            1060 ms  alice  -> bob     200
+            1060 ms  proxy2 -> bob     200
+    "
+    );
     net.sim.run(net.assert_nothing_is_left());
 }
 
@@ -47,7 +60,18 @@ fn a_user_agent_that_closes_answers_stragglers() {
         assert!(ended.is_normal());
     });
     assert!(net.sim.is_quiet(), "{:?}", net.sim.left());
-    assert_ladder!(net.sim, "B5");
+    assert_ladder!(
+        net.sim,
+        "
+               0 ms  alice -> bob    INVITE
+              10 ms  bob   -> alice  200
+              20 ms  alice -> bob    ACK
+            1030 ms  alice -> bob    BYE
+            1040 ms  bob   -> alice  200  (lost)
+            1530 ms  alice -> bob    BYE
+            1540 ms  bob   -> alice  200
+    "
+    );
     net.sim.run(net.assert_nothing_is_left());
 }
 
@@ -68,10 +92,11 @@ fn a_user_agent_that_closes_refuses_new_calls() {
         };
         let ((), late) = join(bob.close(), late).await;
         assert!(
-            matches!(late, Err(CallError::Rejected(response)) if response.status().as_u16() == 503)
+            matches!(late, Err(CallError::Rejected(response)) if response.status().as_u16() == 480)
         );
         assert!(!caller.ended().await.by_us());
     });
+    assert!(net.sim.is_quiet(), "{:?}", net.sim.left());
     net.sim.run(net.assert_nothing_is_left());
 }
 

@@ -22,7 +22,27 @@ fn everything_for_a_phone_behind_a_nat_goes_over_the_connection_that_it_opened()
         binding.unregister().await.unwrap();
         bob.close().await;
     });
-    assert_ladder!(net.sim, "B3");
+    assert!(net.sim.is_quiet(), "{:?}", net.sim.left());
+    assert_ladder!(
+        net.sim,
+        "
+              20 ms  bob   -> proxy  REGISTER
+              30 ms  proxy -> bob    200
+            1000 ms  alice -> proxy  INVITE
+            1010 ms  proxy -> alice  100
+            1010 ms  proxy -> bob    INVITE
+            1020 ms  bob   -> proxy  200
+            1030 ms  proxy -> alice  200
+            1040 ms  alice -> proxy  ACK
+            1050 ms  proxy -> bob    ACK
+            2060 ms  alice -> proxy  BYE
+            2070 ms  proxy -> bob    BYE
+            2080 ms  bob   -> proxy  200
+            2090 ms  proxy -> alice  200
+            2100 ms  bob   -> proxy  REGISTER
+            2110 ms  proxy -> bob    200
+    "
+    );
     net.sim.run(net.assert_nothing_is_left());
 }
 
@@ -39,6 +59,7 @@ fn a_phone_behind_a_nat_hangs_up_over_its_connection() {
         binding.unregister().await.unwrap();
         bob.close().await;
     });
+    assert!(net.sim.is_quiet(), "{:?}", net.sim.left());
     net.sim.run(net.assert_nothing_is_left());
 }
 

@@ -45,7 +45,39 @@ fn the_first_of_two_registered_phones_to_answer_has_the_call() {
         bindings.1.unregister().await.unwrap();
     });
     assert!(net.sim.is_quiet(), "{:?}", net.sim.left());
-    assert_ladder!(net.sim, "B2");
+    assert_ladder!(
+        net.sim,
+        "
+               0 ms  desk   -> proxy   REGISTER
+              10 ms  proxy  -> desk    200
+              20 ms  mobile -> proxy   REGISTER
+              30 ms  proxy  -> mobile  200
+            1000 ms  alice  -> proxy   INVITE
+            1010 ms  proxy  -> alice   100
+            1010 ms  proxy  -> desk    INVITE
+            1010 ms  proxy  -> mobile  INVITE
+            1020 ms  desk   -> proxy   180
+            1020 ms  mobile -> proxy   180
+            1030 ms  proxy  -> alice   180
+            1030 ms  proxy  -> alice   180
+            2020 ms  desk   -> proxy   200
+            2030 ms  proxy  -> alice   200
+            2030 ms  proxy  -> mobile  CANCEL
+            2040 ms  alice  -> proxy   ACK
+            2040 ms  mobile -> proxy   200
+            2040 ms  mobile -> proxy   487
+            2050 ms  proxy  -> desk    ACK
+            2050 ms  proxy  -> mobile  ACK
+            3060 ms  alice  -> proxy   BYE
+            3070 ms  proxy  -> desk    BYE
+            3080 ms  desk   -> proxy   200
+            3090 ms  proxy  -> alice   200
+            3100 ms  desk   -> proxy   REGISTER
+            3110 ms  proxy  -> desk    200
+            3120 ms  mobile -> proxy   REGISTER
+            3130 ms  proxy  -> mobile  200
+    "
+    );
     net.sim.run(net.assert_nothing_is_left());
 }
 

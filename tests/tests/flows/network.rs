@@ -152,6 +152,15 @@ impl Net {
         }
     }
 
+    /// The names of the user agents.
+    pub(crate) fn phones(&self) -> Vec<&'static str> {
+        let stations = self.stations.borrow();
+        let phones = stations
+            .iter()
+            .filter(|station| matches!(station.stack, Stack::Phone(_)));
+        phones.map(|station| station.name).collect()
+    }
+
     /// How many messages a station received or sent whose start line and CSeq are these.
     pub(crate) fn seen(&self, name: &str, way: Way, what: &str, method: &Method) -> usize {
         let seen = self.messages(name, way).into_iter().filter(|message| {
