@@ -18,6 +18,9 @@ struct Args {
     /// How many seconds to wait for the answer, over all servers of the name
     #[arg(long, default_value_t = 32.0, value_name = "S", value_parser = seconds)]
     timeout: f64,
+    /// Which DNS server to ask instead of the system's; may be given several times
+    #[arg(long, value_name = "IP:PORT")]
+    nameserver: Vec<std::net::SocketAddr>,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -35,7 +38,11 @@ async fn main() -> ExitCode {
 }
 
 async fn ping(args: &Args) -> sipwright::Result<bool> {
-    let ua = UserAgent::builder().listen("udp:*:0").start().await?;
+    let mut builder = UserAgent::builder().listen("udp:*:0");
+    if !args.nameserver.is_empty() {
+        builder = builder.nameservers(args.nameserver.clone());
+    }
+    let ua = builder.start().await?;
     let pong = ua
         .options(&args.uri)
         .timeout(Duration::from_secs_f64(args.timeout))

@@ -54,6 +54,9 @@ struct Args {
     /// Where requests go that are for nobody registered, also ACK and BYE without Route to our own URI
     #[arg(long, value_name = "SIP-URI", value_parser = uri)]
     forward: Option<Uri>,
+    /// Which DNS server to ask instead of the system's; may be given several times
+    #[arg(long, value_name = "IP:PORT")]
+    nameserver: Vec<std::net::SocketAddr>,
     /// What runs the sockets
     #[arg(long, value_enum, default_value = "tokio")]
     runtime: RuntimeName,
@@ -185,9 +188,16 @@ fn stack(runtime: &dyn Runtime, args: &Args) -> Result<Stack<Cores>, Box<dyn Err
         .fold(Zone::new(), |zone, (name, address)| {
             zone.address(name, *address)
         });
+    let nameservers = if args.nameserver.is_empty() {
+        names.nameservers
+    } else {
+        args.nameserver.clone()
+    };
     let config = EndpointConfig::new(rng.seed(), clock)
         .zone(zone)
-        .nameservers(names.nameservers);
+        .nameservers(nameservers)
+        .attempt_limit(Duration::from_secs(5))
+        .non_invite_limit(Duration::from_secs(20));
     let location = MemoryLocation::new(rng.seed(), clock);
     Ok(Stack::new(
         config,

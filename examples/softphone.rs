@@ -68,7 +68,13 @@ struct Args {
     /// Print an object for each call: state, reason, codec, packets and bytes each way, lost, jitter
     #[arg(long, value_name = "FORMAT", value_parser = ["json"])]
     report: Option<String>,
+    /// Which DNS server to ask instead of the system's; may be given several times
+    #[arg(long, value_name = "IP:PORT")]
+    nameserver: Vec<std::net::SocketAddr>,
 }
+
+/// How long a server may say nothing before the next one is asked.
+const SILENCE: Duration = Duration::from_secs(5);
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -90,7 +96,10 @@ async fn run(args: Args) -> Result<bool, Box<dyn Error>> {
     if let Some(file) = &args.play_file {
         Wav::open(file).map_err(|error| format!("{}: {error}", file.display()))?;
     }
-    let mut builder = UserAgent::builder();
+    let mut builder = UserAgent::builder().attempt_limit(SILENCE);
+    if !args.nameserver.is_empty() {
+        builder = builder.nameservers(args.nameserver.clone());
+    }
     for listener in &args.listen {
         builder = builder.listen(listener.clone());
     }
@@ -200,7 +209,7 @@ async fn take(
     }
     let taken = async {
         incoming.ring().await?;
-        Ok::<_, sipwright::AnswerError>(incoming.answer_with(status).await?)
+        incoming.answer_with(status).await
     };
     match taken.await {
         Ok(call) => match talk(

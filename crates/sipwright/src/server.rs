@@ -35,7 +35,7 @@ use std::{fmt, future::Future, net::SocketAddr, sync::Arc, time::Duration};
 ///     .registrar(Registrar::default())
 ///     .start()
 ///     .await?;
-/// server.run_until(std::future::pending()).await;
+/// server.run_until(std::future::pending::<()>()).await;
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Debug)]
@@ -130,6 +130,14 @@ impl ServerBuilder {
     pub fn nameservers(mut self, nameservers: impl IntoIterator<Item = SocketAddr>) -> Self {
         self.stack
             .set_nameservers(nameservers.into_iter().collect());
+        self
+    }
+
+    /// How long one of several servers may stay silent before the next one is tried, or the request fails. Defaults to
+    /// none: each has 64×T1, 32 s (RFC 3263 §4.3). With a limit, all attempts of a request other than INVITE take 20 s at
+    /// most when there are several servers (RFC 4321 §1.2).
+    pub fn attempt_limit(mut self, limit: Duration) -> Self {
+        self.stack.set_attempt_limit(limit);
         self
     }
 

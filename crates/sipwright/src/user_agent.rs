@@ -232,6 +232,14 @@ impl UserAgentBuilder {
         self
     }
 
+    /// How long one of several servers may stay silent before the next one is tried, or the request fails. Defaults to
+    /// none: each has 64×T1, 32 s (RFC 3263 §4.3). With a limit, all attempts of a request other than INVITE take 20 s at
+    /// most when there are several servers (RFC 4321 §1.2).
+    pub fn attempt_limit(mut self, limit: Duration) -> Self {
+        self.stack.set_attempt_limit(limit);
+        self
+    }
+
     /// The ports of RTP and RTCP. Defaults to 16384 up to 32767.
     pub fn media_ports(mut self, ports: Range<u16>) -> Self {
         self.stack.media_ports = Some(ports);
@@ -332,6 +340,7 @@ pub(crate) struct StackBuilder {
     transport: TransportConfig,
     zone: Zone,
     nameservers: Option<Vec<SocketAddr>>,
+    attempt_limit: Option<Duration>,
     media_ports: Option<Range<u16>>,
     media_address: Option<IpAddr>,
     trace: Option<Trace>,
@@ -349,6 +358,7 @@ impl StackBuilder {
             transport: TransportConfig::default(),
             zone: Zone::new(),
             nameservers: None,
+            attempt_limit: None,
             media_ports: None,
             media_address: None,
             trace: None,
@@ -382,6 +392,10 @@ impl StackBuilder {
         self.nameservers = Some(nameservers);
     }
 
+    pub(crate) fn set_attempt_limit(&mut self, limit: Duration) {
+        self.attempt_limit = Some(limit);
+    }
+
     /// Makes machine, application and driver, and waits for the listeners.
     pub(crate) async fn start(
         self,
@@ -409,11 +423,15 @@ impl StackBuilder {
                 zone.address(name, *address)
             });
         let mut endpoint = EndpointConfig::new(rng.seed(), clock)
-            .timers(self.timers.clone())
+            .timers(self.timers)
             .transport(self.transport)
             .zone(zone)
             .nameservers(self.nameservers.unwrap_or(system.nameservers))
             .observe(self.trace.as_ref().map_or(0, Trace::limit));
+        if let Some(limit) = self.attempt_limit {
+            let non_invite = Duration::from_secs(20);
+            endpoint = endpoint.attempt_limit(limit).non_invite_limit(non_invite);
+        }
         if let Some(product) = self.product {
             endpoint = endpoint.product(product);
         }
