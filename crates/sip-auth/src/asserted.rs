@@ -160,7 +160,7 @@ mod tests {
     fn invite(fields: &[(HeaderName, &str)]) -> Request {
         let mut request = Request::builder(Method::INVITE, "sip:bob@example.com")
             .from(
-                &anonymous().to_string(),
+                anonymous().to_string(),
                 Tag::new("88sja8x").expect("is a tag"),
             )
             .to("sip:bob@example.com")

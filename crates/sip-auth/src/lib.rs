@@ -1,4 +1,4 @@
-//! SIP digest authentication, client and server (RFC 3261 §22, RFC 7616, RFC 8760).
+//! Who a SIP request comes from: digest authentication, client and server (RFC 3261 §22, RFC 7616, RFC 8760).
 //!
 //! A [`Client`] answers challenges and sends credentials ahead; a [`Server`] makes challenges and checks what comes
 //! back. Neither owns a clock or a database: time is an argument, and a password is a [`Question`] that is answered when
@@ -32,6 +32,10 @@
 //! assert_eq!(outcome, Outcome::Granted { user: "alice".into() });
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! With [`Digest::back_off`] those who guess wait. Beside Digest there are tokens ([`BearerToken`], RFC 8898), and what
+//! networks say about callers: [`asserted`] identities (RFC 3325), and with features of their own, since they bring
+//! ciphers and certificates, `aka` (RFC 3310, RFC 4169) and `identity` (RFC 8224, RFC 8225, RFC 8588).
 //!
 //! Only the scheme Digest is offered and taken; Basic was removed by RFC 3261 §22. ACK and CANCEL are never challenged:
 //! that is for the caller to see to, since they are never to be answered with 401 or 407 at all. Passwords, their hashes

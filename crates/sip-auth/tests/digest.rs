@@ -19,7 +19,6 @@ struct Bench {
     server: Server,
     client: Client,
     users: Users,
-    /// Whom the store was asked for
     cseq: u32,
 }
 
@@ -270,7 +269,7 @@ fn contradictory_names_are_malformed() {
         ("userhash=false", Malformed::Missing("username")),
     ] {
         let mut request = bench.request();
-        let value = HeaderValue::new(&format!("Digest {names}, {rest}")).unwrap();
+        let value = HeaderValue::new(format!("Digest {names}, {rest}")).unwrap();
         request
             .headers_mut()
             .push_raw(HeaderName::PROXY_AUTHORIZATION, value);
@@ -538,7 +537,7 @@ fn basic_is_neither_offered_nor_taken() {
     );
 }
 
-/// A store that would be seen to be asked.
+/// A store without users.
 struct Nobody;
 
 impl CredentialStore for Nobody {

@@ -173,7 +173,7 @@ fn another_card_is_refused() {
         .expect("is answered");
     let answer = vector.verify(&request, Role::Server, REALM, Version::V2, Algorithm::Md5);
     assert_eq!(answer, Answer::Missing);
-    let mut other = vector.clone();
+    let mut other = vector;
     other.keys.res[0] ^= 1;
     let answer = other.verify(&request, Role::Server, REALM, Version::V1, Algorithm::Md5);
     assert_eq!(answer, Answer::Refused { user: USER.into() });

@@ -1,6 +1,9 @@
 //! Challenges that a card answers (RFC 3310 §3).
 
-use super::{AuthError, Client, Group, MOST_REFUSALS, Session, given};
+use super::{
+    AuthError, Client, MOST_REFUSALS, Session,
+    shown::{Group, given},
+};
 use crate::{
     Challenge, Credentials, Secret,
     aka::{self, Usim, UsimError},
