@@ -134,7 +134,7 @@ fn limits_are_kept() {
     assert_eq!((error.status(), error.warning()), (488, 399));
     assert_eq!(
         error.to_string(),
-        "session description line 67, byte 1406: more than 64 media"
+        "session description line 67, byte 1375: more than 64 media"
     );
     assert_eq!(refused("v=0\r\ns=-\r\n").status(), 400);
     let long = format!("{HEAD}{}", "a=x\r\n".repeat(5_000));
