@@ -3,6 +3,7 @@
 //! - `parse`: reading, editing and writing messages of several kinds
 //! - `transaction`: transactions from their request to their last timer
 //! - `call`: calls between two user agents in memory
+//! - `sdp`: reading a session description of a browser, beside other crates that do so
 //!
 //! This library holds the messages that the benchmarks share.
 
