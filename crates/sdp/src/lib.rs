@@ -5,7 +5,11 @@
 //! attributes included.
 //!
 //! [`Session`] is one party's side of the offer/answer exchange: it writes offers and answers from [`Capabilities`],
-//! and says with [`Negotiated`] what may flow each way afterwards.
+//! and says with [`Negotiated`] what may flow each way afterwards. Keys ([`SrtpPolicy`]), connectivity checks ([`Ice`]) and
+//! bundles are data that the caller brings and gets.
+//!
+//! Those in the middle change descriptions with [`SessionDescription::anchor`],
+//! [`replace_addresses`](SessionDescription::replace_addresses), [`Media::retain_codecs`] and their neighbours.
 //!
 //! ```
 //! use sdp::{Capabilities, Session};
