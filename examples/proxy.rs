@@ -197,6 +197,8 @@ fn stack(runtime: &dyn Runtime, args: &Args) -> Result<Stack<Cores>, Box<dyn Err
         .zone(zone)
         .nameservers(nameservers)
         .attempt_limit(Duration::from_secs(5))
+        // A BYE without Route, as some send it, belongs to the server that took the INVITE.
+        .affinity(Duration::from_secs(3_600))
         .non_invite_limit(Duration::from_secs(20));
     let location = MemoryLocation::new(rng.seed(), clock);
     Ok(Stack::new(

@@ -149,7 +149,8 @@ impl Endpoint {
         };
         ack.state = State::Idle;
         match targets {
-            Ok(targets) => {
+            Ok(mut targets) => {
+                self.failover.order(now, &ack.draft.request, &mut targets);
                 ack.hops = targets.into_iter().map(Hop::new).collect();
                 self.attempt_ack(now, id);
             }
