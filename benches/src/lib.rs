@@ -2,6 +2,7 @@
 //!
 //! - `parse`: reading, editing and writing messages of several kinds
 //! - `transaction`: transactions from their request to their last timer
+//! - `auth`: asking who it is, and checking the answer
 //! - `call`: calls between two user agents in memory
 //! - `sdp`: reading a session description of a browser, beside other crates that do so
 //!
