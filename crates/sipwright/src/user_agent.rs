@@ -99,8 +99,8 @@ impl UserAgent {
 
     /// The next call; `None` when the user agent is closed.
     ///
-    /// Until this (or [`calls`](Self::calls)) is asked for the first time, INVITE gets 480; so it does while 64 calls
-    /// wait. Dropping the future loses no call.
+    /// Until this (or [`calls`](Self::calls)) is asked for the first time, INVITE gets 480; so it does while 1,024 calls
+    /// wait, which is a second or more of what a large server gets. Dropping the future loses no call.
     pub async fn incoming(&self) -> Option<IncomingCall> {
         let queue = self.take_calls().await?;
         let ringing = queue.next().await?;
@@ -147,7 +147,7 @@ impl UserAgent {
                     machine.ua(now, |ua, _| ua.take_calls(true));
                 }
                 app.incoming
-                    .get_or_insert_with(|| Queue::new(WAITING))
+                    .get_or_insert_with(|| Queue::new(CALLS_WAITING))
                     .clone()
             })
             .await
@@ -495,5 +495,8 @@ impl fmt::Debug for StackBuilder {
     }
 }
 
-/// How many calls, and how many messages, may wait for the application.
+/// How many calls may wait for the application: one read from a stream may bring a hundred at once.
+const CALLS_WAITING: usize = 1_024;
+
+/// How many messages may wait for the application.
 pub(crate) const WAITING: usize = 64;
