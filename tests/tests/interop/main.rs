@@ -5,7 +5,7 @@
 //!
 //! ```console
 //! # apt-get install sip-tester sipsak baresip-core kamailio kamailio-outbound-modules kamailio-tls-modules \
-//!       kamailio-websocket-modules iproute2 openssl
+//!       kamailio-websocket-modules iproute2 nftables nsd openssl
 //! $ cargo build --release --examples
 //! $ cargo interop
 //! ```
@@ -19,6 +19,7 @@ mod audio;
 mod baresip;
 mod hostile;
 mod kamailio;
+mod locate;
 mod network;
 mod options;
 mod process;
