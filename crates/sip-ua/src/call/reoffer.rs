@@ -96,7 +96,7 @@ impl UserAgent {
     }
 
     /// The re-INVITE that met a 491 may try again.
-    pub(crate) fn reoffer_again(&mut self, cx: &mut Context<'_>, id: CallId) {
+    pub(crate) fn reoffer_again(&mut self, cx: &Context<'_>, id: CallId) {
         let Some(up) = self.calls.get(id).and_then(Call::up) else {
             return;
         };
