@@ -13,7 +13,7 @@ use sip_auth::{CredentialStore, Digest};
 use sip_endpoint::{Domains, EndpointStats, Timers};
 use sip_io::{Rng, WallClock};
 use sip_message::Uri;
-use sip_proxy::{Foreign, Proxy, ProxyConfig};
+use sip_proxy::{Foreign, Proxy, ProxyConfig, ProxyStats};
 use sip_registrar::{Registrar as RegistrarCore, RegistrarConfig, Terms};
 use sip_runtime::Runtime;
 use std::{fmt, future::Future, net::SocketAddr, sync::Arc, time::Duration};
@@ -66,6 +66,14 @@ impl Server {
             .command(|machine, _, _| machine.stack.endpoint().stats())
             .await
             .ok()
+    }
+
+    /// What became of the requests that came, and which are held; `None` when the server is closed.
+    pub async fn core_stats(&self) -> Option<ProxyStats> {
+        let stats = self
+            .shared
+            .command(|machine, _, now| machine.proxy(now, |proxy, _| proxy.stats()));
+        stats.await.ok().flatten()
     }
 
     /// Refuses new work, lets what is under way end, and resolves when that is done: by default within 5 s. Dropping

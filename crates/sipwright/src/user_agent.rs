@@ -24,7 +24,7 @@ use sip_proxy::Proxy;
 use sip_registrar::Registrar;
 use sip_resolver::Zone;
 use sip_runtime::{Driver, Runtime};
-use sip_ua::UaConfig;
+use sip_ua::{UaConfig, UaStats};
 use std::{
     fmt,
     future::Future,
@@ -130,6 +130,14 @@ impl UserAgent {
     pub async fn stats(&self) -> Option<EndpointStats> {
         self.shared
             .command(|machine, _, _| machine.stack.endpoint().stats())
+            .await
+            .ok()
+    }
+
+    /// Which calls, dialogs, registrations and requests the core holds; `None` when the user agent is closed.
+    pub async fn core_stats(&self) -> Option<UaStats> {
+        self.shared
+            .command(|machine, _, now| machine.ua(now, |ua, _| ua.stats()))
             .await
             .ok()
     }

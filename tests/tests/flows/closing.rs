@@ -1,7 +1,10 @@
 //! User agents and servers that close while something is under way.
 
 use crate::network::{BOB, Net, SESSION};
-use futures_util::future::join;
+use futures_util::{
+    StreamExt,
+    future::{join, join3},
+};
 use sipwright::{Account, Call, CallError, UserAgent, assert_ladder, proxy::Registrar};
 use std::time::Duration;
 
@@ -118,6 +121,24 @@ fn closing_takes_no_longer_than_it_may() {
         );
         assert!(callee.hang_up().await.by_us());
         assert!(bob.stats().await.is_none(), "it is closed");
+    });
+}
+
+/// Programs wait for calls in a loop, which ends with the user agent.
+#[test]
+fn nobody_waits_for_calls_and_messages_of_a_closed_user_agent() {
+    let net = Net::new(1);
+    let _witness = net.witness(1);
+    net.sim.run(async {
+        let bob = net.phone("bob").await;
+        let mut messages = bob.messages();
+        let closed = async {
+            net.sim.sleep(Duration::from_secs(1)).await;
+            bob.close().await;
+        };
+        let (call, message, ()) = join3(bob.incoming(), messages.next(), closed).await;
+        assert!(call.is_none() && message.is_none());
+        assert!(bob.incoming().await.is_none());
     });
 }
 

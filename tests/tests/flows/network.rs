@@ -12,8 +12,10 @@ use sipwright::{
         headers::{CSeq, Via},
     },
     proxy::Inbound,
+    proxy_core::ProxyStats,
     sim::Sim,
     trace::Trace,
+    ua::UaStats,
 };
 use std::{cell::RefCell, collections::BTreeSet, time::Duration};
 
@@ -213,15 +215,25 @@ impl Net {
                 .collect()
         };
         for (name, stack) in stacks {
-            let stats = match stack {
-                Stack::Phone(ua) => ua.stats().await,
-                Stack::Proxy(server) => server.stats().await,
+            let (transport, cores) = match stack {
+                Stack::Phone(ua) => (ua.stats().await, ua.core_stats().await.map(held_by_phone)),
+                Stack::Proxy(server) => (
+                    server.stats().await,
+                    server.core_stats().await.map(held_by_proxy),
+                ),
             };
-            let Some(stats) = stats else { continue };
+            // Who has closed holds nothing.
+            let (Some(transport), Some(cores)) = (transport, cores) else {
+                continue;
+            };
             assert_eq!(
-                held(&stats),
+                held(&transport),
                 [0; 4],
                 "{name} holds transactions of either kind, requests or ACKs"
+            );
+            assert_eq!(
+                cores, 0,
+                "{name} holds calls, dialogs, registrations or requests"
             );
         }
         for station in self.stations.borrow().iter() {
@@ -289,6 +301,19 @@ fn held(stats: &EndpointStats) -> [usize; 4] {
         stats.requests,
         stats.acknowledgements,
     ]
+}
+
+fn held_by_phone(stats: UaStats) -> usize {
+    stats.calls
+        + stats.dialogs
+        + stats.registrations
+        + stats.requests
+        + stats.awaited
+        + stats.handed_out
+}
+
+fn held_by_proxy(stats: ProxyStats) -> usize {
+    stats.held + stats.waiting
 }
 
 fn cseq(message: &Message) -> CSeq {
