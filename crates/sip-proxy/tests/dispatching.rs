@@ -28,7 +28,7 @@ fn gateway(n: u8) -> SocketAddr {
 }
 
 fn uri(n: u8) -> Uri {
-    Uri::parse(format!("sip:192.0.2.{n}")).unwrap()
+    Uri::parse(format!("sip:192.0.2.{n}")).expect("a URI")
 }
 
 impl World {
@@ -39,8 +39,8 @@ impl World {
             is: SystemTime::UNIX_EPOCH,
         };
         let mut set = DispatchSet::new([1; 32]).probe(probe);
-        set.add(uri(1), 1).unwrap();
-        set.add(uri(2), 1).unwrap();
+        set.add(uri(1), 1).expect("is new");
+        set.add(uri(2), 1).expect("is new");
         let mut dispatcher = Dispatcher::new(now);
         let set = dispatcher.add(now, set);
         let mut stack = Stack::new(EndpointConfig::new([2; 32], clock), dispatcher);
@@ -78,7 +78,7 @@ impl World {
                 let Transmit::Datagram { flow, contents } = transmit else {
                     continue;
                 };
-                let request = Request::parse(contents).unwrap();
+                let request = Request::parse(contents).expect("a request");
                 assert_eq!(*request.method(), Method::OPTIONS);
                 self.asked += 1;
                 let Some(status) = self.answers[&flow.remote()] else {
@@ -117,7 +117,7 @@ impl World {
     }
 
     fn up(&self) -> Vec<bool> {
-        let set = self.stack.core().set(self.set).unwrap();
+        let set = self.stack.core().set(self.set).expect("is there");
         let states = set.snapshot(self.now);
         states
             .iter()

@@ -72,7 +72,7 @@ pub(super) fn ordered<'a>(
             let key = request.to().map(|to| to.uri().aor().to_string());
             by_hash(&mut usable, &key.unwrap_or_default());
         }
-        Algorithm::HashRequestUri => by_hash(&mut usable, &request.uri().aor().to_string()),
+        Algorithm::HashRequestUri => by_hash(&mut usable, request.uri().aor().as_ref()),
     }
     usable
 }

@@ -86,7 +86,7 @@ fn a_hash_keeps_together_what_belongs_together_and_moves_only_what_must() {
         for n in 0..500 {
             let order = picked(&mut set, now, &request(n));
             assert_eq!(
-                *places.entry(key(n)).or_insert(order.clone()),
+                *places.entry(key(n)).or_insert_with(|| order.clone()),
                 order,
                 "{algorithm:?}"
             );

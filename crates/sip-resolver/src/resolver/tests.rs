@@ -94,9 +94,18 @@ fn an_address_needs_no_lookup() {
     let (resolver, _) = resolver_with(ResolverConfig::new());
     let found = resolver.literal(&query("192.0.2.7", None, Some(Protocol::Tcp)));
     let found = found.expect("an address is its own target");
-    assert_eq!(found.address, "192.0.2.7:5060".parse().expect("is an address"));
-    assert_eq!((found.protocol, found.name.as_str()), (Protocol::Tcp, "192.0.2.7"));
-    assert_eq!(resolver.literal(&query("pbx.example", Some(5060), None)), None);
+    assert_eq!(
+        found.address,
+        "192.0.2.7:5060".parse().expect("is an address")
+    );
+    assert_eq!(
+        (found.protocol, found.name.as_str()),
+        (Protocol::Tcp, "192.0.2.7")
+    );
+    assert_eq!(
+        resolver.literal(&query("pbx.example", Some(5060), None)),
+        None
+    );
 }
 
 /// RFC 3263 §4.1, §4.2.
