@@ -9,13 +9,13 @@ use bytes::Bytes;
 use futures_channel::oneshot;
 use session::{Changing, Leg};
 use sip_io::Flow;
-use sip_media::{AudioPreferences, Event as MediaEvent, Negotiation, PlaybackId, SessionId, Stats};
+use sip_media::{AudioPreferences, Event as MediaEvent, PlaybackId, SessionId, Stats};
 use sip_message::{Request, Response, StatusCode, Uri, headers::ContentType};
 use sip_ua::{CallId, Cause, DialogKey, Event};
 use std::{
     collections::BTreeMap,
     fmt,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::IpAddr,
     time::{Duration, Instant},
 };
 
