@@ -35,6 +35,9 @@
 //! lines need no allocation. Typed values own a slice of the buffer and places in it. Edits are entries of the same table
 //! that point to new text, so that writing copies runs of untouched lines. Reading takes time linear in the size of the
 //! message, whatever is in it.
+//!
+//! Every grammar is scanned by hand over one table of byte classes, also where a value is rarely read: one set of scanners
+//! serves all of them, and an error says at which byte. The crate needs `std`.
 
 mod aor;
 mod builder;

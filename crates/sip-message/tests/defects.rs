@@ -525,7 +525,7 @@ fn hostile_shapes_cost_no_more_than_honest_ones() {
         let _ = message
             .headers()
             .get::<sip_message::headers::WwwAuthenticate>();
-        let _ = message.headers().get::<sip_message::headers::Supported>();
+        let _ = message.headers().get::<Supported>();
         let _ = (
             message.leniencies().count(),
             message.to_bytes_compact(),
