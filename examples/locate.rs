@@ -232,7 +232,7 @@ fn contents(record: &Record) -> String {
 
 /// What the hosts file says holds for ever.
 fn ttl(origin: &Origin) -> Option<u64> {
-    (origin.ttl != Duration::MAX).then(|| origin.ttl.as_secs())
+    (origin.ttl != Duration::MAX).then_some(origin.ttl.as_secs())
 }
 
 fn uri(text: &str) -> Result<Uri, String> {
