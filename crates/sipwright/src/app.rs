@@ -156,7 +156,7 @@ impl App {
 
     /// Offers a message to whoever takes messages. A queue that is full answers 503 with Retry-After.
     fn message_received(
-        &mut self,
+        &self,
         machine: &mut Machine,
         now: Instant,
         id: ServerTransactionId,

@@ -66,7 +66,7 @@ impl<T> Queue<T> {
         state.wake();
     }
 
-    pub(crate) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Option<T>> {
+    pub(crate) fn poll_next(&self, cx: &Context<'_>) -> Poll<Option<T>> {
         let mut state = self.lock();
         if let Some(value) = state.values.pop_front() {
             return Poll::Ready(Some(value));
