@@ -48,7 +48,10 @@ struct Parked {
 #[derive(Clone, Default)]
 pub(crate) struct Asks(Arc<Mutex<Vec<(ProxyId, Ask)>>>);
 
-#[expect(clippy::large_enum_variant, reason = "it waits for less than a turn of the driver")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it waits for less than a turn of the driver"
+)]
 pub(crate) enum Ask {
     Contacts {
         uri: Uri,

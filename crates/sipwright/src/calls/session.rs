@@ -174,7 +174,10 @@ impl Calls {
         else {
             return;
         };
-        let shown = SocketAddr::new(self.media_address.unwrap_or_else(|| local.ip()), local.port());
+        let shown = SocketAddr::new(
+            self.media_address.unwrap_or_else(|| local.ip()),
+            local.port(),
+        );
         leg.negotiation = Some(Negotiation::new(
             self.next_session,
             shown,
