@@ -16,7 +16,7 @@ struct Args {
     #[arg(value_name = "SIP-URI", value_parser = uri)]
     uri: sipwright::message::Uri,
     /// How many seconds to wait for the answer, over all servers of the name
-    #[arg(long, default_value_t = 32.0, value_name = "S", value_parser = seconds)]
+    #[arg(long, default_value_t = 32.0, value_name = "S", value_parser = sipwright_examples::seconds)]
     timeout: f64,
     /// Which DNS server to ask instead of the system's; may be given several times
     #[arg(long, value_name = "IP:PORT")]
@@ -65,12 +65,5 @@ fn uri(text: &str) -> Result<sipwright::message::Uri, String> {
         Ok(uri)
     } else {
         Err("only sip and sips uris can be asked".into())
-    }
-}
-
-fn seconds(text: &str) -> Result<f64, String> {
-    match text.parse() {
-        Ok(seconds) if (0.001..=86_400.0).contains(&seconds) => Ok(seconds),
-        _ => Err("not a number of seconds between 0.001 and 86400".into()),
     }
 }

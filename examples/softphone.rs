@@ -47,7 +47,7 @@ struct Args {
     /// Whom to call
     #[arg(long, value_name = "SIP-URI", value_parser = uri, conflicts_with = "auto_answer")]
     call: Option<Uri>,
-    /// Wait for calls and answer them so: 200 takes them, 300 to 699 refuse them
+    /// Wait for calls and answer them so: 200 to 299 take them, 300 to 699 refuse them
     #[arg(long, value_name = "CODE", value_parser = final_code)]
     auto_answer: Option<u16>,
     /// What to play to the peer
@@ -60,7 +60,7 @@ struct Args {
     #[arg(long, value_name = "WAV")]
     rec_file: Option<PathBuf>,
     /// Hang up after so many seconds; by default when the file has been played, or when the peer does
-    #[arg(long, value_name = "S")]
+    #[arg(long, value_name = "S", value_parser = sipwright_examples::seconds)]
     duration: Option<f64>,
     /// End after so many calls were answered
     #[arg(long, value_name = "N")]
@@ -263,9 +263,7 @@ async fn talk(call: Call, args: &Args, record: Option<&Path>) -> Result<Ended, B
     };
     let time_over = async {
         match args.duration {
-            Some(seconds) => {
-                tokio::time::sleep(Duration::from_secs_f64(seconds.clamp(0.0, 1e9))).await
-            }
+            Some(seconds) => tokio::time::sleep(Duration::from_secs_f64(seconds)).await,
             None => std::future::pending().await,
         }
     };

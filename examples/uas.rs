@@ -23,7 +23,7 @@ struct Args {
     /// How many milliseconds to ring before the answer
     #[arg(long, default_value_t = 0, value_name = "MS")]
     ring: u64,
-    /// The final response to a call: 200 takes it, 300 to 699 refuse it
+    /// The final response to a call: 200 to 299 take it, 300 to 699 refuse it
     #[arg(long, default_value_t = 200, value_name = "CODE", value_parser = final_code)]
     answer: u16,
 }

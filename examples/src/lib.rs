@@ -6,7 +6,7 @@ use signal_hook::{
 };
 use tracing_subscriber::EnvFilter;
 
-/// Logs to standard error what `RUST_LOG` asks for; warnings and what a user does by default.
+/// Logs to standard error what `RUST_LOG` asks for; what goes on (info) by default.
 pub fn log() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()
@@ -58,4 +58,12 @@ pub fn advertised(
         None => Ok(listener.clone()),
     };
     listeners.iter().map(tell).collect()
+}
+
+/// A number of seconds of a command line.
+pub fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(seconds) if (0.001..=86_400.0).contains(&seconds) => Ok(seconds),
+        _ => Err("not a number of seconds between 0.001 and 86400".into()),
+    }
 }

@@ -187,8 +187,10 @@ impl Dialog {
         if was_early {
             self.route_set = RouteSet::of_response(response)?;
         }
-        if let Some(contact) = response.headers().get::<Contact>() {
-            self.remote_target = contact?.uri().clone();
+        if let Some(contact) = response.headers().get::<Contact>().transpose()?
+            && !contact.is_star()
+        {
+            self.remote_target = contact.uri().clone();
         }
         Ok(())
     }

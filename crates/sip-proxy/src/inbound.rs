@@ -129,17 +129,20 @@ impl Proxy {
         if !checked.request.uri().is_sip() && !has_route {
             return Err(Refusal::Status(StatusCode::UNSUPPORTED_URI_SCHEME));
         }
-        if self.contexts.len() >= self.config.requests {
-            self.stats.refused += 1;
-            return Err(Refusal::Status(StatusCode::SERVICE_UNAVAILABLE));
-        }
         if let Some(dialog) = checked.way.dialog.take() {
             self.stats.in_dialog += 1;
             let to_flow = dialog_flow(cx, &dialog, &flow, has_route);
             return self.follow(cx, id, flow, checked, Some(dialog), to_flow);
         }
-        let inside = checked.request.to()?.tag().is_some();
-        if inside
+        // What ends or changes a dialog is bounded by the transactions; new work stops here.
+        if self.contexts.len() >= self.config.requests {
+            self.stats.refused += 1;
+            return Err(Refusal::Status(StatusCode::SERVICE_UNAVAILABLE));
+        }
+        // Some peers end their dialogs without our Route; anything else could pretend to be inside one.
+        let ends =
+            *checked.request.method() == Method::BYE && checked.request.to()?.tag().is_some();
+        if ends
             && ours
             && !has_route
             && let Some(uri) = self.default_target(checked.request.uri())

@@ -211,7 +211,10 @@ impl IncomingCall {
                 machine.ua(now, |ua, cx| ua.reject(cx, id, status, headers))
             })
             .await;
-        self.outcome(refused)
+        let outcome = self.outcome(refused);
+        // What was not said is still owed: dropping the call says it.
+        self.decided = outcome != Err(AnswerError::WrongClass);
+        outcome
     }
 
     fn outcome(
