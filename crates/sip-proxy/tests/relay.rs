@@ -443,6 +443,25 @@ fn a_stray_ack_is_dropped_or_goes_to_the_default_target() {
     world.finish();
 }
 
+/// A To tag alone makes no request one inside a dialog: without our Route only ACK and BYE are followed, and anything
+/// else is a question like any other.
+#[test]
+fn a_made_up_to_tag_opens_no_way_to_the_default_target() {
+    for method in ["INVITE", "MESSAGE", "REFER"] {
+        let mut world = World::with(|registrar, proxy| {
+            (registrar, proxy.default_target(uri("sip:10.0.0.3:5060")))
+        });
+        world.host("alice", "10.0.0.2:5060");
+        world.host("bob", "10.0.0.3:5060");
+        world.route = Box::new(|_| Decision::Later);
+        let mut request = world.message("alice", method, "sip:900@10.0.0.1:5060");
+        request.to.push_str(";tag=x");
+        world.udp("alice", request.text());
+        world.nothing_at("bob");
+        assert_eq!(world.asked.len(), 1, "{method}");
+    }
+}
+
 /// RFC 3261 §9.2.
 #[test]
 fn a_cancel_that_matches_nothing_is_481() {
