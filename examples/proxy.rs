@@ -110,7 +110,6 @@ async fn serve(runtime: Arc<dyn Runtime>, args: Args) -> Result<(), Box<dyn Erro
     let listeners = sipwright_examples::advertised(&args.listen, args.advertise.as_deref())?;
     let (failed, failure) = oneshot::channel();
     let decisions = Decisions {
-        forward: args.forward,
         failed: Some(failed),
     };
     let driver = Driver::new(Arc::clone(&runtime), stack, decisions).spawn();
@@ -209,7 +208,6 @@ fn stack(runtime: &dyn Runtime, args: &Args) -> Result<Stack<Cores>, Box<dyn Err
 
 /// Where requests go; it lives on the driver's task, so a decision costs no hop.
 struct Decisions {
-    forward: Option<Uri>,
     failed: Option<oneshot::Sender<String>>,
 }
 
@@ -224,7 +222,7 @@ impl Application<Stack<Cores>> for Decisions {
             StackEvent::Core(Either::Right(Event::RouteNeeded {
                 id, request, ours, ..
             })) => {
-                self.route(stack, now, id, request.uri(), ours);
+                route(stack, now, id, request.uri(), ours);
             }
             StackEvent::Listening { local, .. } => tracing::info!(%local, "listening"),
             StackEvent::ListenFailed { reason, .. } => {
@@ -243,28 +241,24 @@ impl Application<Stack<Cores>> for Decisions {
     }
 }
 
-impl Decisions {
-    fn route(&self, stack: &mut Stack<Cores>, now: Instant, id: ProxyId, uri: &Uri, ours: bool) {
-        let decided = stack.command(now, |(registrar, proxy), cx| {
-            if !ours {
-                return proxy.relay(cx, id, Plan::to(uri.clone()));
-            }
-            let bindings = registrar.lookup(cx, uri);
-            match (bindings, &self.forward) {
-                (Some(bindings), _) if !bindings.is_empty() => {
-                    proxy.relay(cx, id, Plan::by_q(bindings.iter().map(target)))
-                }
-                (_, Some(forward)) => {
-                    let user = forward.user().or_else(|| uri.user());
-                    proxy.relay(cx, id, Plan::to(forward.with_user(user.as_deref())))
-                }
-                (Some(_), None) => proxy.reject(cx, id, StatusCode::TEMPORARILY_UNAVAILABLE),
-                (None, None) => proxy.reject(cx, id, StatusCode::NOT_FOUND),
-            }
-        });
-        if let Err(error) = decided {
-            tracing::debug!(%error, "a decision came too late");
+/// To whoever registered, else where `--forward` says; what is not for us, to where its own URI leads.
+fn route(stack: &mut Stack<Cores>, now: Instant, id: ProxyId, uri: &Uri, ours: bool) {
+    let decided = stack.command(now, |(registrar, proxy), cx| {
+        if !ours {
+            return proxy.relay(cx, id, Plan::to(uri.clone()));
         }
+        let bindings = registrar.lookup(cx, uri);
+        match (bindings, proxy.default_target(uri)) {
+            (Some(bindings), _) if !bindings.is_empty() => {
+                proxy.relay(cx, id, Plan::by_q(bindings.iter().map(target)))
+            }
+            (_, Some(forward)) => proxy.relay(cx, id, Plan::to(forward)),
+            (Some(_), None) => proxy.reject(cx, id, StatusCode::TEMPORARILY_UNAVAILABLE),
+            (None, None) => proxy.reject(cx, id, StatusCode::NOT_FOUND),
+        }
+    });
+    if let Err(error) = decided {
+        tracing::debug!(%error, "a decision came too late");
     }
 }
 
