@@ -34,8 +34,9 @@ impl DialogFlows {
 /// The key that seals flow tokens.
 ///
 /// A token is the user part of the URI that we put into Record-Route (RFC 5626 §5.2): the flows, then a MAC over them, the
-/// Call-ID and the caller's tag. So nobody can make us send into a connection of somebody else's, nobody can use a token
-/// outside the dialog that it was made for, and a request tells by its From tag which of the two ends sent it.
+/// Call-ID and the caller's tag. So nobody can make us send into a connection of somebody else's, and a request tells by
+/// its From tag which of the two ends sent it. The callee's tag is not known when the token is made, so whoever was given
+/// one may use it for any request with that Call-ID and caller's tag.
 pub(crate) struct TokenKey(Hmac<Sha256>);
 
 impl TokenKey {
