@@ -197,7 +197,7 @@ impl Endpoint {
             }
         }
         // What never was open is known to nobody.
-        if !matches!(reason, CloseReason::Refused(_)) {
+        if !matches!(reason, CloseReason::Refused(_) | CloseReason::Handshake(_)) {
             self.events.push_back(Event::FlowClosed { flow });
         }
     }

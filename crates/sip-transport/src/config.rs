@@ -17,6 +17,7 @@ pub struct TransportConfig {
     pub(crate) connections: usize,
     pub(crate) idle_timeout: Duration,
     pub(crate) open_timeout: Duration,
+    pub(crate) handshake_timeout: Duration,
     pub(crate) message_timeout: Duration,
     pub(crate) write_queue: usize,
     pub(crate) answers: u32,
@@ -65,6 +66,15 @@ impl TransportConfig {
         self
     }
 
+    /// Sets how long the handshakes of TLS and WebSocket may take together, once the connection is open.
+    ///
+    /// Defaults to 5 s: a few round trips on a bad line, and little for those who hold connections without talking.
+    /// Then the connection is closed with [`HandshakeFailure::TimedOut`](crate::HandshakeFailure::TimedOut).
+    pub const fn handshake_timeout(mut self, timeout: Duration) -> Self {
+        self.handshake_timeout = timeout;
+        self
+    }
+
     /// Sets how long a message on a stream may take from its first byte to its last.
     ///
     /// Defaults to 32 s, the length of a transaction. A slower sender's connection is closed.
@@ -73,7 +83,7 @@ impl TransportConfig {
         self
     }
 
-    /// Sets how many bytes may wait for one connection to open.
+    /// Sets how many bytes may wait for one connection to open and to shake hands.
     ///
     /// Defaults to 262,144. What does not fit is refused with [`SendError::QueueFull`](crate::SendError::QueueFull).
     /// The queue of an open connection is the driver's.
@@ -106,6 +116,7 @@ impl Default for TransportConfig {
             connections: 10_000,
             idle_timeout: Duration::from_secs(600),
             open_timeout: Duration::from_secs(8),
+            handshake_timeout: Duration::from_secs(5),
             message_timeout: Duration::from_secs(32),
             write_queue: 262_144,
             answers: 100,

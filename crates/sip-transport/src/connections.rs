@@ -1,13 +1,17 @@
-//! Connections: opening, open, idle.
+//! Connections: opening, shaking hands, open, idle.
 
 use std::{collections::HashMap, io, net::SocketAddr, time::Instant};
 
 use ahash::RandomState;
 use bytes::Bytes;
 
-use crate::{config::TransportConfig, event::CloseReason, listener::ListenerId, stream::Stream};
+use crate::{
+    config::TransportConfig,
+    event::{CloseReason, HandshakeFailure},
+    listener::ListenerId,
+    stream::Stream,
+};
 use sip_io::{Flow, Protocol, StreamId, TimerId, TimerQueue};
-use sip_message::Limits;
 
 /// Every stream connection, and which of them we opened to whom.
 ///
@@ -44,18 +48,30 @@ pub(crate) struct Connection {
 }
 
 enum State {
-    /// These messages wait until it is open, `queued` bytes altogether
-    Opening {
-        since: Instant,
-        waiting: Vec<Bytes>,
-        queued: usize,
-    },
+    /// The connection is asked for
+    Opening { since: Instant, waiting: Waiting },
+    /// It is open, and the handshakes of its layers are not over
+    Shaking { since: Instant, waiting: Waiting },
+    /// Messages travel
     Open,
 }
 
+/// Messages that wait until they can travel, `queued` bytes altogether.
+#[derive(Default)]
+struct Waiting {
+    messages: Vec<Bytes>,
+    queued: usize,
+}
+
 impl Connection {
+    /// Whether messages cannot travel yet.
     pub(crate) const fn is_opening(&self) -> bool {
-        matches!(self.state, State::Opening { .. })
+        !matches!(self.state, State::Open)
+    }
+
+    /// Whether it is known to our user: as one that we opened, or since messages travel.
+    pub(crate) const fn is_told(&self) -> bool {
+        self.peer.is_some() || !self.is_opening()
     }
 }
 
@@ -69,16 +85,29 @@ impl Connections {
         }
     }
 
-    /// Takes in a connection that a peer has opened.
+    /// Takes in a connection that a peer has opened; [`begin`](Self::begin) follows.
     pub(crate) fn accept(
         &mut self,
         now: Instant,
         flow: Flow,
         id: StreamId,
         listener: Option<ListenerId>,
-        config: &TransportConfig,
+        stream: Stream,
     ) {
-        self.insert(now, id, flow, listener, None, State::Open, config);
+        let waiting = Waiting::default();
+        let connection = Connection {
+            flow,
+            listener,
+            stream,
+            peer: None,
+            state: State::Shaking {
+                since: now,
+                waiting,
+            },
+            active: now,
+            timer: None,
+        };
+        self.table.insert(id, connection);
     }
 
     /// The connection that we opened to `peer`, or are opening.
@@ -94,72 +123,64 @@ impl Connections {
         peer: Peer,
         local: SocketAddr,
         listener: Option<ListenerId>,
+        stream: Stream,
         config: &TransportConfig,
     ) -> Flow {
         let id = StreamId::opened(self.next);
         self.next += 1;
         let flow = Flow::stream(peer.protocol, id, local, peer.address);
-        let state = State::Opening {
-            since: now,
-            waiting: Vec::new(),
-            queued: 0,
-        };
         self.opened.insert(peer.clone(), id);
-        self.insert(now, id, flow, listener, Some(peer), state, config);
-        flow
-    }
-
-    #[allow(clippy::too_many_arguments)] // one call from each of the two above
-    fn insert(
-        &mut self,
-        now: Instant,
-        id: StreamId,
-        flow: Flow,
-        listener: Option<ListenerId>,
-        peer: Option<Peer>,
-        state: State,
-        config: &TransportConfig,
-    ) {
-        let limits = Limits::default()
-            .message_size(config.message_size)
-            .head_size(config.message_size);
-        let armed = match state {
-            State::Opening { .. } => now + config.open_timeout,
-            State::Open => now + config.idle_timeout,
-        };
+        let waiting = Waiting::default();
         let connection = Connection {
             flow,
             listener,
-            stream: Stream::new(limits),
-            peer,
-            state,
+            stream,
+            peer: Some(peer),
+            state: State::Opening {
+                since: now,
+                waiting,
+            },
             active: now,
-            timer: Some((self.timers.insert(armed, id), armed)),
+            timer: None,
         };
         self.table.insert(id, connection);
+        self.rearm(id, config);
+        flow
     }
 
-    /// A connection that we asked for is open: answers its flow and the messages that waited.
-    pub(crate) fn opened(
-        &mut self,
-        now: Instant,
-        id: StreamId,
-        local: SocketAddr,
-        config: &TransportConfig,
-    ) -> Option<(Flow, Vec<Bytes>)> {
-        let connection = self.table.get_mut(&id)?;
+    /// A connection that we asked for is open, or one that a peer asked for: handshakes begin.
+    pub(crate) fn begin(&mut self, now: Instant, id: StreamId, local: SocketAddr) -> bool {
+        let Some(connection) = self.table.get_mut(&id) else {
+            return false;
+        };
         connection.flow = connection.flow.with_local(local);
         connection.active = now;
-        let flow = connection.flow;
-        let waiting = match std::mem::replace(&mut connection.state, State::Open) {
-            State::Opening { waiting, .. } => waiting,
-            State::Open => Vec::new(),
-        };
-        self.rearm(id, config);
-        Some((flow, waiting))
+        if let State::Opening { waiting, .. } = &mut connection.state {
+            connection.state = State::Shaking {
+                since: now,
+                waiting: std::mem::take(waiting),
+            };
+        }
+        connection.stream.open(now);
+        true
     }
 
-    /// Writes a message: answers it if it can go now.
+    /// If the handshakes have just ended: the messages that waited for that.
+    pub(crate) fn establish(&mut self, now: Instant, id: StreamId) -> Option<(Flow, Vec<Bytes>)> {
+        let connection = self.table.get_mut(&id)?;
+        let State::Shaking { waiting, .. } = &mut connection.state else {
+            return None;
+        };
+        if !connection.stream.is_established() {
+            return None;
+        }
+        let waiting = std::mem::take(&mut waiting.messages);
+        connection.state = State::Open;
+        connection.active = now;
+        Some((connection.flow, waiting))
+    }
+
+    /// Writes a message: answers its bytes if it can go now.
     pub(crate) fn write(
         &mut self,
         now: Instant,
@@ -173,26 +194,31 @@ impl Connections {
         match &mut connection.state {
             State::Open => {
                 connection.active = now;
-                Write::Now(connection.flow, message)
+                let contents = connection.stream.write(message);
+                Write::Now(connection.flow, contents)
             }
-            State::Opening {
-                waiting, queued, ..
-            } => {
-                if queued.saturating_add(message.len()) > config.write_queue {
+            State::Opening { waiting, .. } | State::Shaking { waiting, .. } => {
+                if waiting.queued.saturating_add(message.len()) > config.write_queue {
                     return Write::Full;
                 }
-                *queued += message.len();
-                waiting.push(message);
+                waiting.queued += message.len();
+                waiting.messages.push(message);
                 Write::Queued
             }
         }
     }
 
-    /// The connection, to feed it with what came; `None` unless it is open.
+    /// The connection, to feed it with what came; `None` unless it is open below.
     pub(crate) fn reading(&mut self, now: Instant, id: StreamId) -> Option<&mut Connection> {
         let connection = self.table.get_mut(&id)?;
         connection.active = now;
-        matches!(connection.state, State::Open).then_some(connection)
+        (!matches!(connection.state, State::Opening { .. })).then_some(connection)
+    }
+
+    /// What the layers of a connection have to tell the peer.
+    pub(crate) fn output(&mut self, id: StreamId) -> Option<(Flow, Bytes)> {
+        let connection = self.table.get_mut(&id)?;
+        Some((connection.flow, connection.stream.output()?))
     }
 
     /// Sets the connection's timer to what its state asks for, if that is earlier than what is set.
@@ -230,7 +256,7 @@ impl Connections {
         &mut self,
         now: Instant,
         config: &TransportConfig,
-    ) -> Option<(Flow, CloseReason)> {
+    ) -> Option<(Connection, CloseReason)> {
         while let Some(id) = self.timers.pop(now) {
             let Some(connection) = self.table.get_mut(&id) else {
                 continue;
@@ -238,7 +264,7 @@ impl Connections {
             connection.timer = None;
             let (deadline, reason) = connection.deadline(config);
             if deadline <= now {
-                return self.remove(id).map(|gone| (gone.flow, reason));
+                return self.remove(id).map(|gone| (gone, reason));
             }
             self.rearm(id, config);
         }
@@ -265,9 +291,16 @@ impl Connections {
 impl Connection {
     /// Until when what is under way must have happened, and what it means if it has not.
     fn deadline(&self, config: &TransportConfig) -> (Instant, CloseReason) {
-        if let State::Opening { since, .. } = self.state {
-            let reason = CloseReason::Refused(io::ErrorKind::TimedOut);
-            return (since + config.open_timeout, reason);
+        match self.state {
+            State::Opening { since, .. } => {
+                let reason = CloseReason::Refused(io::ErrorKind::TimedOut);
+                return (since + config.open_timeout, reason);
+            }
+            State::Shaking { since, .. } => {
+                let reason = CloseReason::Handshake(HandshakeFailure::TimedOut);
+                return (since + config.handshake_timeout, reason);
+            }
+            State::Open => {}
         }
         let idle = (self.active + config.idle_timeout, CloseReason::Idle);
         match self.stream.begun() {
@@ -282,7 +315,7 @@ impl Connection {
 
 /// What became of a message.
 pub(crate) enum Write {
-    /// It goes now
+    /// These bytes go now
     Now(Flow, Bytes),
     /// It goes when the connection is open
     Queued,

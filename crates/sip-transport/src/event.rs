@@ -43,7 +43,7 @@ pub enum Event {
         /// The response
         response: Response,
     },
-    /// A connection is open: one that was asked for, or one that a peer has opened.
+    /// A connection is open, its handshakes included: one that was asked for, or one that a peer has opened.
     Opened {
         /// The connection, its local address filled in
         flow: Flow,
@@ -82,6 +82,16 @@ pub enum CloseReason {
     TooSlow,
     /// No message could be found in what came
     Unframable,
+    /// The handshake of TLS or WebSocket failed, so that no message ever travelled
+    Handshake(HandshakeFailure),
+}
+
+/// Why a handshake failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HandshakeFailure {
+    /// It took too long
+    TimedOut,
 }
 
 impl From<sip_io::CloseReason> for CloseReason {

@@ -34,7 +34,7 @@ mod tests;
 
 pub use address::SentBy;
 pub use config::TransportConfig;
-pub use event::{CloseReason, Event, FlowError, SendError, Target};
+pub use event::{CloseReason, Event, FlowError, HandshakeFailure, SendError, Target};
 pub use listener::{Advertised, Listener, ListenerError, ListenerId};
 pub use stats::Stats;
 pub use transport::Transport;

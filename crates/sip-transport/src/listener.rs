@@ -40,6 +40,21 @@ impl Listener {
         Self::new(Protocol::Tcp, local)
     }
 
+    /// TLS connections at `local`; port 0 asks the system for one.
+    pub const fn tls(local: SocketAddr) -> Self {
+        Self::new(Protocol::Tls, local)
+    }
+
+    /// WebSocket connections at `local` (RFC 7118); port 0 asks the system for one.
+    pub const fn ws(local: SocketAddr) -> Self {
+        Self::new(Protocol::Ws, local)
+    }
+
+    /// Secure WebSocket connections at `local` (RFC 7118); port 0 asks the system for one.
+    pub const fn wss(local: SocketAddr) -> Self {
+        Self::new(Protocol::Wss, local)
+    }
+
     const fn new(protocol: Protocol, local: SocketAddr) -> Self {
         Self {
             protocol,
@@ -81,8 +96,7 @@ impl FromStr for Listener {
     fn from_str(text: &str) -> Result<Self, ListenerError> {
         let malformed = || ListenerError::Malformed(text.to_owned());
         let (protocol, address) = text.split_once(':').ok_or_else(malformed)?;
-        let Some(protocol @ (Protocol::Udp | Protocol::Tcp)) = Protocol::from_token(protocol)
-        else {
+        let Some(protocol) = Protocol::from_token(protocol) else {
             return Err(ListenerError::Protocol(protocol.to_owned()));
         };
         let address = match address.strip_prefix('*') {
@@ -160,7 +174,7 @@ pub enum ListenerError {
     #[error("{0:?} is not PROTOCOL:ADDRESS[:PORT]")]
     Malformed(String),
     /// Nothing can listen for this protocol
-    #[error("{0:?} is not a protocol to listen for (udp, tcp)")]
+    #[error("{0:?} is not a protocol to listen for (udp, tcp, tls, ws, wss)")]
     Protocol(String),
     /// The advertised address is not `HOST[:PORT]`
     #[error("{0:?} is not HOST[:PORT]")]
@@ -183,6 +197,9 @@ mod tests {
             ("udp:*:5062", Protocol::Udp, "[::]:5062"),
             ("tcp:[::1]", Protocol::Tcp, "[::1]:5060"),
             ("udp:::1", Protocol::Udp, "[::1]:5060"),
+            ("tls:192.0.2.4", Protocol::Tls, "192.0.2.4:5061"),
+            ("ws:192.0.2.4:8080", Protocol::Ws, "192.0.2.4:8080"),
+            ("wss:*", Protocol::Wss, "[::]:443"),
         ] {
             let listener: Listener = text.parse().unwrap();
             assert_eq!(listener.protocol(), protocol, "{text}");

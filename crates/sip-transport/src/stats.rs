@@ -42,6 +42,8 @@ pub struct Stats {
     pub connections_refused: u64,
     /// Connections that could not be opened
     pub connections_failed: u64,
+    /// Connections whose handshake of TLS or WebSocket failed or took too long
+    pub handshakes_failed: u64,
     /// Connections closed because nothing happened on them
     pub closed_idle: u64,
     /// Connections closed because a message took too long to arrive

@@ -1,35 +1,176 @@
 //! Bytes of a connection in, messages out.
+//!
+//! ```text
+//!   bytes -> push ---> TLS ---> framer, or WebSocket ---> next -> messages
+//!   bytes <- output <- TLS <- (framer, or) WebSocket <--- write <- messages
+//! ```
+//!
+//! A connection is of use when every layer's handshake is over ([`Stream::is_established`]); until then
+//! [`Stream::output`] alone says what goes to the peer.
 
 use std::time::Instant;
 
+use bytes::Bytes;
+
+use crate::event::CloseReason;
 use sip_message::{Frame, FrameError, Limits, StreamFramer};
 
-/// What one connection carries, below its messages.
-///
-/// Bytes go in as they come; whole messages come out. A protocol that wraps the stream has its place here, between
-/// [`push`](Self::push) and the framer.
-#[derive(Debug)]
+/// What one connection carries, layer by layer.
 pub(crate) struct Stream {
+    top: Top,
+    state: State,
+}
+
+/// What finds messages in the bytes of a connection, once those are in clear text.
+///
+/// A variant whose peers shake hands says so in `is_established`, begins in `open`, and leaves what it has to tell the
+/// peer for `output`.
+pub(crate) enum Top {
+    /// RFC 3261 §18.3: Content-Length
+    Framer(Framer),
+}
+
+/// How far the layers below the messages are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// The connection is not open
+    Waiting,
+    /// The top layer may speak
+    Open,
+}
+
+/// Why nothing more can be read from a connection.
+#[derive(Debug)]
+pub(crate) enum StreamError {
+    /// The boundaries of messages are lost, and a response may be owed
+    Frame(FrameError),
+    /// A layer says that it is over; what it tells the peer is in [`Stream::output`]
+    #[allow(dead_code)] // the framer alone never says so
+    Over(CloseReason),
+}
+
+impl Stream {
+    /// A stream of these layers.
+    pub(crate) const fn new(top: Top) -> Self {
+        let state = State::Waiting;
+        Self { top, state }
+    }
+
+    /// The connection below is open: handshakes begin.
+    pub(crate) fn open(&mut self, now: Instant) {
+        if self.state == State::Waiting {
+            self.state = State::Open;
+            self.top.open(now);
+        }
+    }
+
+    /// Takes in what was read. Messages have to be taken out before more is pushed, also after an error: they came
+    /// before it.
+    pub(crate) fn push(&mut self, now: Instant, contents: &[u8]) -> Result<(), StreamError> {
+        self.top.push(now, contents)
+    }
+
+    /// The next message or keep-alive, until `None`.
+    pub(crate) fn next(&mut self, now: Instant) -> Result<Option<Frame>, StreamError> {
+        self.top.next(now)
+    }
+
+    /// What goes to the peer for `message`, after whatever waited in [`output`](Self::output).
+    pub(crate) fn write(&mut self, message: Bytes) -> Bytes {
+        self.top.write(message)
+    }
+
+    /// All that the layers themselves have to tell the peer; to be asked for after each call.
+    pub(crate) fn output(&mut self) -> Option<Bytes> {
+        self.top.output()
+    }
+
+    /// Says goodbye; what that takes is in [`output`](Self::output).
+    pub(crate) fn close(&mut self) {
+        self.top.close();
+    }
+
+    /// Whether messages can travel: no handshake is owed any more.
+    pub(crate) const fn is_established(&self) -> bool {
+        matches!(self.state, State::Open) && self.top.is_established()
+    }
+
+    /// Since when a message has been incomplete.
+    pub(crate) const fn begun(&self) -> Option<Instant> {
+        self.top.begun()
+    }
+}
+
+#[allow(clippy::needless_pass_by_ref_mut)] // a layer that shakes hands changes with each
+impl Top {
+    /// What all but WebSocket have on top.
+    pub(crate) fn framer(limits: Limits) -> Self {
+        Self::Framer(Framer {
+            framer: StreamFramer::new(limits),
+            begun: None,
+        })
+    }
+
+    fn open(&mut self, _now: Instant) {
+        match self {
+            Self::Framer(_) => {}
+        }
+    }
+
+    fn push(&mut self, _now: Instant, contents: &[u8]) -> Result<(), StreamError> {
+        match self {
+            Self::Framer(framer) => framer.framer.push(contents),
+        }
+        Ok(())
+    }
+
+    fn next(&mut self, now: Instant) -> Result<Option<Frame>, StreamError> {
+        match self {
+            Self::Framer(framer) => framer.next(now).map_err(StreamError::Frame),
+        }
+    }
+
+    fn write(&mut self, message: Bytes) -> Bytes {
+        match self {
+            Self::Framer(_) => message,
+        }
+    }
+
+    fn output(&mut self) -> Option<Bytes> {
+        match self {
+            Self::Framer(_) => None,
+        }
+    }
+
+    fn close(&mut self) {
+        match self {
+            Self::Framer(_) => {}
+        }
+    }
+
+    const fn is_established(&self) -> bool {
+        match self {
+            Self::Framer(_) => true,
+        }
+    }
+
+    const fn begun(&self) -> Option<Instant> {
+        match self {
+            Self::Framer(framer) => framer.begun,
+        }
+    }
+}
+
+/// Cuts clear text into messages.
+#[derive(Debug)]
+pub(crate) struct Framer {
     framer: StreamFramer,
     /// Since when a message has been incomplete
     begun: Option<Instant>,
 }
 
-impl Stream {
-    pub(crate) fn new(limits: Limits) -> Self {
-        Self {
-            framer: StreamFramer::new(limits),
-            begun: None,
-        }
-    }
-
-    /// Adds what was read.
-    pub(crate) fn push(&mut self, contents: &[u8]) {
-        self.framer.push(contents);
-    }
-
-    /// The next message or keep-alive, until `None`.
-    pub(crate) fn next(&mut self, now: Instant) -> Result<Option<Frame>, FrameError> {
+impl Framer {
+    fn next(&mut self, now: Instant) -> Result<Option<Frame>, FrameError> {
         let frame = self.framer.next();
         match frame {
             // Up to three bytes may be a keep-alive that is not complete yet, and stays so.
@@ -39,10 +180,5 @@ impl Stream {
             _ => self.begun = None,
         }
         frame
-    }
-
-    /// Since when a message has been incomplete.
-    pub(crate) const fn begun(&self) -> Option<Instant> {
-        self.begun
     }
 }

@@ -3,9 +3,11 @@
 //! Commands and questions stand here; [`inbound`] is what the network says.
 
 mod inbound;
+mod layers;
 
 use std::{
     collections::VecDeque,
+    io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     time::Instant,
 };
@@ -81,9 +83,18 @@ impl Transport {
     }
 
     /// Binds a listener; [`Event::Listening`] or [`Event::ListenFailed`] tells how it went.
+    ///
+    /// One for a protocol that is not spoken here fails as [`Unsupported`](std::io::ErrorKind::Unsupported).
     pub fn listen(&mut self, _now: Instant, listener: Listener) -> ListenerId {
         let id = ListenerId(self.next_listener);
         self.next_listener += 1;
+        if !self.accepts(listener.protocol()) {
+            self.events.push_back(Event::ListenFailed {
+                listener: id,
+                reason: io::ErrorKind::Unsupported,
+            });
+            return id;
+        }
         self.transmits.push_back(Transmit::Bind {
             token: token(id),
             protocol: listener.protocol(),
@@ -118,8 +129,7 @@ impl Transport {
                     address: address.ip(),
                 }),
             },
-            Protocol::Tcp => self.connect(now, target),
-            _ => Err(FlowError::Unsupported(protocol)),
+            _ => self.connect(now, target),
         }
     }
 
@@ -141,12 +151,13 @@ impl Transport {
             let limit = self.config.connections;
             return Err(FlowError::TooManyConnections { limit });
         }
+        let stream = self.opened_stream(target)?;
         let facing = self.addresses.facing(peer.protocol, peer.address.ip());
         let local = unspecified(peer.address);
         let listener = facing.map(|(id, _)| id);
         let flow = self
             .connections
-            .open(now, peer, local, listener, &self.config);
+            .open(now, peer, local, listener, stream, &self.config);
         self.transmits.push_back(Transmit::Open { flow });
         Ok(flow)
     }
@@ -180,9 +191,8 @@ impl Transport {
 
     /// Closes a connection, after what was written to it. [`Event::Closed`] does not follow.
     pub fn close(&mut self, flow: &Flow) {
-        if let Some(gone) = flow.stream_id().and_then(|id| self.connections.remove(id)) {
-            self.transmits
-                .push_back(Transmit::Close { flow: gone.flow });
+        if let Some(mut gone) = flow.stream_id().and_then(|id| self.connections.remove(id)) {
+            self.hang_up(&mut gone);
         }
     }
 
@@ -192,9 +202,8 @@ impl Transport {
             self.unlisten(id);
         }
         for id in self.connections.ids().collect::<Vec<_>>() {
-            if let Some(gone) = self.connections.remove(id) {
-                self.transmits
-                    .push_back(Transmit::Close { flow: gone.flow });
+            if let Some(mut gone) = self.connections.remove(id) {
+                self.hang_up(&mut gone);
             }
         }
     }
@@ -351,14 +360,15 @@ impl StateMachine for Transport {
     }
 
     fn handle_timeout(&mut self, now: Instant) {
-        while let Some((flow, reason)) = self.connections.expire(now, &self.config) {
+        while let Some((mut gone, reason)) = self.connections.expire(now, &self.config) {
             match reason {
+                CloseReason::Handshake(_) => self.stats.handshakes_failed += 1,
                 CloseReason::Idle => self.stats.closed_idle += 1,
                 CloseReason::TooSlow => self.stats.closed_slow += 1,
                 _ => self.stats.connections_failed += 1,
             }
-            self.transmits.push_back(Transmit::Close { flow });
-            self.events.push_back(Event::Closed { flow, reason });
+            self.hang_up(&mut gone);
+            self.tell_closed(&gone, reason);
         }
     }
 

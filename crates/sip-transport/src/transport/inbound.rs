@@ -6,8 +6,10 @@ use bytes::Bytes;
 
 use super::Transport;
 use crate::{
+    connections::{Connection, Write},
     event::{CloseReason, Event},
     listener::ListenerId,
+    stream::StreamError,
     via::{self, return_flow},
 };
 use sip_io::{FailReason, Flow, StreamId, Transmit};
@@ -33,7 +35,11 @@ impl Transport {
         };
         self.stats.stream_bytes_in += contents.len() as u64;
         let flow = connection.flow;
-        connection.stream.push(&contents);
+        let shaking = connection.is_opening();
+        let pushed = connection.stream.push(now, &contents);
+        if shaking {
+            self.settle(now, id);
+        }
         // Answering a message may end the connection, so it is looked up for each.
         while let Some(connection) = self.connections.reading(now, id) {
             match connection.stream.next(now) {
@@ -41,21 +47,58 @@ impl Transport {
                 Ok(Some(Frame::Ping)) => {
                     // RFC 5626 §4.4.1: a double CRLF is answered with a single one.
                     self.stats.keep_alives += 1;
-                    self.send_bytes(flow, Bytes::from_static(b"\r\n"));
+                    self.write(now, id, Bytes::from_static(b"\r\n"));
                 }
                 Ok(Some(Frame::Pong)) => {}
                 Ok(None) => {
+                    if let Err(error) = pushed {
+                        return self.stream_over(now, id, flow, error);
+                    }
+                    if let Some(contents) = connection.stream.output() {
+                        self.send_bytes(flow, contents);
+                    }
                     self.connections.rearm(id, &self.config);
                     return;
                 }
-                Err(error) => {
-                    self.receive_malformed(now, flow, error.head(), error.error());
-                    self.stats.closed_unframable += 1;
-                    self.end(id, CloseReason::Unframable);
-                    return;
-                }
+                Err(error) => return self.stream_over(now, id, flow, error),
             }
         }
+    }
+
+    fn stream_over(&mut self, now: Instant, id: StreamId, flow: Flow, error: StreamError) {
+        match error {
+            StreamError::Frame(error) => {
+                self.receive_malformed(now, flow, error.head(), error.error());
+                self.stats.closed_unframable += 1;
+                self.end(id, CloseReason::Unframable);
+            }
+            StreamError::Over(reason) => {
+                if let CloseReason::Handshake(failure) = reason {
+                    self.stats.handshakes_failed += 1;
+                    if self.log_lines.take(now) {
+                        tracing::debug!(?flow, ?failure, "handshake failed");
+                    }
+                }
+                self.end(id, reason);
+            }
+        }
+    }
+
+    /// Sends what the layers of a connection say, and tells when its handshakes are over.
+    fn settle(&mut self, now: Instant, id: StreamId) {
+        if let Some((flow, contents)) = self.connections.output(id) {
+            self.send_bytes(flow, contents);
+        }
+        if let Some((flow, waiting)) = self.connections.establish(now, id) {
+            if !id.is_accepted() {
+                self.stats.opened += 1;
+            }
+            self.events.push_back(Event::Opened { flow });
+            for message in waiting {
+                self.write(now, id, message);
+            }
+        }
+        self.connections.rearm(id, &self.config);
     }
 
     fn receive_message(&mut self, now: Instant, flow: Flow, contents: Bytes) {
@@ -140,33 +183,31 @@ impl Transport {
             if self.connections.get(id).is_some() {
                 return;
             }
+            let Some(stream) = self.accepted_stream(&flow) else {
+                self.stats.connections_refused += 1;
+                self.transmits.push_back(Transmit::Close { flow });
+                return;
+            };
             self.stats.accepted += 1;
             let listener = self.addresses.listener_at(flow.protocol(), flow.local());
-            self.connections
-                .accept(now, flow, id, listener, &self.config);
-            self.events.push_back(Event::Opened { flow });
-            return;
+            self.connections.accept(now, flow, id, listener, stream);
         }
-        match self.connections.opened(now, id, flow.local(), &self.config) {
-            Some((flow, waiting)) => {
-                self.stats.opened += 1;
-                self.events.push_back(Event::Opened { flow });
-                for message in waiting {
-                    self.send_bytes(flow, message);
-                }
-            }
+        if self.connections.begin(now, id, flow.local()) {
+            self.settle(now, id);
+        } else {
             // It was given up before it was open.
-            None => self.transmits.push_back(Transmit::Close { flow }),
+            self.transmits.push_back(Transmit::Close { flow });
         }
     }
 
     pub(super) fn receive_closed(&mut self, id: StreamId, reason: CloseReason) {
         if let Some(gone) = self.connections.remove(id) {
-            if let CloseReason::Refused(_) = reason {
-                self.stats.connections_failed += 1;
+            match reason {
+                CloseReason::Refused(_) => self.stats.connections_failed += 1,
+                _ if gone.is_opening() => self.stats.handshakes_failed += 1,
+                _ => {}
             }
-            let flow = gone.flow;
-            self.events.push_back(Event::Closed { flow, reason });
+            self.tell_closed(&gone, reason);
         }
     }
 
@@ -200,10 +241,33 @@ impl Transport {
 
     /// Ends a connection by our own decision.
     fn end(&mut self, id: StreamId, reason: CloseReason) {
-        if let Some(gone) = self.connections.remove(id) {
+        if let Some(mut gone) = self.connections.remove(id) {
+            self.hang_up(&mut gone);
+            self.tell_closed(&gone, reason);
+        }
+    }
+
+    /// Closes a connection that is forgotten already, after what its layers have to say.
+    pub(super) fn hang_up(&mut self, gone: &mut Connection) {
+        let flow = gone.flow;
+        gone.stream.close();
+        if let Some(contents) = gone.stream.output() {
+            self.send_bytes(flow, contents);
+        }
+        self.transmits.push_back(Transmit::Close { flow });
+    }
+
+    pub(super) fn tell_closed(&mut self, gone: &Connection, reason: CloseReason) {
+        if gone.is_told() {
             let flow = gone.flow;
-            self.transmits.push_back(Transmit::Close { flow });
             self.events.push_back(Event::Closed { flow, reason });
+        }
+    }
+
+    /// Writes what must not wait for anybody's decision.
+    fn write(&mut self, now: Instant, id: StreamId, message: Bytes) {
+        if let Write::Now(flow, contents) = self.connections.write(now, id, message, &self.config) {
+            self.send_bytes(flow, contents);
         }
     }
 
