@@ -173,6 +173,9 @@ impl<M: StateMachine, A: Application<M>> Driver<M, A> {
             stream_queue: 1 << 20,
             accepted_streams: 16_384,
             linger: Duration::from_secs(5),
+            stall: Duration::from_secs(32),
+            network_check: Some(Duration::from_secs(15)),
+            dscp: None,
         };
         let inbox = Arc::new(Inbox::new(1_024, ready.source(Source::Inbox)));
         runtime.watch(Arc::clone(inbox.activity()));
@@ -206,6 +209,9 @@ impl<M: StateMachine, A: Application<M>> Driver<M, A> {
 
     /// How many bytes may wait in each stream for a peer that does not read. Defaults to 1 MiB, some hundred messages;
     /// one more closes the stream with `CloseReason::PeerTooSlow`. A single larger message always finds room.
+    ///
+    /// While half of it is taken the stream is not read either: who asks without listening to the answers is not
+    /// served faster than it listens.
     pub fn stream_queue(mut self, bytes: usize) -> Self {
         self.ports.limits.stream_queue = bytes;
         self
@@ -222,6 +228,27 @@ impl<M: StateMachine, A: Application<M>> Driver<M, A> {
     /// that reads at all has read it by then.
     pub fn linger(mut self, linger: Duration) -> Self {
         self.ports.limits.linger = linger;
+        self
+    }
+
+    /// How long a stream's peer may read nothing at all while something waits for it. Defaults to 32 s, the length of a
+    /// SIP transaction; then the stream is closed with `CloseReason::PeerTooSlow`.
+    pub fn stall(mut self, stall: Duration) -> Self {
+        self.ports.limits.stall = stall;
+        self
+    }
+
+    /// How often the addresses of the host's interfaces are looked at; the machine hears of it when they have changed.
+    /// Defaults to 15 s; `None` leaves it to [`DriverHandle::refresh_network`].
+    pub fn network_check(mut self, every: Option<Duration>) -> Self {
+        self.ports.limits.network_check = every;
+        self
+    }
+
+    /// Marks everything that is sent with a Differentiated Services code point (RFC 2474), six bits: 24 (CS3) is usual
+    /// for signalling (RFC 4594 §2.3). Defaults to none. A stream is marked as soon as it is open.
+    pub fn dscp(mut self, dscp: u8) -> Self {
+        self.ports.limits.dscp = Some(dscp);
         self
     }
 
@@ -392,8 +419,10 @@ impl<M: StateMachine, A: Application<M>> Future for Driver<M, A> {
         this.ready.set_driver(cx.waker());
         if !this.started {
             this.started = true;
+            let now = this.runtime.now();
             this.ports.announce_network();
-            this.settle(this.runtime.now());
+            this.ports.watch_network(now);
+            this.settle(now);
         }
         this.poll_sources();
         this.finish_turn();

@@ -110,16 +110,11 @@ impl Datagrams {
     where
         S: Sock,
     {
-        let transmit = quinn_udp::Transmit {
-            destination: self.reachable(remote),
-            ecn: None,
-            contents,
-            segment_size: None,
-            src_ip: source,
-        };
+        let remote = self.reachable(remote);
         let mut attempts = 0;
         loop {
-            match self.state.try_send(UdpSockRef::from(socket), &transmit) {
+            match send::datagram(&self.state, socket, source, remote, contents) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 // What ICMP said about another datagram is reported once, to whoever comes next.
                 Err(error) if attempts < 2 && is_about_a_peer(&error) => attempts += 1,
                 result => return result,
@@ -154,6 +149,22 @@ fn is_about_a_peer(error: &io::Error) -> bool {
             | io::ErrorKind::NetworkUnreachable
             | io::ErrorKind::PermissionDenied
     ) || quinn_udp::is_msg_size_err(error)
+}
+
+/// Marks what a socket sends (RFC 2474). An IPv6 socket that also talks IPv4 is marked for both.
+pub(crate) fn set_dscp<S: Sock>(socket: &S, local: SocketAddr, dscp: u8) -> io::Result<()> {
+    let socket = socket2::SockRef::from(socket);
+    // The two low bits are those of congestion notification (RFC 3168).
+    let field = u32::from(dscp & 0x3f) << 2;
+    if local.is_ipv4() {
+        return socket.set_tos_v4(field);
+    }
+    #[cfg(unix)]
+    socket.set_tclass_v6(field)?;
+    if local.ip().is_unspecified() || local.ip().to_canonical().is_ipv4() {
+        socket.set_tos_v4(field)?;
+    }
+    Ok(())
 }
 
 /// A listening socket, ready for any executor.
@@ -241,6 +252,80 @@ pub(crate) use std::os::fd::AsFd as Sock;
 
 #[cfg(windows)]
 pub(crate) use std::os::windows::io::AsSocket as Sock;
+
+/// One datagram by one plain call: quinn-udp would write the congestion bits, and with them the whole field that
+/// carries a socket's DSCP, into each datagram.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod send {
+    use nix::{
+        libc::{in_addr, in_pktinfo, in6_addr, in6_pktinfo},
+        sys::socket::{ControlMessage, MsgFlags, SockaddrStorage, sendmsg, sendto},
+    };
+    use quinn_udp::UdpSocketState;
+    use std::{
+        io::{self, IoSlice},
+        net::{IpAddr, SocketAddr},
+        os::fd::{AsFd, AsRawFd},
+    };
+
+    pub(super) fn datagram<S: AsFd>(
+        _state: &UdpSocketState,
+        socket: &S,
+        source: Option<IpAddr>,
+        remote: SocketAddr,
+        contents: &[u8],
+    ) -> io::Result<()> {
+        let socket = socket.as_fd().as_raw_fd();
+        let remote = SockaddrStorage::from(remote);
+        let flags = MsgFlags::MSG_DONTWAIT;
+        let payload = [IoSlice::new(contents)];
+        let via = |control| sendmsg(socket, &payload, &[control], flags, Some(&remote));
+        match source {
+            None => sendto(socket, contents, &remote, flags),
+            Some(IpAddr::V4(source)) => via(ControlMessage::Ipv4PacketInfo(&in_pktinfo {
+                ipi_ifindex: 0,
+                ipi_spec_dst: in_addr {
+                    s_addr: u32::from_ne_bytes(source.octets()),
+                },
+                ipi_addr: in_addr { s_addr: 0 },
+            })),
+            Some(IpAddr::V6(source)) => via(ControlMessage::Ipv6PacketInfo(&in6_pktinfo {
+                ipi6_ifindex: 0,
+                ipi6_addr: in6_addr {
+                    s6_addr: source.octets(),
+                },
+            })),
+        }?;
+        Ok(())
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+mod send {
+    use super::Sock;
+    use quinn_udp::{Transmit, UdpSockRef, UdpSocketState};
+    use std::{
+        io,
+        net::{IpAddr, SocketAddr},
+    };
+
+    pub(super) fn datagram<S: Sock>(
+        state: &UdpSocketState,
+        socket: &S,
+        source: Option<IpAddr>,
+        remote: SocketAddr,
+        contents: &[u8],
+    ) -> io::Result<()> {
+        let transmit = Transmit {
+            destination: remote,
+            ecn: None,
+            contents,
+            segment_size: None,
+            src_ip: source,
+        };
+        state.try_send(UdpSockRef::from(socket), &transmit)
+    }
+}
 
 /// The error queue, which says where the datagram was to go that ICMP speaks of.
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -367,5 +452,55 @@ mod tests {
         assert_eq!(ip_mtu_discover(&v6), Ok(Ipv4PathMtuDiscovery::DONT));
         assert_eq!(ipv6_mtu_discover(&v6), Ok(Ipv6PathMtuDiscovery::DONT));
         assert_eq!(getsockopt(&v6, sockopt::Ipv6DontFrag), Ok(false));
+    }
+
+    #[test]
+    fn a_code_point_is_what_a_socket_sends_with_not_its_congestion_bits() {
+        let (v4, _) = Datagrams::bind((Ipv4Addr::LOCALHOST, 0).into()).expect("can bind");
+        let local = v4.local_addr().expect("is bound");
+        // CS3, which RFC 4594 §2.3 has for signalling.
+        set_dscp(&v4, local, 24).expect("is marked");
+        assert_eq!(socket2::SockRef::from(&v4).tos_v4().ok(), Some(24 << 2));
+        let (v6, _) = Datagrams::bind((Ipv6Addr::UNSPECIFIED, 0).into()).expect("can bind");
+        let local = v6.local_addr().expect("is bound");
+        set_dscp(&v6, local, 24).expect("is marked");
+        assert_eq!(socket2::SockRef::from(&v6).tclass_v6().ok(), Some(24 << 2));
+        assert_eq!(socket2::SockRef::from(&v6).tos_v4().ok(), Some(24 << 2));
+    }
+
+    /// What a peer receives carries the mark, also when the source address is chosen for each datagram.
+    #[test]
+    fn a_datagram_arrives_with_its_code_point() {
+        use nix::sys::socket::{
+            ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt,
+        };
+        use std::os::fd::AsRawFd;
+        let peer = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("can bind");
+        setsockopt(&peer, sockopt::IpRecvTos, &true).expect("tells");
+        let remote = peer.local_addr().expect("is bound");
+        for (ip, source) in [
+            (Ipv4Addr::LOCALHOST, None),
+            (Ipv4Addr::UNSPECIFIED, Some(Ipv4Addr::LOCALHOST.into())),
+        ] {
+            let (socket, datagrams) = Datagrams::bind((ip, 0).into()).expect("can bind");
+            let local = socket.local_addr().expect("is bound");
+            set_dscp(&socket, local, 46).expect("is marked");
+            datagrams
+                .send(&socket, source, remote, b"hi")
+                .expect("is sent");
+            let (mut space, mut control) = ([0; 8], vec![0; 64]);
+            let mut space = [IoSliceMut::new(&mut space)];
+            let message = recvmsg::<SockaddrStorage>(
+                peer.as_raw_fd(),
+                &mut space,
+                Some(&mut control),
+                MsgFlags::empty(),
+            )
+            .expect("comes");
+            let marked = message.cmsgs().expect("fit").any(
+                |control| matches!(control, ControlMessageOwned::Ipv4Tos(field) if field >> 2 == 46),
+            );
+            assert!(marked, "{ip}");
+        }
     }
 }

@@ -86,6 +86,12 @@ pub trait Runtime: Send + Sync + 'static {
         interfaces::system()
     }
 
+    /// Whether the interfaces may change while programs run, so that drivers look at them from time to time. Defaults
+    /// to yes.
+    fn interfaces_may_change(&self) -> bool {
+        true
+    }
+
     /// Is told of every driver that starts on this runtime. Defaults to nothing; the simulator looks there to see
     /// whether all is quiet.
     fn watch(&self, activity: Arc<Activity>) {
@@ -139,6 +145,10 @@ impl<R: Runtime + ?Sized> Runtime for Arc<R> {
         (**self).interfaces()
     }
 
+    fn interfaces_may_change(&self) -> bool {
+        (**self).interfaces_may_change()
+    }
+
     fn watch(&self, activity: Arc<Activity>) {
         (**self).watch(activity);
     }
@@ -175,6 +185,12 @@ pub trait UdpSocket: Send {
 
     /// The bound address.
     fn local_addr(&self) -> io::Result<SocketAddr>;
+
+    /// Marks what is sent with a Differentiated Services code point (RFC 2474). Defaults to `Unsupported`.
+    fn set_dscp(&self, dscp: u8) -> io::Result<()> {
+        let _ = dscp;
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }
 
 /// Takes streams that peers open.
@@ -205,6 +221,12 @@ pub trait TcpStream: Send {
 
     /// The peer's address.
     fn peer_addr(&self) -> io::Result<SocketAddr>;
+
+    /// Marks what is sent with a Differentiated Services code point (RFC 2474). Defaults to `Unsupported`.
+    fn set_dscp(&self, dscp: u8) -> io::Result<()> {
+        let _ = dscp;
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }
 
 /// Datagrams on their way from a socket to a machine, with the buffers that they were read into.

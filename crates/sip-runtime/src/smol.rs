@@ -167,6 +167,11 @@ impl UdpSocket for SmolUdp {
     fn local_addr(&self) -> io::Result<SocketAddr> {
         self.socket.get_ref().local_addr()
     }
+
+    fn set_dscp(&self, dscp: u8) -> io::Result<()> {
+        let socket = self.socket.get_ref();
+        os::set_dscp(socket, socket.local_addr()?, dscp)
+    }
 }
 
 struct SmolListener(Async<std::net::TcpListener>);
@@ -219,5 +224,10 @@ impl TcpStream for SmolStream {
 
     fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.0.get_ref().peer_addr()
+    }
+
+    fn set_dscp(&self, dscp: u8) -> io::Result<()> {
+        let stream = self.0.get_ref();
+        os::set_dscp(stream, stream.local_addr()?, dscp)
     }
 }

@@ -59,6 +59,9 @@ impl Ports {
     ) -> io::Result<SocketAddr> {
         let socket = self.runtime.bind_udp(local)?;
         let local = canonical(socket.local_addr()?);
+        if let Some(Err(error)) = self.limits.dscp.map(|dscp| socket.set_dscp(dscp)) {
+            tracing::warn!(%error, %local, "datagrams go without their code point");
+        }
         let entry = self.udp.vacant_entry();
         let key = entry.key();
         entry.insert(UdpPort {

@@ -16,7 +16,7 @@ use slab::Slab;
 use std::{
     collections::{HashMap, VecDeque},
     io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -30,6 +30,9 @@ pub(crate) struct Limits {
     pub(crate) stream_queue: usize,
     pub(crate) accepted_streams: usize,
     pub(crate) linger: Duration,
+    pub(crate) stall: Duration,
+    pub(crate) network_check: Option<Duration>,
+    pub(crate) dscp: Option<u8>,
 }
 
 /// The sockets, listeners and streams of one driver, spoken to in the words of `sip-io`.
@@ -49,6 +52,8 @@ pub(crate) struct Ports {
     /// Streams with something to write since the last flush
     unwritten: Vec<StreamId>,
     timers: TimerQueue<Due>,
+    /// The addresses that the machine was told last
+    addresses: Vec<IpAddr>,
     batch: Batch,
     read_buffer: Vec<u8>,
     write_buffer: Vec<u8>,
@@ -66,6 +71,10 @@ enum Bound {
 enum Due {
     /// A stream that is being closed has had its time
     Linger(StreamId),
+    /// A peer may not have read for too long
+    Stalled(StreamId),
+    /// The interfaces are looked at
+    Network,
     /// A source that failed is tried again
     Retry(Source),
 }
@@ -86,6 +95,7 @@ impl Ports {
             accepted_open: 0,
             unwritten: Vec::new(),
             timers,
+            addresses: Vec::new(),
             batch: Batch::new(),
             read_buffer: Vec::new(),
             write_buffer: Vec::new(),
@@ -125,7 +135,30 @@ impl Ports {
     /// Tells the machine which addresses the host has.
     pub(crate) fn announce_network(&mut self) {
         let addresses = self.runtime.interfaces();
+        self.addresses.clone_from(&addresses);
         self.received.push_back(Receive::Network { addresses });
+    }
+
+    /// Looks at the interfaces from time to time from now on.
+    pub(crate) fn watch_network(&mut self, now: Instant) {
+        let every = self.limits.network_check;
+        if let Some(every) = every.filter(|_| self.runtime.interfaces_may_change()) {
+            self.timers.insert(now + every, Due::Network);
+        }
+    }
+
+    fn check_network(&mut self, now: Instant) {
+        let addresses = self.runtime.interfaces();
+        let same = addresses.len() == self.addresses.len()
+            && addresses
+                .iter()
+                .all(|address| self.addresses.contains(address));
+        if !same {
+            tracing::info!(?addresses, "the addresses of this host have changed");
+            self.addresses.clone_from(&addresses);
+            self.received.push_back(Receive::Network { addresses });
+        }
+        self.watch_network(now);
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
@@ -137,6 +170,8 @@ impl Ports {
         while let Some(due) = self.timers.pop(now) {
             match due {
                 Due::Linger(id) => self.give_up(id),
+                Due::Stalled(id) => self.check_stall(now, id),
+                Due::Network => self.check_network(now),
                 Due::Retry(source) => self.poll(now, source),
             }
         }

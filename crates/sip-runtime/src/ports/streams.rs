@@ -35,6 +35,14 @@ pub(super) struct Stream {
     paused: bool,
     queue: VecDeque<Bytes>,
     queued: usize,
+    /// Whether anything was ever to be written: words that a reset must not overtake
+    spoken: bool,
+    /// Whether reading waits until the peer has read
+    choked: bool,
+    /// Since when nothing was written though something waits
+    stuck: Option<Instant>,
+    /// Whether a timer looks after that
+    watched: bool,
 }
 
 enum State {
@@ -97,6 +105,7 @@ impl Stream {
                 Poll::Pending => return Poll::Pending,
             };
             self.queued -= written;
+            self.stuck = None;
             while let Some(piece) = self.queue.front_mut() {
                 if written < piece.len() {
                     piece.advance(written);
@@ -132,6 +141,7 @@ impl Ports {
         let Some(id) = flow.stream_id() else {
             return;
         };
+        mark(&*stream, self.limits.dscp);
         self.accepted_open += 1;
         self.insert(id, flow, State::Open(stream));
     }
@@ -144,6 +154,10 @@ impl Ports {
             paused: false,
             queue: VecDeque::new(),
             queued: 0,
+            spoken: false,
+            choked: false,
+            stuck: None,
+            watched: false,
         };
         self.streams.insert(id, stream);
     }
@@ -168,6 +182,7 @@ impl Ports {
             self.remove(id, Some(CloseReason::PeerTooSlow));
             return;
         }
+        stream.spoken = true;
         stream.queued += contents.len();
         stream.queue.push_back(contents);
     }
@@ -188,7 +203,9 @@ impl Ports {
         if stream.is_closing() {
             return;
         }
-        if stream.queue.is_empty() && matches!(stream.state, State::Opening { .. }) {
+        // Where nothing was said there is nothing to linger for: who opens streams in thousands shall not hold a
+        // descriptor for each until the last one has had its time.
+        if !stream.spoken {
             self.remove(id, None);
             return;
         }
@@ -212,6 +229,23 @@ impl Ports {
         };
         stream.waker.wake_by_ref();
         self.streams.insert(id, stream);
+    }
+
+    /// Whether a peer still reads nothing.
+    pub(super) fn check_stall(&mut self, now: Instant, id: StreamId) {
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return;
+        };
+        let Some(stuck) = stream.stuck else {
+            stream.watched = false;
+            return;
+        };
+        let until = stuck + self.limits.stall;
+        if until > now {
+            self.timers.insert(until, Due::Stalled(id));
+        } else {
+            self.remove(id, Some(CloseReason::PeerTooSlow));
+        }
     }
 
     /// The time for closing is over.
@@ -266,6 +300,7 @@ impl Ports {
                             .local_addr()
                             .map_or_else(|_| stream.flow.local(), canonical);
                         stream.flow = stream.flow.with_local(local);
+                        mark(&*io, self.limits.dscp);
                         if let Some(linger) = closing {
                             stream.state = State::Writing(io, linger);
                         } else {
@@ -279,6 +314,10 @@ impl Ports {
                 }
             }
             State::Open(_) if stream.paused => Step::Wait,
+            State::Open(_) if stream.queued > self.limits.stream_queue / 2 => {
+                stream.choked = true;
+                Step::Wait
+            }
             State::Open(io) => {
                 self.read_buffer.resize(READ_BUFFER, 0);
                 match io.poll_read(cx, &mut self.read_buffer) {
@@ -317,8 +356,22 @@ impl Ports {
         };
         let waker = stream.waker.clone();
         let cx = &mut Context::from_waker(&waker);
-        match stream.write(cx, &mut self.write_buffer) {
-            Poll::Pending => {}
+        let written = stream.write(cx, &mut self.write_buffer);
+        if stream.choked && stream.queued <= self.limits.stream_queue / 2 {
+            stream.choked = false;
+            waker.wake_by_ref();
+        }
+        match written {
+            Poll::Pending => {
+                let waits = matches!(stream.state, State::Open(_)) && stream.queued > 0;
+                if waits {
+                    stream.stuck.get_or_insert(now);
+                }
+                if waits && !std::mem::replace(&mut stream.watched, true) {
+                    self.timers
+                        .insert(now + self.limits.stall, Due::Stalled(id));
+                }
+            }
             Poll::Ready(Err(error)) => {
                 let reason = CloseReason::Broken(error.kind());
                 let reason = Some(reason).filter(|_| !stream.is_closing());
@@ -403,6 +456,12 @@ impl Ports {
     fn stream_mut(&mut self, flow: &Flow) -> Option<(StreamId, &mut Stream)> {
         let id = flow.stream_id()?;
         Some((id, self.streams.get_mut(&id)?))
+    }
+}
+
+fn mark(stream: &dyn TcpStream, dscp: Option<u8>) {
+    if let Some(Err(error)) = dscp.map(|dscp| stream.set_dscp(dscp)) {
+        tracing::warn!(%error, "a stream goes without its code point");
     }
 }
 

@@ -126,6 +126,10 @@ impl Runtime for Host {
         }
     }
 
+    fn interfaces_may_change(&self) -> bool {
+        false
+    }
+
     fn interfaces(&self) -> Vec<IpAddr> {
         vec![
             self.ipv4().into(),

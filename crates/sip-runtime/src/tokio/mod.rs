@@ -174,4 +174,8 @@ impl TcpStream for TokioStream {
     fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.0.peer_addr()
     }
+
+    fn set_dscp(&self, dscp: u8) -> io::Result<()> {
+        os::set_dscp(&self.0, self.0.local_addr()?, dscp)
+    }
 }

@@ -1,7 +1,7 @@
 //! Datagram sockets.
 
 use crate::{
-    os::{Datagrams, Received},
+    os::{self, Datagrams, Received},
     runtime::{Batch, BoxFuture, UdpSocket},
 };
 use std::{
@@ -99,5 +99,9 @@ impl UdpSocket for TokioUdp {
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
         self.socket.local_addr()
+    }
+
+    fn set_dscp(&self, dscp: u8) -> io::Result<()> {
+        os::set_dscp(&*self.socket, self.socket.local_addr()?, dscp)
     }
 }

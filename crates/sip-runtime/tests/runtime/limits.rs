@@ -1,7 +1,8 @@
 //! What a driver does when the system has no more to give.
 
-use crate::common::{Probe, any_port, drive, driver};
-use sip_io::{Flow, Protocol, StreamId, Transmit};
+use crate::common::{Driven, Event, Probe, any_port, drive, driver, echo};
+use futures_util::StreamExt;
+use sip_io::{CloseReason, Flow, Protocol, Receive, StreamId, Transmit};
 use sip_runtime::{
     Batch, BoxFuture, Runtime, TcpListener, TcpStream, Timer, UdpSocket,
     sim::{Host, Sim},
@@ -34,6 +35,8 @@ struct Trouble {
     failed: Vec<Instant>,
     /// Until when the next timers were set
     timers: Vec<Instant>,
+    /// Addresses beside those that the host has; `Some` when they may change
+    more: Option<Vec<IpAddr>>,
 }
 
 impl Poor {
@@ -80,6 +83,14 @@ impl Runtime for Poor {
         remote: SocketAddr,
     ) -> BoxFuture<io::Result<Box<dyn TcpStream>>> {
         self.host.connect_tcp(local, remote)
+    }
+    fn interfaces(&self) -> Vec<IpAddr> {
+        let more = self.trouble.lock().expect("not poisoned").more.clone();
+        let own = self.host.interfaces().into_iter();
+        own.chain(more.into_iter().flatten()).collect()
+    }
+    fn interfaces_may_change(&self) -> bool {
+        self.trouble.lock().expect("not poisoned").more.is_some()
     }
 }
 
@@ -330,4 +341,117 @@ fn the_timer_is_set_only_for_an_earlier_time() {
         trouble.lock().expect("not poisoned").timers,
         [at(50), at(40), at(45)]
     );
+}
+
+#[test]
+fn new_addresses_are_noticed_and_told_once() {
+    let sim = Sim::new(1);
+    let (poor, trouble) = Poor::new(sim.host("alice"));
+    let alice: Arc<dyn Runtime> = Arc::new(poor);
+    sim.run(async {
+        trouble.lock().expect("not poisoned").more = Some(Vec::new());
+        let mut alice = drive(&alice, Probe::default());
+        let told = |event| match event {
+            Event::Received(Receive::Network { addresses }) => addresses,
+            other => panic!("{other:?}"),
+        };
+        let before = told(alice.events.next().await.expect("the driver runs"));
+        sim.sleep(Duration::from_secs(60)).await;
+        assert!(alice.events.try_recv().is_err());
+        let new = IpAddr::from([192, 0, 2, 77]);
+        trouble.lock().expect("not poisoned").more = Some(vec![new]);
+        sim.sleep(Duration::from_secs(16)).await;
+        let after = told(alice.events.try_recv().expect("is told"));
+        assert_eq!(after, [&before[..], &[new]].concat());
+        sim.sleep(Duration::from_secs(60)).await;
+        assert!(alice.events.try_recv().is_err());
+    });
+}
+
+/// A stream that alice opened to bob and that she does not read.
+async fn unread(sim: &Sim, bobs: Probe) -> (Driven, Driven, Flow, Flow) {
+    let (alice, bob): (Arc<dyn Runtime>, Arc<dyn Runtime>) =
+        (Arc::new(sim.host("alice")), Arc::new(sim.host("bob")));
+    let (driver, mut bob) = driver(&bob, bobs);
+    driver.stall(Duration::from_secs(32)).spawn();
+    let ip = sim.host("bob").ipv4().into();
+    let remote = bob.bind(1, Protocol::Tcp, any_port(ip)).await;
+    let mut alice = drive(&alice, Probe::default());
+    let (flow, transmit) = open(1, remote);
+    alice.send(transmit).await;
+    let theirs = bob.opened().await;
+    alice.opened().await;
+    alice.send(Transmit::Pause { flow }).await;
+    (alice, bob, flow, theirs)
+}
+
+#[test]
+fn who_does_not_listen_to_answers_is_not_read_until_it_does() {
+    let sim = Sim::new(1);
+    sim.run(async {
+        let (mut alice, mut bob, flow, _) = unread(&sim, echo()).await;
+        // 50 kB are asked at a time. The answers fill what lies between the two, then half of bob's queue; then he reads
+        // no more.
+        let mut stood_still = 0;
+        while stood_still < 4 {
+            let contents = vec![7; 50_000].into();
+            alice.send(Transmit::Stream { flow, contents }).await;
+            sim.sleep(Duration::from_millis(50)).await;
+            stood_still += 1;
+            while let Ok(Event::Received(receive)) = bob.events.try_recv() {
+                assert!(matches!(receive, Receive::Stream { .. }), "{receive:?}");
+                stood_still = 0;
+            }
+        }
+        alice.send(Transmit::Resume { flow }).await;
+        // Everything that was asked is answered, so nobody lost the stream.
+        let contents = vec![8; 1].into();
+        alice.send(Transmit::Stream { flow, contents }).await;
+        loop {
+            match alice.events.next().await {
+                Some(Event::Received(Receive::Stream { contents, .. })) => {
+                    if contents.ends_with(&[8]) {
+                        break;
+                    }
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    });
+}
+
+#[test]
+fn a_peer_that_reads_nothing_for_too_long_loses_its_stream() {
+    let sim = Sim::new(1);
+    sim.run(async {
+        let (_alice, mut bob, _, theirs) = unread(&sim, Probe::default()).await;
+        let contents = vec![0; 500_000].into();
+        let flow = theirs;
+        bob.send(Transmit::Stream { flow, contents }).await;
+        sim.sleep(Duration::from_secs(31)).await;
+        assert!(bob.events.try_recv().is_err());
+        sim.sleep(Duration::from_secs(2)).await;
+        match bob.received().await {
+            Receive::Closed { flow, reason } => {
+                assert_eq!((flow, reason), (theirs, CloseReason::PeerTooSlow));
+            }
+            other => panic!("{other:?}"),
+        }
+    });
+}
+
+/// A stream that is refused without a word holds no descriptor while it lingers.
+#[test]
+fn a_stream_to_which_nothing_was_said_is_gone_at_once() {
+    let sim = Sim::new(1);
+    sim.run(async {
+        let (_alice, bob, _, theirs) = unread(&sim, Probe::default()).await;
+        assert_eq!(bob.handle.activity().streams(), 1);
+        bob.send(Transmit::Close { flow: theirs }).await;
+        bob.handle
+            .command(|_, _, _| ())
+            .await
+            .expect("the driver runs");
+        assert_eq!(bob.handle.activity().streams(), 0);
+    });
 }
