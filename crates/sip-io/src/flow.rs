@@ -176,6 +176,12 @@ impl Flow {
         self.local = local;
         self
     }
+
+    /// The same flow with the address of the peer that an intermediary tells.
+    pub const fn with_remote(mut self, remote: SocketAddr) -> Self {
+        self.remote = remote;
+        self
+    }
 }
 
 impl PartialEq for Flow {

@@ -1,6 +1,8 @@
 //! What may be set, and what is then done.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
+
+use crate::ws::WebSocketConfig;
 
 /// Limits and times of a [`Transport`](crate::Transport).
 ///
@@ -22,6 +24,7 @@ pub struct TransportConfig {
     pub(crate) write_queue: usize,
     pub(crate) answers: u32,
     pub(crate) log_lines: u32,
+    pub(crate) web_socket: Arc<WebSocketConfig>,
 }
 
 impl TransportConfig {
@@ -107,6 +110,14 @@ impl TransportConfig {
         self.log_lines = lines;
         self
     }
+
+    /// Sets what holds for WebSocket connections (RFC 7118).
+    ///
+    /// Defaults to [`WebSocketConfig::default`]: whoever asks for SIP is let in.
+    pub fn web_socket(mut self, config: WebSocketConfig) -> Self {
+        self.web_socket = Arc::new(config);
+        self
+    }
 }
 
 impl Default for TransportConfig {
@@ -121,6 +132,7 @@ impl Default for TransportConfig {
             write_queue: 262_144,
             answers: 100,
             log_lines: 10,
+            web_socket: Arc::default(),
         }
     }
 }

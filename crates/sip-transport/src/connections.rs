@@ -175,6 +175,10 @@ impl Connections {
             return None;
         }
         let waiting = std::mem::take(&mut waiting.messages);
+        if let Some(address) = connection.stream.address() {
+            let port = connection.flow.remote().port();
+            connection.flow = connection.flow.with_remote(SocketAddr::new(address, port));
+        }
         connection.state = State::Open;
         connection.active = now;
         Some((connection.flow, waiting))

@@ -84,6 +84,8 @@ pub enum CloseReason {
     Unframable,
     /// The handshake of TLS or WebSocket failed, so that no message ever travelled
     Handshake(HandshakeFailure),
+    /// What came in a WebSocket was wrong, which we told the peer by this code (RFC 6455 §7.4)
+    WebSocket(u16),
 }
 
 /// Why a handshake failed.
@@ -92,6 +94,10 @@ pub enum CloseReason {
 pub enum HandshakeFailure {
     /// It took too long
     TimedOut,
+    /// A WebSocket was refused with this HTTP status: by the server that we asked, or by us
+    Upgrade(u16),
+    /// What the server answered makes no WebSocket for SIP (RFC 6455 §4.1, RFC 7118 §4.1)
+    NotWebSocket,
 }
 
 impl From<sip_io::CloseReason> for CloseReason {

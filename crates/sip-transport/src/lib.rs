@@ -6,6 +6,7 @@
 //! - binds listeners and keeps their bound and their advertised address apart ([`Listener`], [`SentBy`]);
 //! - opens connections, reuses those that it opened, and ends those that are idle, slow or garbled ([`CloseReason`]);
 //! - finds messages in streams by Content-Length, and answers keep-alives (RFC 5626);
+//! - speaks WebSocket as server and as client (RFC 7118), and says who is let in ([`WebSocketConfig`]);
 //! - writes `received` and `rport` into requests (RFC 3581) and finds the way of responses ([`ResponseRoute`]);
 //! - drops what is no message or not for us, answers what can be answered, and counts all of it ([`Stats`]).
 //!
@@ -28,6 +29,7 @@ mod stats;
 mod stream;
 mod transport;
 mod via;
+mod ws;
 
 #[cfg(test)]
 mod tests;
@@ -39,3 +41,4 @@ pub use listener::{Advertised, Listener, ListenerError, ListenerId};
 pub use stats::Stats;
 pub use transport::Transport;
 pub use via::{ResponseRoute, return_flow};
+pub use ws::{Refusal, Upgrade, WebSocketConfig};

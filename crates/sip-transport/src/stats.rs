@@ -50,6 +50,8 @@ pub struct Stats {
     pub closed_slow: u64,
     /// Connections closed because no message could be found on them
     pub closed_unframable: u64,
+    /// WebSocket connections closed because what came broke the protocol or a limit
+    pub closed_web_socket: u64,
     /// Messages that did not fit into the queue of a connection that was not open yet
     pub queue_full: u64,
     /// Connections that are opening or open now

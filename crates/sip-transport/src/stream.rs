@@ -8,11 +8,11 @@
 //! A connection is of use when every layer's handshake is over ([`Stream::is_established`]); until then
 //! [`Stream::output`] alone says what goes to the peer.
 
-use std::time::Instant;
+use std::{net::IpAddr, time::Instant};
 
 use bytes::Bytes;
 
-use crate::event::CloseReason;
+use crate::{event::CloseReason, ws::WebSocket};
 use sip_message::{Frame, FrameError, Limits, StreamFramer};
 
 /// What one connection carries, layer by layer.
@@ -28,6 +28,8 @@ pub(crate) struct Stream {
 pub(crate) enum Top {
     /// RFC 3261 §18.3: Content-Length
     Framer(Framer),
+    /// RFC 7118: one message in each of its own
+    WebSocket(Box<WebSocket>),
 }
 
 /// How far the layers below the messages are.
@@ -45,7 +47,6 @@ pub(crate) enum StreamError {
     /// The boundaries of messages are lost, and a response may be owed
     Frame(FrameError),
     /// A layer says that it is over; what it tells the peer is in [`Stream::output`]
-    #[allow(dead_code)] // the framer alone never says so
     Over(CloseReason),
 }
 
@@ -99,6 +100,14 @@ impl Stream {
     pub(crate) const fn begun(&self) -> Option<Instant> {
         self.top.begun()
     }
+
+    /// Who the peer is, where somebody between us says so who is believed.
+    pub(crate) const fn address(&self) -> Option<IpAddr> {
+        match &self.top {
+            Top::Framer(_) => None,
+            Top::WebSocket(socket) => socket.address(),
+        }
+    }
 }
 
 #[allow(clippy::needless_pass_by_ref_mut)] // a layer that shakes hands changes with each
@@ -114,12 +123,14 @@ impl Top {
     fn open(&mut self, _now: Instant) {
         match self {
             Self::Framer(_) => {}
+            Self::WebSocket(socket) => socket.open(),
         }
     }
 
     fn push(&mut self, _now: Instant, contents: &[u8]) -> Result<(), StreamError> {
         match self {
             Self::Framer(framer) => framer.framer.push(contents),
+            Self::WebSocket(socket) => socket.push(contents).map_err(StreamError::Over)?,
         }
         Ok(())
     }
@@ -127,36 +138,42 @@ impl Top {
     fn next(&mut self, now: Instant) -> Result<Option<Frame>, StreamError> {
         match self {
             Self::Framer(framer) => framer.next(now).map_err(StreamError::Frame),
+            Self::WebSocket(socket) => socket.next(now).map_err(StreamError::Over),
         }
     }
 
     fn write(&mut self, message: Bytes) -> Bytes {
         match self {
             Self::Framer(_) => message,
+            Self::WebSocket(socket) => socket.write(message),
         }
     }
 
     fn output(&mut self) -> Option<Bytes> {
         match self {
             Self::Framer(_) => None,
+            Self::WebSocket(socket) => socket.output(),
         }
     }
 
     fn close(&mut self) {
         match self {
             Self::Framer(_) => {}
+            Self::WebSocket(socket) => socket.close(),
         }
     }
 
     const fn is_established(&self) -> bool {
         match self {
             Self::Framer(_) => true,
+            Self::WebSocket(socket) => socket.is_established(),
         }
     }
 
     const fn begun(&self) -> Option<Instant> {
         match self {
             Self::Framer(framer) => framer.begun,
+            Self::WebSocket(socket) => socket.begun(),
         }
     }
 }

@@ -4,6 +4,7 @@ mod datagrams;
 mod garbage;
 mod responses;
 mod streams;
+mod web_sockets;
 
 use std::{
     net::{IpAddr, SocketAddr},

@@ -34,7 +34,6 @@ impl Transport {
             return;
         };
         self.stats.stream_bytes_in += contents.len() as u64;
-        let flow = connection.flow;
         let shaking = connection.is_opening();
         let pushed = connection.stream.push(now, &contents);
         if shaking {
@@ -42,6 +41,7 @@ impl Transport {
         }
         // Answering a message may end the connection, so it is looked up for each.
         while let Some(connection) = self.connections.reading(now, id) {
+            let flow = connection.flow;
             match connection.stream.next(now) {
                 Ok(Some(Frame::Message(message))) => self.receive_message(now, flow, message),
                 Ok(Some(Frame::Ping)) => {
@@ -73,6 +73,12 @@ impl Transport {
                 self.end(id, CloseReason::Unframable);
             }
             StreamError::Over(reason) => {
+                if let CloseReason::WebSocket(code) = reason {
+                    self.stats.closed_web_socket += 1;
+                    if self.log_lines.take(now) {
+                        tracing::debug!(?flow, code, "closed a WebSocket");
+                    }
+                }
                 if let CloseReason::Handshake(failure) = reason {
                     self.stats.handshakes_failed += 1;
                     if self.log_lines.take(now) {
