@@ -72,10 +72,12 @@ impl Nonces {
         seconds: u64,
         source: Option<IpAddr>,
     ) -> Option<NonceId> {
-        let nonce = Hex::parse(nonce, 2 * LENGTH)?;
+        if nonce.len() != 2 * LENGTH {
+            return None;
+        }
         let mut octets = [0; LENGTH];
         for (octet, pair) in octets.iter_mut().zip(nonce.as_bytes().chunks_exact(2)) {
-            *octet = (value(pair[0]) << 4) | value(pair[1]);
+            *octet = (digit(pair[0])? << 4) | digit(pair[1])?;
         }
         let (id, mac) = octets.split_at(8);
         let id = NonceId(u64::from_be_bytes(id.try_into().ok()?));
@@ -113,10 +115,13 @@ impl fmt::Debug for Nonces {
     }
 }
 
-const fn value(digit: u8) -> u8 {
-    match digit {
-        b'0'..=b'9' => digit - b'0',
-        _ => digit - b'a' + 10,
+/// The value of a hexadecimal digit of either case.
+const fn digit(text: u8) -> Option<u8> {
+    match text {
+        b'0'..=b'9' => Some(text - b'0'),
+        b'a'..=b'f' => Some(text - b'a' + 10),
+        b'A'..=b'F' => Some(text - b'A' + 10),
+        _ => None,
     }
 }
 

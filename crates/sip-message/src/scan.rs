@@ -139,15 +139,32 @@ pub(crate) fn trim(text: &[u8]) -> &[u8] {
 }
 
 /// The position after the closing quote of the quoted string that starts at `at`, if it is closed.
+#[inline]
 pub(crate) fn quoted(text: &[u8], at: usize) -> Option<usize> {
     let mut at = at + 1;
     loop {
-        match text.get(at)? {
+        at += quote_or_escape(text.get(at..)?)?;
+        match text[at] {
             b'"' => return Some(at + 1),
-            b'\\' => at += 2,
-            _ => at += 1,
+            _ => at += 2,
         }
     }
+}
+
+/// The place of the first quote or backslash.
+#[inline]
+fn quote_or_escape(text: &[u8]) -> Option<usize> {
+    let (chunks, tail) = text.as_chunks::<16>();
+    for (n, chunk) in chunks.iter().enumerate() {
+        let bytes = u8x16::new(*chunk);
+        let found = bytes.simd_eq(u8x16::splat(b'"')) | bytes.simd_eq(u8x16::splat(b'\\'));
+        let mask = found.to_bitmask();
+        if mask != 0 {
+            return Some(16 * n + mask.trailing_zeros() as usize);
+        }
+    }
+    let place = tail.iter().position(|&byte| matches!(byte, b'"' | b'\\'))?;
+    Some(16 * chunks.len() + place)
 }
 
 /// Whether `text` is a token.
@@ -289,7 +306,10 @@ pub(crate) fn decimal(text: &[u8]) -> Option<Result<u64, ()>> {
 /// Bytes as text, octets that are no UTF-8 replaced.
 pub(crate) fn lossy(text: Cow<'_, [u8]>) -> Cow<'_, str> {
     match text {
-        Cow::Borrowed(bytes) => String::from_utf8_lossy(bytes),
+        Cow::Borrowed(bytes) => match str::from_utf8(bytes) {
+            Ok(text) => Cow::Borrowed(text),
+            Err(_) => String::from_utf8_lossy(bytes),
+        },
         Cow::Owned(bytes) => match String::from_utf8(bytes) {
             Ok(text) => Cow::Owned(text),
             Err(error) => Cow::Owned(String::from_utf8_lossy(error.as_bytes()).into_owned()),

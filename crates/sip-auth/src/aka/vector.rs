@@ -12,9 +12,9 @@ use crate::{
 use base64::Engine;
 use sip_message::{
     Request,
-    headers::{Authorization, ProxyAuthenticate, ProxyAuthorization, WwwAuthenticate},
+    headers::{AuthView, Authorization, ProxyAuthenticate, ProxyAuthorization, WwwAuthenticate},
 };
-use std::{borrow::Cow, fmt};
+use std::fmt;
 use subtle::ConstantTimeEq;
 
 /// A challenge for one subscriber, and the answer to it.
@@ -121,36 +121,23 @@ impl Vector {
         version: Version,
         algorithm: Algorithm,
     ) -> Answer {
-        let headers = request.headers();
-        let answer = |params: &mut dyn Iterator<Item = (&str, Cow<'_, str>, bool)>| {
-            let (mut auts, mut kept) = (None, Vec::new());
-            for (name, value, quoted) in params {
-                if name.eq_ignore_ascii_case("auts") {
-                    auts = Some(value.into_owned());
-                } else {
-                    kept.push((name.to_owned(), value.into_owned(), quoted));
-                }
-            }
-            let given = Given::collect(
-                kept.iter()
-                    .map(|(name, value, quoted)| (&**name, Cow::Borrowed(&**value), *quoted)),
-            );
-            self.examine(&given, auts, request, realm, version, algorithm)
+        let answer = |view: AuthView<'_>| {
+            let given = view.is_scheme("Digest").then(|| Given::read(&view))?;
+            self.examine(&given, request, realm, version, algorithm)
         };
+        let headers = request.headers();
         let fields = Server::MOST_CREDENTIALS;
         match role {
             Role::Server => headers
-                .all::<Authorization>()
+                .views::<Authorization>()
                 .take(fields)
                 .flatten()
-                .filter(|field| field.is_scheme("Digest"))
-                .find_map(|field| answer(&mut field.params())),
+                .find_map(answer),
             Role::Proxy => headers
-                .all::<ProxyAuthorization>()
+                .views::<ProxyAuthorization>()
                 .take(fields)
                 .flatten()
-                .filter(|field| field.is_scheme("Digest"))
-                .find_map(|field| answer(&mut field.params())),
+                .find_map(answer),
         }
         .unwrap_or(Answer::Missing)
     }
@@ -158,7 +145,6 @@ impl Vector {
     fn examine(
         &self,
         given: &Given<'_>,
-        auts: Option<String>,
         request: &Request,
         realm: &str,
         version: Version,
@@ -184,7 +170,7 @@ impl Vector {
         let Some(response) = Hex::parse(parts.response, algorithm.hex_length()) else {
             return Some(Answer::Malformed(Malformed::Invalid("response")));
         };
-        let auts = match auts.map(|text| STANDARD.decode(text)) {
+        let auts = match given.auts.as_deref().map(|text| STANDARD.decode(text)) {
             None => None,
             Some(Ok(octets)) if octets.len() == 14 => octets.try_into().ok(),
             Some(_) => return Some(Answer::Malformed(Malformed::Invalid("auts"))),

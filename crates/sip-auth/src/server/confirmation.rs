@@ -1,7 +1,8 @@
 //! What a server says to those it has let in.
 
+use super::question::Said;
 use crate::{
-    Algorithm, Qop, Role,
+    Algorithm, Role,
     digest::{self, Hex},
 };
 use sip_message::{
@@ -17,10 +18,7 @@ pub struct Confirmation {
     pub(super) role: Role,
     pub(super) algorithm: Algorithm,
     pub(super) key: Hex,
-    pub(super) uri: String,
-    pub(super) nonce: String,
-    pub(super) protection: Option<(Qop, String)>,
-    pub(super) cnonce: String,
+    pub(super) said: Said,
     pub(super) next: Option<Hex>,
 }
 
@@ -32,21 +30,22 @@ impl Confirmation {
         if let Some(next) = &self.next {
             params.push(("nextnonce", next.as_str(), true));
         }
-        if let Some((qop, count)) = &self.protection {
+        let protection = self.said.protection();
+        if let Some((qop, count, cnonce)) = protection {
+            let uri = self.said.uri();
             // The method is empty here (RFC 7616 §3.5).
-            let covered =
-                digest::covered(self.algorithm, "", &self.uri, Some(*qop), response.body());
+            let covered = digest::covered(self.algorithm, "", uri, Some(qop), response.body());
             proof = digest::proof(
                 self.algorithm,
                 &self.key,
-                &self.nonce,
-                Some((*qop, count, &self.cnonce)),
-                &self.cnonce,
+                self.said.nonce(),
+                protection,
+                cnonce,
                 &covered,
             );
             params.push(("qop", qop.as_str(), false));
             params.push(("rspauth", proof.as_str(), true));
-            params.push(("cnonce", &self.cnonce, true));
+            params.push(("cnonce", cnonce, true));
             params.push(("nc", count, false));
         }
         if params.is_empty() {

@@ -1,7 +1,7 @@
 //! Credentials as they came.
 
 use crate::{Qop, Role, extended};
-use sip_message::ParseError;
+use sip_message::{ParseError, headers::AuthView};
 use std::borrow::Cow;
 use thiserror::Error;
 
@@ -19,7 +19,8 @@ pub(crate) struct Given<'a> {
     pub(crate) cnonce: Option<Cow<'a, str>>,
     qop: Option<Cow<'a, str>>,
     count: Option<Cow<'a, str>>,
-    repeated: Option<&'static str>,
+    pub(crate) auts: Option<Cow<'a, str>>,
+    wrong: Option<Malformed>,
 }
 
 /// The parameters that must be there.
@@ -35,36 +36,73 @@ pub(crate) struct Parts<'a> {
 }
 
 impl<'a> Given<'a> {
-    pub(crate) fn collect(params: impl Iterator<Item = (&'a str, Cow<'a, str>, bool)>) -> Self {
+    /// Reads the parameters in one pass. What is wrong with them counts only if they are for our realm, so it is told
+    /// by [`Self::parts`].
+    pub(crate) fn read(view: &AuthView<'a>) -> Self {
         let mut given = Self::default();
-        for (name, value, _) in params {
-            let known = [
-                ("username", &mut given.user),
-                ("username*", &mut given.extended_user),
-                ("userhash", &mut given.user_is_hash),
-                ("realm", &mut given.realm),
-                ("nonce", &mut given.nonce),
-                ("uri", &mut given.uri),
-                ("response", &mut given.response),
-                ("algorithm", &mut given.algorithm),
-                ("cnonce", &mut given.cnonce),
-                ("qop", &mut given.qop),
-                ("nc", &mut given.count),
-            ]
-            .into_iter()
-            .find(|(known, _)| name.eq_ignore_ascii_case(known));
-            if let Some((name, slot)) = known
-                && slot.replace(value).is_some()
-            {
-                given.repeated = Some(name);
+        for param in view.params() {
+            let param = match param {
+                Ok(param) => param,
+                Err(error) => {
+                    given.wrong = Some(Malformed::Unreadable(error));
+                    break;
+                }
+            };
+            // The length leaves few names to compare with.
+            let candidates: &[&'static str] = match param.name().len() {
+                2 => &["nc"],
+                3 => &["uri", "qop"],
+                4 => &["auts"],
+                5 => &["realm", "nonce"],
+                6 => &["cnonce"],
+                8 => &["username", "response", "userhash"],
+                9 => &["algorithm", "username*"],
+                _ => &[],
+            };
+            let known = candidates
+                .iter()
+                .find(|known| param.name().eq_ignore_ascii_case(known));
+            let Some(&name) = known else { continue };
+            let slot = given.slot(name);
+            if slot.is_some() {
+                given.wrong.get_or_insert(Malformed::Repeated(name));
+            } else if param.raw().len() > LONGEST {
+                given.wrong.get_or_insert(Malformed::TooLong(name));
+            } else {
+                *slot = Some(param.value());
             }
         }
         given
     }
 
+    /// Whether they are, or may be, for this realm.
+    pub(crate) fn may_be_for(&self, realm: &str) -> bool {
+        match (&self.realm, &self.wrong) {
+            (Some(given), _) => given == realm,
+            (None, wrong) => *wrong != Some(Malformed::TooLong("realm")),
+        }
+    }
+
+    fn slot(&mut self, name: &'static str) -> &mut Option<Cow<'a, str>> {
+        match name {
+            "nc" => &mut self.count,
+            "uri" => &mut self.uri,
+            "qop" => &mut self.qop,
+            "auts" => &mut self.auts,
+            "realm" => &mut self.realm,
+            "nonce" => &mut self.nonce,
+            "cnonce" => &mut self.cnonce,
+            "username" => &mut self.user,
+            "response" => &mut self.response,
+            "userhash" => &mut self.user_is_hash,
+            "algorithm" => &mut self.algorithm,
+            _ => &mut self.extended_user,
+        }
+    }
+
     pub(crate) fn parts(&self) -> Result<Parts<'_>, Malformed> {
-        if let Some(name) = self.repeated {
-            return Err(Malformed::Repeated(name));
+        if let Some(wrong) = &self.wrong {
+            return Err(wrong.clone());
         }
         required(&self.realm, "realm")?;
         let is_hidden = self
@@ -123,6 +161,9 @@ pub enum Malformed {
     /// A parameter is there twice
     #[error("{0} is there more than once")]
     Repeated(&'static str),
+    /// A parameter is longer than 2,048 octets: a peer shall not choose how much is kept of it
+    #[error("{0} is too long")]
+    TooLong(&'static str),
     /// A parameter has a value that cannot be
     #[error("{0} is invalid")]
     Invalid(&'static str),
@@ -146,3 +187,6 @@ impl Malformed {
         }
     }
 }
+
+/// Octets of a value as written.
+const LONGEST: usize = 2_048;

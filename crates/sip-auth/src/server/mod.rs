@@ -1,7 +1,9 @@
 //! The side that asks who it is.
 
+mod challenges;
 mod confirmation;
 pub(crate) mod given;
+mod outcome;
 mod policy;
 mod question;
 #[cfg(test)]
@@ -9,6 +11,7 @@ mod tests;
 
 pub use confirmation::Confirmation;
 pub use given::Malformed;
+pub use outcome::{Outcome, Role, ServerStats, Verdict};
 pub use policy::Digest;
 pub use question::Question;
 
@@ -20,28 +23,19 @@ use crate::{
     replay::Replay,
 };
 use given::Given;
+use question::Said;
 use sip_io::{Rng, WallClock};
 use sip_message::{
-    ParseError, Request, Response, StatusCode,
-    headers::{
-        Authorization, ProxyAuthenticate, ProxyAuthorization, RetryAfter, Via, WwwAuthenticate,
-    },
+    Request, Response, StatusCode, ViewField,
+    headers::{AuthView, Authorization, ProxyAuthorization, RetryAfter, Via},
 };
 use std::{
-    borrow::Cow,
     fmt,
+    hint::black_box,
     net::IpAddr,
+    sync::Arc,
     time::{Duration, Instant},
 };
-
-/// As what a server asks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Role {
-    /// As user agent server or registrar: 401, WWW-Authenticate, Authorization
-    Server,
-    /// As proxy: 407, Proxy-Authenticate, Proxy-Authorization
-    Proxy,
-}
 
 /// Makes challenges for one realm and checks the answers.
 ///
@@ -81,69 +75,19 @@ pub struct Server {
     replay: Replay,
     failures: Option<Failures>,
     clock: WallClock,
+    realm: Arc<str>,
+    kept: Kept,
     stats: ServerStats,
 }
 
-/// What checking a request leads to.
-#[derive(Debug)]
-#[allow(clippy::large_enum_variant)] // it lives for a moment
-pub enum Verdict {
-    /// Someone has to find the user's secret, for [`Server::decide`].
-    Question(Question),
-    /// No secret is needed to answer.
-    Settled(Outcome),
-}
-
-/// Who a request comes from, or why that is not known.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The user knows the password.
-    Granted {
-        /// The user name as in the credentials
-        user: String,
-    },
-    /// There is no such user, or the password is wrong.
-    Refused {
-        /// The user name as in the credentials
-        user: String,
-    },
-    /// There were too many failures, so nothing was checked.
-    Blocked {
-        /// The user name as in the credentials
-        user: String,
-        /// How long to wait
-        wait: Duration,
-    },
-    /// There are no credentials for this realm, or none that were asked for.
-    Missing,
-    /// The nonce has ended, is not ours or was used before.
-    Stale,
-    /// There are credentials for this realm that cannot be read.
-    Malformed(Malformed),
-}
-
-/// What a server has done, and what it holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ServerStats {
-    /// Challenges made
-    pub challenges: u64,
-    /// Requests with valid credentials
-    pub granted: u64,
-    /// Requests with a wrong password or an unknown user
-    pub refused: u64,
-    /// Requests that came while their user or source had to wait
-    pub blocked: u64,
-    /// Requests with a nonce that had ended, was not ours or was used before
-    pub stale: u64,
-    /// Requests with credentials that cannot be read
-    pub malformed: u64,
-    /// Nonces that ended before their time, because the table was full
-    pub evicted: u64,
-    /// Used nonces remembered now
-    pub replay_entries: usize,
-    /// Users and sources with failures remembered now
-    pub failure_entries: usize,
+/// What the users' secrets have been so far.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    Unknown,
+    /// Hashes only: nothing needs to be hashed for the key
+    Hashes,
+    /// Passwords, at least some
+    Passwords,
 }
 
 impl Server {
@@ -165,44 +109,12 @@ impl Server {
             failures: policy
                 .back_off
                 .map(|policy| Failures::new(policy, [(); 4].map(|()| rng.next_u64()))),
+            realm: policy.realm.as_str().into(),
+            kept: Kept::Unknown,
             policy,
             clock,
             stats: ServerStats::default(),
         }
-    }
-
-    /// Challenges for a 401 response, one for each algorithm offered, to nobody in particular.
-    ///
-    /// Where nonces are bound to sources, only [`Self::answer`] makes challenges that can be met.
-    pub fn challenge(&mut self, now: Instant, stale: bool) -> Vec<WwwAuthenticate> {
-        self.challenge_to(now, stale, None)
-    }
-
-    /// Challenges for a 407 response, as [`Self::challenge`] makes them.
-    pub fn proxy_challenge(&mut self, now: Instant, stale: bool) -> Vec<ProxyAuthenticate> {
-        self.proxy_challenge_to(now, stale, None)
-    }
-
-    fn challenge_to(
-        &mut self,
-        now: Instant,
-        stale: bool,
-        source: Option<IpAddr>,
-    ) -> Vec<WwwAuthenticate> {
-        self.challenges(now, stale, source, |params| {
-            WwwAuthenticate::new("Digest", params)
-        })
-    }
-
-    fn proxy_challenge_to(
-        &mut self,
-        now: Instant,
-        stale: bool,
-        source: Option<IpAddr>,
-    ) -> Vec<ProxyAuthenticate> {
-        self.challenges(now, stale, source, |params| {
-            ProxyAuthenticate::new("Digest", params)
-        })
     }
 
     /// Reads the credentials of a request and sees whether a secret is needed to go on.
@@ -217,62 +129,76 @@ impl Server {
             seconds: self.clock.unix_seconds(now),
             source: self.needs_source().then(|| source(request)).flatten(),
         };
+        let verdict = match role {
+            Role::Server => self.look::<Authorization>(&asked),
+            Role::Proxy => self.look::<ProxyAuthorization>(&asked),
+        };
+        match verdict {
+            Verdict::Question(question) => self.admit(question),
+            Verdict::Settled(outcome) => {
+                self.count(&outcome);
+                Verdict::Settled(outcome)
+            }
+        }
+    }
+
+    /// The first credentials that need a secret; else what is to be said of the first that are for us.
+    fn look<H>(&self, asked: &Asked<'_>) -> Verdict
+    where
+        H: for<'a> ViewField<View<'a> = AuthView<'a>>,
+    {
+        let headers = asked.request.headers();
         let mut settled = None;
         let mut unreadable = None;
-        let headers = request.headers();
-        // A macro instead of a function: the two fields are types without a common trait.
-        macro_rules! read_all {
-            ($field:ty) => {
-                for field in headers.all::<$field>().take(Self::MOST_CREDENTIALS) {
-                    let verdict = match &field {
-                        Ok(field) if field.is_scheme("Digest") => {
-                            self.examine(&Given::collect(field.params()), &asked)
-                        }
-                        Ok(_) => None,
-                        Err(error) => {
-                            unreadable.get_or_insert_with(|| Malformed::from(error.clone()));
-                            None
-                        }
-                    };
-                    match verdict {
-                        Some(Verdict::Question(question)) => {
-                            return self.admit(question);
-                        }
-                        Some(Verdict::Settled(outcome)) => {
-                            settled.get_or_insert(outcome);
-                        }
-                        None => {}
-                    }
-                }
+        for (place, view) in headers
+            .views::<H>()
+            .take(Self::MOST_CREDENTIALS)
+            .enumerate()
+        {
+            let verdict = match view {
+                Ok(view) if view.is_scheme("Digest") => self.examine(&Given::read(&view), asked),
+                Ok(_) => None,
+                Err(error) => Some(Verdict::Settled(Outcome::Malformed(error.into()))),
             };
+            match verdict {
+                Some(Verdict::Settled(Outcome::Malformed(Malformed::Unreadable(error)))) => {
+                    // Read as a whole, the field says where in the message it went wrong.
+                    let error = headers
+                        .all::<H>()
+                        .nth(place)
+                        .and_then(Result::err)
+                        .unwrap_or(error);
+                    unreadable.get_or_insert(Malformed::Unreadable(error));
+                }
+                Some(Verdict::Settled(outcome)) => {
+                    settled.get_or_insert(outcome);
+                }
+                Some(question) => return question,
+                None => {}
+            }
         }
-        match role {
-            Role::Server => read_all!(Authorization),
-            Role::Proxy => read_all!(ProxyAuthorization),
-        }
-        let outcome = match (settled, unreadable) {
+        Verdict::Settled(match (settled, unreadable) {
             (Some(outcome), _) => outcome,
             (None, Some(error)) => Outcome::Malformed(error),
             (None, None) => Outcome::Missing,
-        };
-        self.count(&outcome);
-        Verdict::Settled(outcome)
+        })
     }
 
     /// Goes on with the secret of [`Question::user`]; `None` if there is no such user, which costs as much work.
     pub fn decide(&mut self, question: Question, secret: Option<&Secret>) -> Outcome {
-        self.judge(question, secret).0
+        let mut question = question;
+        self.judge(&mut question, secret).0
     }
 
     /// As [`Self::decide`], and gives those who are let in a proof and, if theirs is half over or good for one request
     /// only, the next nonce: for servers that write Authentication-Info.
     pub fn confirm(
         &mut self,
-        question: Question,
+        mut question: Question,
         secret: Option<&Secret>,
     ) -> (Outcome, Option<Confirmation>) {
-        let (outcome, granted) = self.judge(question, secret);
-        let confirmation = granted.map(|(question, key)| {
+        let (outcome, key) = self.judge(&mut question, secret);
+        let confirmation = key.map(|key| {
             let seconds = self.clock.unix_seconds(question.now);
             let source = question.source.filter(|_| self.policy.bind_source);
             let age = seconds.saturating_sub(question.id.seconds());
@@ -281,54 +207,27 @@ impl Server {
                 role: question.role,
                 algorithm: question.algorithm,
                 key,
-                uri: question.uri,
-                nonce: question.nonce,
-                protection: question.protection,
-                cnonce: question.cnonce,
+                said: question.said,
                 next: is_due.then(|| self.nonces.mint(seconds, source)),
             }
         });
         (outcome, confirmation)
     }
 
+    /// The outcome, and H(A1) if it is that somebody is let in.
     fn judge(
         &mut self,
-        mut question: Question,
+        question: &mut Question,
         secret: Option<&Secret>,
-    ) -> (Outcome, Option<(Question, Hex)>) {
-        let Question {
-            algorithm,
-            user,
-            realm,
-            is_hidden,
-            ..
-        } = &question;
-        let secret = secret.filter(|_| !is_hidden);
-        // One hash for the key in every case, so that the time does not tell whether the user exists.
-        let decoy = || std::hint::black_box(digest::key(*algorithm, user, realm, b""));
-        let (key, is_known) = match secret {
-            Some(secret) if secret.is_password() => match secret.key(*algorithm, user, realm) {
-                Some(key) => (key, true),
-                None => (decoy(), false),
-            },
-            secret => {
-                let decoy = decoy();
-                match secret.and_then(|secret| secret.key(*algorithm, user, realm)) {
-                    Some(key) => (key, true),
-                    None => (decoy, false),
-                }
-            }
-        };
-        let protection = question
-            .protection
-            .as_ref()
-            .map(|(qop, count)| (*qop, count.as_str(), question.cnonce.as_str()));
+    ) -> (Outcome, Option<Hex>) {
+        let (key, is_known) = self.key(question, secret);
+        let said = &question.said;
         let proof = digest::proof(
-            *algorithm,
+            question.algorithm,
             &key,
-            &question.nonce,
-            protection,
-            &question.cnonce,
+            said.nonce(),
+            said.protection(),
+            said.cnonce(),
             &question.covered,
         );
         let is_right = proof.matches(&question.response) & is_known;
@@ -347,7 +246,27 @@ impl Server {
             (false, _) => Outcome::Refused { user },
         };
         self.count(&outcome);
-        (outcome, is_new.then_some((question, key)))
+        (outcome, is_new.then_some(key))
+    }
+
+    /// H(A1), and whether it is somebody's. The time that it takes does not tell whether the user exists: where
+    /// passwords are kept everybody costs one hash, where hashes are kept nobody does.
+    fn key(&mut self, question: &Question, secret: Option<&Secret>) -> (Hex, bool) {
+        let (algorithm, user, realm) = (question.algorithm, &*question.user, &*question.realm);
+        let secret = secret.filter(|_| !question.is_hidden);
+        let is_password = secret.map(Secret::is_password);
+        let hashes = self.kept != Kept::Hashes;
+        self.kept = match (self.kept, is_password) {
+            (_, Some(true)) => Kept::Passwords,
+            (Kept::Unknown, Some(false)) => Kept::Hashes,
+            (kept, _) => kept,
+        };
+        let decoy = (hashes && is_password != Some(true))
+            .then(|| black_box(digest::key(algorithm, user, realm, b"")));
+        match secret.and_then(|secret| secret.key(algorithm, user, realm)) {
+            Some(key) => (key, true),
+            None => (decoy.unwrap_or_else(|| Hex::of(&[0; 32])), false),
+        }
     }
 
     /// Both steps in one, for a store that answers at once.
@@ -465,60 +384,9 @@ impl Server {
         self.policy.bind_source || self.failures.is_some()
     }
 
-    fn challenges<F>(
-        &mut self,
-        now: Instant,
-        stale: bool,
-        source: Option<IpAddr>,
-        make: impl Fn(Vec<(&'static str, &str, bool)>) -> Result<F, ParseError>,
-    ) -> Vec<F> {
-        self.stats.challenges += 1;
-        let nonce = self.nonces.mint(self.clock.unix_seconds(now), source);
-        let protections = match self.policy.protections.as_slice() {
-            [] => None,
-            [Qop::Auth] => Some(Cow::Borrowed("auth")),
-            list => Some(Cow::Owned(
-                list.iter()
-                    .map(|qop| qop.as_str())
-                    .collect::<Vec<_>>()
-                    .join(","),
-            )),
-        };
-        self.policy
-            .algorithms
-            .iter()
-            .map(|algorithm| {
-                let mut params = Vec::with_capacity(8);
-                params.push(("realm", self.policy.realm.as_str(), true));
-                params.push(("nonce", nonce.as_str(), true));
-                if stale {
-                    params.push(("stale", "true", false));
-                }
-                params.push(("algorithm", algorithm.as_str(), false));
-                if let Some(protections) = &protections {
-                    params.push(("qop", protections, true));
-                }
-                if let Some(opaque) = &self.policy.opaque {
-                    params.push(("opaque", opaque, true));
-                }
-                if self.policy.hash_users {
-                    params.push(("userhash", "true", false));
-                }
-                if self.policy.utf8 {
-                    params.push(("charset", "UTF-8", false));
-                }
-                make(params).expect("a realm without control characters can be written")
-            })
-            .collect()
-    }
-
     /// `None` for credentials of another realm.
     fn examine(&self, given: &Given<'_>, asked: &Asked<'_>) -> Option<Verdict> {
-        if given
-            .realm
-            .as_ref()
-            .is_some_and(|realm| *realm != self.policy.realm)
-        {
+        if !given.may_be_for(&self.realm) {
             return None;
         }
         Some(match self.question(given, asked) {
@@ -562,10 +430,9 @@ impl Server {
             role: asked.role,
             now: asked.now,
             source: asked.source,
-            uri: parts.uri.to_owned(),
             is_hidden: parts.is_hidden,
             user: parts.user.into_owned(),
-            realm: self.policy.realm.clone(),
+            realm: self.realm.clone(),
             algorithm,
             response,
             covered: digest::covered(
@@ -575,16 +442,15 @@ impl Server {
                 qop,
                 asked.request.body(),
             ),
-            nonce: parts.nonce.to_owned(),
             id,
             count,
-            protection: parts
-                .protection
-                .map(|(qop, _, written)| (qop, written.to_owned())),
-            cnonce: given
-                .cnonce
-                .as_ref()
-                .map_or_else(String::new, Cow::to_string),
+            said: Said::new(
+                qop,
+                parts.nonce,
+                parts.protection.map_or("", |(.., written)| written),
+                given.cnonce.as_deref().unwrap_or_default(),
+                parts.uri,
+            ),
         })
     }
 

@@ -5,27 +5,65 @@ use crate::{
     digest::{self, Hex},
     nonce::NonceId,
 };
-use std::{fmt, net::IpAddr, time::Instant};
+use std::{fmt, net::IpAddr, sync::Arc, time::Instant};
 
 /// Credentials that wait for the user's secret.
 pub struct Question {
     pub(super) role: Role,
     pub(super) now: Instant,
     pub(super) source: Option<IpAddr>,
-    pub(super) uri: String,
     pub(super) user: String,
     /// Whether `user` is still a hash
     pub(super) is_hidden: bool,
-    pub(super) realm: String,
+    pub(super) realm: Arc<str>,
     pub(super) algorithm: Algorithm,
     pub(super) response: Hex,
     pub(super) covered: Hex,
-    pub(super) nonce: String,
     pub(super) id: NonceId,
     pub(super) count: u32,
-    /// The protection with the count as written
-    pub(super) protection: Option<(Qop, String)>,
-    pub(super) cnonce: String,
+    pub(super) said: Said,
+}
+
+/// What goes into the response beside the secret, in one piece.
+pub(super) struct Said {
+    qop: Option<Qop>,
+    /// Nonce, count as written, client nonce, uri
+    text: String,
+    /// Where the first three end
+    ends: [usize; 3],
+}
+
+impl Said {
+    pub(super) fn new(qop: Option<Qop>, nonce: &str, count: &str, cnonce: &str, uri: &str) -> Self {
+        let parts = [nonce, count, cnonce, uri];
+        let mut text = String::with_capacity(parts.iter().map(|part| part.len()).sum());
+        for part in parts {
+            text.push_str(part);
+        }
+        let count_end = nonce.len() + count.len();
+        Self {
+            qop,
+            text,
+            ends: [nonce.len(), count_end, count_end + cnonce.len()],
+        }
+    }
+
+    pub(super) fn nonce(&self) -> &str {
+        &self.text[..self.ends[0]]
+    }
+
+    pub(super) fn cnonce(&self) -> &str {
+        &self.text[self.ends[1]..self.ends[2]]
+    }
+
+    pub(super) fn uri(&self) -> &str {
+        &self.text[self.ends[2]..]
+    }
+
+    pub(super) fn protection(&self) -> Option<(Qop, &str, &str)> {
+        let count = &self.text[self.ends[0]..self.ends[1]];
+        self.qop.map(|qop| (qop, count, self.cnonce()))
+    }
 }
 
 impl Question {

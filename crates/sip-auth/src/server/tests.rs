@@ -3,7 +3,10 @@
 use super::*;
 use crate::{Client, Credentials, Users, digest::HASHES};
 use proptest::prelude::*;
-use sip_message::{HeaderName, HeaderValue, Method, Tag};
+use sip_message::{
+    HeaderName, HeaderValue, Method, Tag,
+    headers::{ProxyAuthenticate, WwwAuthenticate},
+};
 use std::time::SystemTime;
 
 const PASSWORD: &str = "s3cret:with:colons";
@@ -410,6 +413,77 @@ fn unknown_users_cost_as_many_hashes_as_wrong_passwords() {
         counts.push(HASHES.get());
     }
     assert_eq!(counts, [3; 5]);
+}
+
+/// Where only hashes are kept, nobody's key is hashed.
+#[test]
+fn with_stored_hashes_unknown_users_cost_as_many_hashes_as_known_ones() {
+    let mut bench = Bench::new(realm().algorithms([Algorithm::Md5]));
+    let challenge = bench.challenge();
+    let stored = digest::key(Algorithm::Md5, "alice", "example.com", PASSWORD.as_bytes());
+    let right = Secret::ha1(Algorithm::Md5, stored.as_str()).expect("is a hash");
+    let wrong = Secret::ha1(Algorithm::Md5, &"0".repeat(32)).expect("is a hash");
+    let mut work = |n: u32, secret: Option<&Secret>| {
+        let count = format!("{n:08x}");
+        let request = Given::new(&challenge, "alice", PASSWORD, Some(&count)).request();
+        HASHES.set(0);
+        let Verdict::Question(question) = bench.server.verify(bench.now, &request, Role::Server)
+        else {
+            panic!("it asks");
+        };
+        let outcome = bench.server.decide(question, secret);
+        (outcome == granted(), HASHES.get())
+    };
+    // Before anybody was known, and the first who is.
+    assert_eq!(work(1, None), (false, 3));
+    assert_eq!(work(2, Some(&right)), (true, 3));
+    assert_eq!(work(3, Some(&right)), (true, 2));
+    assert_eq!(work(4, Some(&wrong)), (false, 2));
+    assert_eq!(work(5, None), (false, 2));
+    // From the first password on, everybody pays for it.
+    assert_eq!(work(6, Some(&Secret::password("guess"))), (false, 3));
+    assert_eq!(work(7, None), (false, 3));
+    assert_eq!(work(8, Some(&right)), (true, 3));
+}
+
+/// What a peer sends is kept up to a length only.
+#[test]
+fn credentials_that_are_too_long_are_malformed() {
+    let mut bench = Bench::new(realm());
+    let challenge = bench.challenge();
+    let good = Given::new(&challenge, "alice", PASSWORD, Some("00000001"));
+    let long = "x".repeat(2_048);
+    for name in ["username", "nonce", "uri", "cnonce", "response"] {
+        let request = good.clone().with(name, &long).request();
+        let outcome = bench.check(&request);
+        assert_eq!(outcome, Outcome::Malformed(Malformed::TooLong(name)));
+    }
+    // Nobody's realm is so long, so it is another one.
+    let elsewhere = good.clone().with("realm", &long).request();
+    assert_eq!(bench.check(&elsewhere), Outcome::Missing);
+    // What means nothing may be as long as it likes.
+    let odd = good.with("opaque", &long).request();
+    assert_eq!(bench.check(&odd), granted());
+}
+
+/// Read up to where it breaks, a field may show that it is none of ours.
+#[test]
+fn an_unreadable_field_of_another_realm_is_skipped() {
+    let mut bench = Bench::new(realm());
+    for (text, is_ours) in [
+        (r#"Digest realm="example.net", username=""#, false),
+        (r#"Digest realm="example.com", username=""#, true),
+        (r#"Digest username=", realm="example.net""#, true),
+    ] {
+        let mut request = register();
+        let value = HeaderValue::new(text).expect("is text");
+        request
+            .headers_mut()
+            .push_raw(HeaderName::AUTHORIZATION, value);
+        let outcome = bench.check(&request);
+        let is_malformed = matches!(outcome, Outcome::Malformed(Malformed::Unreadable(_)));
+        assert_eq!(is_malformed, is_ours, "{text}: {outcome:?}");
+    }
 }
 
 #[test]

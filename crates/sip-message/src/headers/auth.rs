@@ -65,39 +65,15 @@ impl AuthParams {
 
     pub(crate) fn parse(value: &HeaderValue, with_scheme: bool) -> Result<Self, ParseError> {
         let text = value.as_bytes();
-        let mut scheme = 0;
-        if with_scheme {
-            scheme = scan::run(text, 0, scan::TOKEN);
-            if scheme == 0 {
-                let kind = if text.is_empty() {
-                    ParseErrorKind::Empty
-                } else {
-                    ParseErrorKind::Malformed
-                };
-                return Err(ParseError::new(kind, 0));
-            }
-            if scheme < text.len() && !scan::is(text[scheme], scan::LWS) {
-                return Err(ParseError::new(ParseErrorKind::Malformed, scheme));
-            }
-        }
+        let scheme = if with_scheme { scheme_end(text)? } else { 0 };
         let mut at = scan::skip_lws(text, scheme);
         // A scheme of its own may carry one bare value instead of parameters (RFC 9110 §11.2: token68).
         let is_digest = !with_scheme || text[..scheme].eq_ignore_ascii_case(b"digest");
         if !is_digest && read(text, at).is_err() {
             at = text.len();
         }
-        while at < text.len() {
-            if text[at] == b',' {
-                at = scan::skip_lws(text, at + 1);
-                continue;
-            }
-            let end = read(text, at)?.end;
-            at = scan::skip_lws(text, end);
-            match text.get(at) {
-                None => break,
-                Some(b',') => at = scan::skip_lws(text, at + 1),
-                Some(_) => return Err(ParseError::new(ParseErrorKind::Malformed, at)),
-            }
+        while let Some((_, rest)) = next(text, at)? {
+            at = rest;
         }
         let scheme =
             u32::try_from(scheme).map_err(|_| ParseError::new(ParseErrorKind::OutOfRange, 0))?;
@@ -113,13 +89,10 @@ impl AuthParams {
 
     fn iter(&self) -> impl Iterator<Item = Param> {
         let text = &self.text;
-        let mut at = scan::skip_lws(text, self.scheme as usize);
+        let mut at = self.scheme as usize;
         std::iter::from_fn(move || {
-            while scan::byte(text, at) == b',' {
-                at = scan::skip_lws(text, at + 1);
-            }
-            let param = read(text, at).ok()?;
-            at = scan::skip_lws(text, param.end);
+            let (param, rest) = next(text, at).ok()??;
+            at = rest;
             Some(param)
         })
     }
@@ -153,6 +126,122 @@ impl AuthParams {
     }
 }
 
+/// A scheme with its parameters, borrowing from the message it stands in: `Digest username="bob", …`.
+///
+/// Its parameters are read in one pass, and checked as they are read.
+///
+/// ```
+/// use bytes::Bytes;
+/// use sip_message::{Request, headers::Authorization};
+///
+/// let request = Request::parse(Bytes::from_static(
+///     b"REGISTER sip:a SIP/2.0\r\nAuthorization: Digest username=\"bob\", nc=00000001\r\n\r\n",
+/// ))?;
+/// let view = request.headers().view::<Authorization>().expect("is there")?;
+/// assert!(view.is_scheme("digest"));
+/// let names: Result<Vec<_>, _> = view.params().map(|param| param.map(|param| param.name())).collect();
+/// assert_eq!(names?, ["username", "nc"]);
+/// # Ok::<(), sip_message::ParseError>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct AuthView<'a> {
+    text: &'a [u8],
+    scheme: usize,
+}
+
+impl<'a> AuthView<'a> {
+    pub(crate) fn read(text: &'a [u8]) -> Result<Self, ParseError> {
+        let scheme = scheme_end(text)?;
+        Ok(Self { text, scheme })
+    }
+
+    /// The scheme as written: `Digest`.
+    pub fn scheme(&self) -> &'a str {
+        scan::ascii(&self.text[..self.scheme])
+    }
+
+    /// Whether the scheme is this one, without regard to case.
+    pub fn is_scheme(&self, scheme: &str) -> bool {
+        self.text[..self.scheme].eq_ignore_ascii_case(scheme.as_bytes())
+    }
+
+    /// The parameters in order; behind an error there are no more.
+    pub fn params(&self) -> impl Iterator<Item = Result<AuthParam<'a>, ParseError>> + use<'a> {
+        let text = self.text;
+        let mut at = self.scheme;
+        std::iter::from_fn(move || match next(text, at) {
+            Ok(Some((param, rest))) => {
+                at = rest;
+                Some(Ok(AuthParam {
+                    name: scan::ascii(&text[param.name.0..param.name.1]),
+                    raw: &text[param.value.0..param.value.1],
+                }))
+            }
+            Ok(None) => None,
+            Err(error) => {
+                at = text.len();
+                Some(Err(error))
+            }
+        })
+    }
+}
+
+/// A parameter of an [`AuthView`].
+#[derive(Clone, Copy, Debug)]
+pub struct AuthParam<'a> {
+    name: &'a str,
+    raw: &'a [u8],
+}
+
+impl<'a> AuthParam<'a> {
+    /// The name as written.
+    pub const fn name(&self) -> &'a str {
+        self.name
+    }
+
+    /// The value as written, quotes included.
+    pub const fn raw(&self) -> &'a [u8] {
+        self.raw
+    }
+
+    /// The value, unquoted. It borrows, unless something in it was escaped, folded, or no UTF-8.
+    pub fn value(&self) -> Cow<'a, str> {
+        scan::lossy(scan::unquote(self.raw))
+    }
+}
+
+/// The end of the scheme, behind which nothing or white space stands.
+fn scheme_end(text: &[u8]) -> Result<usize, ParseError> {
+    let end = scan::run(text, 0, scan::TOKEN);
+    match text.get(end) {
+        _ if text.is_empty() => Err(ParseError::new(ParseErrorKind::Empty, 0)),
+        _ if end == 0 => Err(ParseError::new(ParseErrorKind::Malformed, 0)),
+        Some(&behind) if !scan::is(behind, scan::LWS) => {
+            Err(ParseError::new(ParseErrorKind::Malformed, end))
+        }
+        _ => Ok(end),
+    }
+}
+
+/// The parameter at or behind `at`, and where the comma or the end behind it is.
+#[inline]
+fn next(text: &[u8], at: usize) -> Result<Option<(Param, usize)>, ParseError> {
+    let mut at = scan::skip_lws(text, at);
+    while scan::byte(text, at) == b',' {
+        at = scan::skip_lws(text, at + 1);
+    }
+    if at >= text.len() {
+        return Ok(None);
+    }
+    let param = read(text, at)?;
+    let rest = scan::skip_lws(text, param.end);
+    match text.get(rest) {
+        None | Some(b',') => Ok(Some((param, rest))),
+        Some(_) => Err(ParseError::new(ParseErrorKind::Malformed, rest)),
+    }
+}
+
+#[inline]
 fn read(text: &[u8], at: usize) -> Result<Param, ParseError> {
     let name_end = scan::run(text, at, scan::TOKEN);
     if name_end == at {
@@ -169,4 +258,55 @@ fn read(text: &[u8], at: usize) -> Result<Param, ParseError> {
         value: (value, end),
         end,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_view_says_what_the_whole_field_says() {
+        for text in [
+            r#"Digest username="a \"b\" c", realm="x, y",nc=1 ,  qop = auth"#,
+            "Digest",
+            "Digest ,, a=b,,",
+            "Digest a=\"\u{e4}\", b=\"0123456789abcdef0123456789abcdef\\\\\"",
+            "Digest a=b c=d",
+            r#"Digest a="b"#,
+            r#"Digest a="b\"#,
+            "Digest a",
+            "Digest =b",
+            "Digest a=",
+            "",
+            ",",
+            "Digest,a=b",
+        ] {
+            let value = HeaderValue::from_wire(Bytes::copy_from_slice(text.as_bytes()));
+            let whole = AuthParams::parse(&value, true);
+            let viewed = AuthView::read(text.as_bytes()).and_then(|view| {
+                let params: Result<Vec<_>, _> = view.params().collect();
+                params.map(|params| (view.scheme(), params))
+            });
+            match (&whole, &viewed) {
+                (Ok(whole), Ok((scheme, params))) => {
+                    assert_eq!(whole.scheme(), *scheme, "{text}");
+                    let whole: Vec<_> = whole
+                        .params()
+                        .map(|(name, value, _)| (name, value))
+                        .collect();
+                    let params: Vec<_> = params
+                        .iter()
+                        .map(|param| (param.name(), param.value()))
+                        .collect();
+                    assert_eq!(whole, params, "{text}");
+                }
+                (Err(one), Err(other)) => assert_eq!(one, other, "{text}"),
+                _ => panic!(
+                    "{text}: {whole:?} {viewed:?}",
+                    whole = whole.is_ok(),
+                    viewed = viewed.is_ok()
+                ),
+            }
+        }
+    }
 }

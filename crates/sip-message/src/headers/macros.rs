@@ -377,6 +377,14 @@ macro_rules! auth_field {
             }
         }
 
+        impl $crate::ViewField for $type {
+            type View<'a> = $crate::headers::AuthView<'a>;
+
+            fn view(text: &[u8]) -> Result<($crate::headers::AuthView<'_>, usize), $crate::ParseError> {
+                $crate::headers::AuthView::read(text).map(|view| (view, text.len()))
+            }
+        }
+
         display_as_value!($type);
     };
 }

@@ -211,7 +211,8 @@ impl Headers {
             let end = match &read {
                 // Behind the value stands a comma, or nothing.
                 Ok((_, end)) => scan::skip_lws(text, start + end),
-                Err(_) => scan::list_item_end(text, start),
+                Err(_) if H::SHAPE == Shape::List => scan::list_item_end(text, start),
+                Err(_) => text.len(),
             };
             if end < text.len() {
                 at = end + 1;

@@ -10,6 +10,7 @@ mod number;
 mod tokens;
 mod valued;
 
+pub use auth::{AuthParam, AuthView};
 pub use map::Headers;
 pub(crate) use map::{First, Line, Pieces};
 
