@@ -4,6 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use crate::ws::WebSocketConfig;
 
+use crate::tls::Tls;
+use sip_io::WallClock;
+
 /// Limits and times of a [`Transport`](crate::Transport).
 ///
 /// ```
@@ -25,6 +28,7 @@ pub struct TransportConfig {
     pub(crate) answers: u32,
     pub(crate) log_lines: u32,
     pub(crate) web_socket: Arc<WebSocketConfig>,
+    pub(crate) tls: Option<(Tls, WallClock)>,
 }
 
 impl TransportConfig {
@@ -133,6 +137,7 @@ impl Default for TransportConfig {
             answers: 100,
             log_lines: 10,
             web_socket: Arc::default(),
+            tls: None,
         }
     }
 }

@@ -31,6 +31,8 @@ pub(crate) struct Peer {
     pub(crate) address: SocketAddr,
     /// The name that the peer has proved, where the protocol has it proved
     pub(crate) name: Option<String>,
+    /// Which of our identities and whose trust that was
+    pub(crate) trust: u32,
 }
 
 /// One connection.

@@ -3,6 +3,7 @@
 use std::{
     io,
     net::{IpAddr, SocketAddr},
+    time::SystemTime,
 };
 
 use thiserror::Error;
@@ -55,6 +56,13 @@ pub enum Event {
         /// Why
         reason: CloseReason,
     },
+    /// A certificate of ours ends soon; told once a day.
+    CertificateEnding {
+        /// What it proves
+        domains: Vec<String>,
+        /// When it ends
+        not_after: SystemTime,
+    },
     /// A datagram could not be delivered.
     Failed {
         /// Where it was to go
@@ -86,6 +94,9 @@ pub enum CloseReason {
     Handshake(HandshakeFailure),
     /// What came in a WebSocket was wrong, which we told the peer by this code (RFC 6455 §7.4)
     WebSocket(u16),
+    /// The peer ended TLS with this alert (RFC 8446 §6); a server of TLS 1.3 refuses a client's certificate like that,
+    /// after the client's side of the handshake
+    Alert(u8),
 }
 
 /// Why a handshake failed.
@@ -98,6 +109,22 @@ pub enum HandshakeFailure {
     Upgrade(u16),
     /// What the server answered makes no WebSocket for SIP (RFC 6455 §4.1, RFC 7118 §4.1)
     NotWebSocket,
+    /// The certificate leads to nobody whom we believe
+    Untrusted,
+    /// The certificate is not one of whom we wanted to reach (RFC 5922)
+    WrongName,
+    /// The certificate is not valid yet, or no longer
+    OutOfDate,
+    /// The certificate has another fault
+    BadCertificate,
+    /// The client has no certificate, and has to have one
+    NoCertificate,
+    /// The peer refused, with this alert (RFC 8446 §6)
+    Alert(u8),
+    /// What came is no TLS
+    Garbled,
+    /// There is no version or suite that both know, or the peer broke the protocol
+    Disagreement,
 }
 
 impl From<sip_io::CloseReason> for CloseReason {
@@ -138,6 +165,9 @@ pub enum FlowError {
     /// The protocol is not spoken here
     #[error("{0} is not spoken here")]
     Unsupported(Protocol),
+    /// No certificate could prove the name of the target
+    #[error("no certificate can prove {0:?}")]
+    Unprovable(String),
     /// There are as many connections as there may be
     #[error("the limit of {limit} connections is reached")]
     TooManyConnections {

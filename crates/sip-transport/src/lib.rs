@@ -23,10 +23,17 @@ mod address;
 mod config;
 mod connections;
 mod event;
+#[cfg(feature = "tls")]
+mod identity;
 mod listener;
 mod rate;
 mod stats;
 mod stream;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(not(feature = "tls"))]
+#[path = "no_tls.rs"]
+mod tls;
 mod transport;
 mod via;
 mod ws;
@@ -37,8 +44,12 @@ mod tests;
 pub use address::SentBy;
 pub use config::TransportConfig;
 pub use event::{CloseReason, Event, FlowError, HandshakeFailure, SendError, Target};
+#[cfg(feature = "tls")]
+pub use identity::PeerIdentity;
 pub use listener::{Advertised, Listener, ListenerError, ListenerId};
 pub use stats::Stats;
+#[cfg(feature = "tls")]
+pub use tls::{CryptoProvider, DangerousTls, KeyLog, Tls, TlsError};
 pub use transport::Transport;
 pub use via::{ResponseRoute, return_flow};
 pub use ws::{Refusal, Upgrade, WebSocketConfig};

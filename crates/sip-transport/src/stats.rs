@@ -44,6 +44,8 @@ pub struct Stats {
     pub connections_failed: u64,
     /// Connections whose handshake of TLS or WebSocket failed or took too long
     pub handshakes_failed: u64,
+    /// Warnings that a certificate of ours ends soon
+    pub certificates_ending: u64,
     /// Connections closed because nothing happened on them
     pub closed_idle: u64,
     /// Connections closed because a message took too long to arrive

@@ -12,11 +12,12 @@ use std::{net::IpAddr, time::Instant};
 
 use bytes::Bytes;
 
-use crate::{event::CloseReason, ws::WebSocket};
+use crate::{event::CloseReason, tls::TlsLayer, ws::WebSocket};
 use sip_message::{Frame, FrameError, Limits, StreamFramer};
 
 /// What one connection carries, layer by layer.
 pub(crate) struct Stream {
+    pub(crate) tls: Option<Box<TlsLayer>>,
     top: Top,
     state: State,
 }
@@ -37,6 +38,8 @@ pub(crate) enum Top {
 enum State {
     /// The connection is not open
     Waiting,
+    /// TLS shakes hands
+    Securing,
     /// The top layer may speak
     Open,
 }
@@ -52,14 +55,26 @@ pub(crate) enum StreamError {
 
 impl Stream {
     /// A stream of these layers.
-    pub(crate) const fn new(top: Top) -> Self {
-        let state = State::Waiting;
-        Self { top, state }
+    pub(crate) fn new(tls: Option<TlsLayer>, top: Top) -> Self {
+        Self {
+            tls: tls.map(Box::new),
+            top,
+            state: State::Waiting,
+        }
     }
 
     /// The connection below is open: handshakes begin.
     pub(crate) fn open(&mut self, now: Instant) {
         if self.state == State::Waiting {
+            self.state = State::Securing;
+            self.secured(now);
+        }
+    }
+
+    /// The top layer may speak as soon as TLS lets it.
+    fn secured(&mut self, now: Instant) {
+        let secured = self.tls.as_ref().is_none_or(|tls| tls.is_established());
+        if self.state == State::Securing && secured {
             self.state = State::Open;
             self.top.open(now);
         }
@@ -68,27 +83,63 @@ impl Stream {
     /// Takes in what was read. Messages have to be taken out before more is pushed, also after an error: they came
     /// before it.
     pub(crate) fn push(&mut self, now: Instant, contents: &[u8]) -> Result<(), StreamError> {
-        self.top.push(now, contents)
+        let Some(tls) = &mut self.tls else {
+            return self.top.push(now, contents);
+        };
+        let (top, state) = (&mut self.top, &mut self.state);
+        let received = tls.receive(now, contents, |clear| {
+            // Clear text is there only after the handshake, if in one piece with it.
+            if *state == State::Securing {
+                *state = State::Open;
+                top.open(now);
+            }
+            top.push(now, clear)
+        });
+        self.secured(now);
+        received
     }
 
     /// The next message or keep-alive, until `None`.
     pub(crate) fn next(&mut self, now: Instant) -> Result<Option<Frame>, StreamError> {
-        self.top.next(now)
+        match self.top.next(now) {
+            Ok(None) if self.tls.as_ref().is_some_and(|tls| tls.is_over()) => {
+                Err(StreamError::Over(CloseReason::ByPeer))
+            }
+            next => next,
+        }
     }
 
     /// What goes to the peer for `message`, after whatever waited in [`output`](Self::output).
     pub(crate) fn write(&mut self, message: Bytes) -> Bytes {
-        self.top.write(message)
+        let contents = self.top.write(message);
+        let Some(tls) = &mut self.tls else {
+            return contents;
+        };
+        tls.write(&contents);
+        tls.output().unwrap_or_default()
     }
 
     /// All that the layers themselves have to tell the peer; to be asked for after each call.
     pub(crate) fn output(&mut self) -> Option<Bytes> {
-        self.top.output()
+        let contents = self.top.output();
+        let Some(tls) = &mut self.tls else {
+            return contents;
+        };
+        if let Some(contents) = contents {
+            tls.write(&contents);
+        }
+        tls.output()
     }
 
     /// Says goodbye; what that takes is in [`output`](Self::output).
     pub(crate) fn close(&mut self) {
         self.top.close();
+        if let Some(tls) = &mut self.tls {
+            if let Some(contents) = self.top.output() {
+                tls.write(&contents);
+            }
+            tls.close();
+        }
     }
 
     /// Whether messages can travel: no handshake is owed any more.

@@ -23,6 +23,7 @@ use crate::{
     listener::{Listener, ListenerId},
     rate::Rate,
     stats::Stats,
+    tls::Engine,
     via::{self, ResponseRoute, return_flow},
 };
 use sip_io::{BindToken, Flow, Protocol, Receive, Rng, StateMachine, Transmit};
@@ -51,12 +52,16 @@ pub struct Transport {
     limits: Limits,
     addresses: Addresses,
     next_listener: u32,
-    connections: Connections,
+    pub(crate) connections: Connections,
     answers: Rate,
     log_lines: Rate,
     transmits: VecDeque<Transmit>,
-    events: VecDeque<Event>,
-    stats: Stats,
+    pub(crate) events: VecDeque<Event>,
+    pub(crate) stats: Stats,
+    /// What TLS connections are made from
+    pub(crate) tls: Option<Engine>,
+    /// How often that was replaced
+    pub(crate) trust: u32,
 }
 
 impl Transport {
@@ -78,6 +83,11 @@ impl Transport {
             transmits: VecDeque::new(),
             events: VecDeque::new(),
             stats: Stats::default(),
+            tls: config
+                .tls
+                .as_ref()
+                .map(|(tls, clock)| Engine::new(tls, *clock, now)),
+            trust: 0,
             config,
         }
     }
@@ -142,7 +152,8 @@ impl Transport {
                 .name
                 .clone()
                 .filter(|_| target.protocol.is_secure())
-                .map(|name| name.to_ascii_lowercase()),
+                .map(|name| name.trim_end_matches('.').to_ascii_lowercase()),
+            trust: self.trust,
         };
         if let Some(flow) = self.connections.find(&peer) {
             return Ok(flow);
@@ -151,7 +162,7 @@ impl Transport {
             let limit = self.config.connections;
             return Err(FlowError::TooManyConnections { limit });
         }
-        let stream = self.opened_stream(target)?;
+        let stream = self.opened_stream(now, target)?;
         let facing = self.addresses.facing(peer.protocol, peer.address.ip());
         let local = unspecified(peer.address);
         let listener = facing.map(|(id, _)| id);
@@ -370,6 +381,7 @@ impl StateMachine for Transport {
             self.hang_up(&mut gone);
             self.tell_closed(&gone, reason);
         }
+        self.look_at_certificates(now);
     }
 
     fn poll_transmit(&mut self) -> Option<Transmit> {

@@ -189,7 +189,7 @@ impl Transport {
             if self.connections.get(id).is_some() {
                 return;
             }
-            let Some(stream) = self.accepted_stream(&flow) else {
+            let Some(stream) = self.accepted_stream(now, &flow) else {
                 self.stats.connections_refused += 1;
                 self.transmits.push_back(Transmit::Close { flow });
                 return;

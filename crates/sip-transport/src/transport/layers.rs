@@ -1,11 +1,12 @@
 //! What the bytes of a connection go through, by its protocol.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Instant};
 
 use super::Transport;
 use crate::{
     event::{FlowError, Target},
     stream::{Stream, Top},
+    tls::{Engine, TlsLayer},
     ws::WebSocket,
 };
 use sip_io::{Flow, Protocol};
@@ -13,21 +14,49 @@ use sip_message::{Host, Limits};
 
 impl Transport {
     /// Whether a listener for `protocol` could do anything with what comes.
-    pub(super) const fn accepts(&self, protocol: Protocol) -> bool {
-        matches!(protocol, Protocol::Udp | Protocol::Tcp | Protocol::Ws)
+    pub(super) fn accepts(&self, protocol: Protocol) -> bool {
+        let secured = || self.tls.as_ref().is_some_and(Engine::has_identity);
+        match protocol {
+            Protocol::Udp | Protocol::Tcp | Protocol::Ws => true,
+            Protocol::Tls | Protocol::Wss => secured(),
+            _ => false,
+        }
     }
 
     /// The layers of a connection that a peer has opened.
-    pub(super) fn accepted_stream(&self, flow: &Flow) -> Option<Stream> {
+    pub(super) fn accepted_stream(&mut self, now: Instant, flow: &Flow) -> Option<Stream> {
         let top = self.top(flow.protocol(), Asked::By(flow.remote()))?;
-        Some(Stream::new(top))
+        if !flow.protocol().is_secure() {
+            return Some(Stream::new(None, top));
+        }
+        self.look_at_certificates(now);
+        let tls = self.tls.as_ref()?.accept(now)?;
+        Some(Stream::new(Some(tls), top))
     }
 
     /// The layers of a connection that we open.
-    pub(super) fn opened_stream(&self, target: &Target) -> Result<Stream, FlowError> {
-        let top = self.top(target.protocol, Asked::Of(target));
-        let top = top.ok_or(FlowError::Unsupported(target.protocol))?;
-        Ok(Stream::new(top))
+    pub(super) fn opened_stream(
+        &mut self,
+        now: Instant,
+        target: &Target,
+    ) -> Result<Stream, FlowError> {
+        let unsupported = FlowError::Unsupported(target.protocol);
+        let top = self
+            .top(target.protocol, Asked::Of(target))
+            .ok_or(unsupported)?;
+        let tls = match target.protocol.is_secure() {
+            true => Some(self.opened_tls(now, target)?),
+            false => None,
+        };
+        Ok(Stream::new(tls, top))
+    }
+
+    fn opened_tls(&mut self, now: Instant, target: &Target) -> Result<TlsLayer, FlowError> {
+        self.look_at_certificates(now);
+        let unsupported = FlowError::Unsupported(target.protocol);
+        let engine = self.tls.as_ref().ok_or(unsupported)?;
+        let layer = engine.connect(now, target.name.as_deref(), target.address.ip());
+        layer.ok_or_else(|| FlowError::Unprovable(target.name.clone().unwrap_or_default()))
     }
 
     fn top(&self, protocol: Protocol, asked: Asked<'_>) -> Option<Top> {
@@ -35,8 +64,8 @@ impl Transport {
             .message_size(self.config.message_size)
             .head_size(self.config.message_size);
         match protocol {
-            Protocol::Tcp => Some(Top::framer(limits)),
-            Protocol::Ws => Some(Top::WebSocket(Box::new(self.web_socket(asked)))),
+            Protocol::Tcp | Protocol::Tls => Some(Top::framer(limits)),
+            Protocol::Ws | Protocol::Wss => Some(Top::WebSocket(Box::new(self.web_socket(asked)))),
             _ => None,
         }
     }
