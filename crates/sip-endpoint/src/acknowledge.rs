@@ -5,14 +5,14 @@ use crate::{
     draft::NextHop,
     endpoint::{Due, Waiter},
     hop::{Hop, LONGEST_DATAGRAM},
+    names::Located,
     observation::Direction,
-    outbound::next_hop,
+    outbound::{next_hop, view},
     table::Key,
 };
 use bytes::Bytes;
 use sip_io::{Flow, TimerId};
 use sip_resolver::LookupId;
-use sip_transport::Target;
 use std::{collections::VecDeque, time::Instant};
 
 /// Names an ACK that is kept for 64×T1; stale afterwards, and then harmless.
@@ -128,10 +128,11 @@ impl Endpoint {
                 let Ok(query) = next_hop(&ack.draft) else {
                     return self.ack_failed(id);
                 };
-                if let Some(target) = self.names.literal(&query) {
-                    return self.ack_located(now, id, Ok(vec![target]));
+                if let Some(located) = self.names.literal(&query) {
+                    return self.ack_located(now, id, Ok(vec![located]));
                 }
-                let lookup = self.names.start(now, query);
+                let view = view(&self.names, &self.transport, &ack.draft);
+                let lookup = self.names.start(now, view, query);
                 ack.state = State::Resolving(lookup);
                 self.lookups.insert(lookup, Waiter::Ack(id));
             }
@@ -142,7 +143,7 @@ impl Endpoint {
         &mut self,
         now: Instant,
         id: AckId,
-        targets: Result<Vec<Target>, String>,
+        targets: Result<Vec<Located>, String>,
     ) {
         let Some(ack) = self.acks.get_mut(id.0) else {
             return;
@@ -151,7 +152,7 @@ impl Endpoint {
         match targets {
             Ok(mut targets) => {
                 self.failover.order(now, &ack.draft.request, &mut targets);
-                ack.hops = targets.into_iter().map(Hop::new).collect();
+                ack.hops = targets.into_iter().map(Hop::located).collect();
                 self.attempt_ack(now, id);
             }
             Err(cause) => {
@@ -173,7 +174,7 @@ impl Endpoint {
             if !ack.draft.may_use(hop.target.protocol) {
                 continue;
             }
-            match self.transport.flow_to(now, &hop.target) {
+            match ack.draft.flow_to(now, &mut self.transport, &hop.target) {
                 Ok(flow) if self.transport.is_connecting(&flow) => {
                     ack.state = State::Connecting { flow, hop };
                     self.connecting

@@ -1,7 +1,8 @@
 //! What an endpoint is made from.
 
+use crate::View;
 use sip_io::WallClock;
-use sip_resolver::{HealthConfig, Zone};
+use sip_resolver::{DnsConfig, HealthConfig, ResolverConfig, Zone};
 use sip_transaction::Timers;
 use sip_transport::TransportConfig;
 use std::{net::SocketAddr, time::Duration};
@@ -13,8 +14,7 @@ pub struct EndpointConfig {
     pub(crate) clock: WallClock,
     pub(crate) timers: Timers,
     pub(crate) transport: TransportConfig,
-    pub(crate) zone: Zone,
-    pub(crate) nameservers: Vec<SocketAddr>,
+    pub(crate) view: View,
     pub(crate) product: Option<String>,
     pub(crate) transactions: usize,
     pub(crate) requests: usize,
@@ -22,6 +22,7 @@ pub struct EndpointConfig {
     pub(crate) datagram_limit: usize,
     pub(crate) observe: usize,
     pub(crate) attempt_limit: Option<Duration>,
+    pub(crate) attempt_delay: Duration,
     pub(crate) non_invite_limit: Option<Duration>,
     pub(crate) health: HealthConfig,
     pub(crate) affinity: Option<Duration>,
@@ -37,8 +38,7 @@ impl EndpointConfig {
             clock,
             timers: Timers::default(),
             transport: TransportConfig::default(),
-            zone: Zone::default(),
-            nameservers: Vec::new(),
+            view: View::default(),
             product: None,
             transactions: 65_536,
             requests: 65_536,
@@ -46,6 +46,7 @@ impl EndpointConfig {
             datagram_limit: 1300,
             observe: 0,
             attempt_limit: None,
+            attempt_delay: Duration::from_millis(250),
             non_invite_limit: None,
             health: HealthConfig::default(),
             affinity: None,
@@ -66,14 +67,27 @@ impl EndpointConfig {
 
     /// Names that are known without asking. Defaults to none.
     pub fn zone(mut self, zone: Zone) -> Self {
-        self.zone = zone;
+        self.view = self.view.zone(zone);
+        self
+    }
+
+    /// How names become servers: the cache, prefetching, old answers when the DNS is dead, telephone numbers. Defaults to
+    /// [`ResolverConfig`]'s values. Of its transports and address families those are used that the listeners speak.
+    pub fn resolver(mut self, resolver: ResolverConfig) -> Self {
+        self.view = self.view.resolver(resolver);
         self
     }
 
     /// The servers that our own DNS client asks. Defaults to none: then each question comes out as
     /// [`StackEvent::LookupNeeded`](crate::StackEvent::LookupNeeded).
     pub fn nameservers(mut self, nameservers: impl IntoIterator<Item = SocketAddr>) -> Self {
-        self.nameservers = nameservers.into_iter().collect();
+        self.view = self.view.nameservers(nameservers);
+        self
+    }
+
+    /// [`nameservers`](Self::nameservers) with how often they are asked, and how long each time.
+    pub fn dns(mut self, dns: DnsConfig) -> Self {
+        self.view = self.view.dns(dns);
         self
     }
 
@@ -119,10 +133,20 @@ impl EndpointConfig {
 
     /// How long one server may stay silent before the next one is tried, or the request fails (RFC 3263 §4.3).
     ///
-    /// Defaults to none: a server has 64×T1, as RFC 3261 §17.1 says. Any response, a 100 too, ends the wait. An INVITE
-    /// that was given up and is answered after all is cancelled; if it was answered with 2xx, a user agent ends the call.
+    /// Defaults to none: a server has 64×T1, as RFC 3261 §17.1 says. The time to open a connection counts. Any response, a
+    /// 100 too, ends the wait. An INVITE that was given up is sent no more; if it is answered after all it is cancelled, and
+    /// if that was a 2xx, a user agent ends the call.
     pub fn attempt_limit(mut self, limit: Duration) -> Self {
         self.attempt_limit = Some(limit);
+        self
+    }
+
+    /// How long a connection may take to open before another address of the same server is tried beside it; the first
+    /// to open is used, the others are closed (RFC 8305 §5).
+    ///
+    /// Defaults to 250 ms, as RFC 8305 §8 recommends; at least 10 ms.
+    pub fn attempt_delay(mut self, delay: Duration) -> Self {
+        self.attempt_delay = delay.max(Duration::from_millis(10));
         self
     }
 

@@ -1,6 +1,6 @@
 //! What stands on an endpoint.
 
-use crate::{Draft, Endpoint, Event, RequestId, acknowledge::AckId};
+use crate::{Draft, Endpoint, Event, RequestId, View, acknowledge::AckId};
 use sip_message::Response;
 use sip_transaction::{RespondError, ServerTransactionId};
 use sip_transport::{Listener, ListenerId};
@@ -57,6 +57,11 @@ impl Context<'_> {
     /// See [`Endpoint::listen`].
     pub fn listen(&mut self, listener: Listener) -> ListenerId {
         self.endpoint.listen(self.now, listener)
+    }
+
+    /// See [`Endpoint::listen_within`].
+    pub fn listen_within(&mut self, listener: Listener, view: View) -> ListenerId {
+        self.endpoint.listen_within(self.now, listener, view)
     }
 
     /// See [`Endpoint::request`].

@@ -3,8 +3,8 @@
 use sip_io::{Flow, Protocol};
 use sip_message::{Request, Uri};
 use sip_transaction::Timers;
-use sip_transport::Target;
-use std::time::Duration;
+use sip_transport::{FlowError, ListenerId, Target, Transport};
+use std::time::{Duration, Instant};
 
 /// A request that is complete but for what only its way can tell: Via, and where asked Contact and Record-Route.
 ///
@@ -20,6 +20,7 @@ pub struct Draft {
     pub(crate) timers: Option<Timers>,
     pub(crate) deadline: Option<Duration>,
     pub(crate) branch_suffix: Option<String>,
+    pub(crate) listener: Option<ListenerId>,
 }
 
 impl Draft {
@@ -34,6 +35,7 @@ impl Draft {
             timers: None,
             deadline: None,
             branch_suffix: None,
+            listener: None,
         }
     }
 
@@ -99,6 +101,36 @@ impl Draft {
     pub fn branch_suffix(mut self, suffix: impl Into<String>) -> Self {
         self.branch_suffix = Some(suffix.into());
         self
+    }
+
+    /// Sends by this listener: its [view](crate::Endpoint::listen_within) says what the next hop's name means, and
+    /// datagrams of its family leave from its socket. Defaults to none: the flow's listener, if there is one, tells the
+    /// view, and the way tells the listener.
+    pub const fn by_listener(mut self, listener: ListenerId) -> Self {
+        self.listener = Some(listener);
+        self
+    }
+
+    pub(crate) fn flow_to(
+        &self,
+        now: Instant,
+        transport: &mut Transport,
+        target: &Target,
+    ) -> Result<Flow, FlowError> {
+        let own = self.listener.filter(|_| !target.protocol.is_stream());
+        let own = own.and_then(|own| {
+            let mut listeners = transport.listeners();
+            let (_, listener, bound) = listeners.find(|(id, ..)| *id == own)?;
+            bound.filter(|bound| {
+                listener.protocol() == target.protocol
+                    && bound.is_ipv4() == target.address.is_ipv4()
+                    && !bound.ip().is_unspecified()
+            })
+        });
+        match own {
+            Some(local) => Ok(Flow::udp(local, target.address)),
+            None => transport.flow_to(now, target),
+        }
     }
 
     /// RFC 3261 §26.2.2: what is addressed by a `sips` URI never goes in clear text, whatever a Route says.

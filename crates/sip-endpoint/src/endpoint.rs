@@ -5,16 +5,18 @@ use crate::{
     acknowledge::{AckId, Acknowledgement},
     failover::Failover,
     identity::Author,
-    names::Names,
+    names::{Names, View},
     observation::{Direction, Observer},
     outbound::{Outbound, RequestId},
+    probe::Probes,
     respond::Undelivered,
     stack::Notice,
     table::Table,
 };
 use ahash::RandomState;
 use sip_io::{Flow, Receive, Rng, StateMachine, TimerQueue, Transmit, WallClock};
-use sip_resolver::{Answer, LookupError, LookupId, QuestionId};
+use sip_message::Uri;
+use sip_resolver::{Answer, Cached, LookupError, LookupId, QuestionId, ServerKey};
 use sip_transaction::{
     ClientTransactionId, Limits, ServerTransactionId, Timers, TransactionConfig, TransactionLayer,
 };
@@ -38,6 +40,7 @@ pub struct Endpoint {
     pub(crate) request_limit: usize,
     pub(crate) datagram_limit: usize,
     pub(crate) failover: Failover,
+    pub(crate) probes: Probes,
     pub(crate) overload: Overload,
     pub(crate) transport: Transport,
     pub(crate) transactions: TransactionLayer,
@@ -71,7 +74,11 @@ pub(crate) enum Waiter {
 pub(crate) enum Due {
     Deadline(RequestId),
     /// An attempt that has had no response yet
-    Silence(RequestId, ClientTransactionId),
+    Silence(RequestId),
+    /// A connection that is not open yet: another address of the same server has its turn
+    Race(RequestId),
+    /// A server that is down is asked whether it lives
+    Probe(ServerKey),
     AckForgotten(AckId),
 }
 
@@ -112,8 +119,7 @@ impl Endpoint {
             clock,
             timers,
             transport,
-            zone,
-            nameservers,
+            view,
             product,
             ..
         } = config;
@@ -142,13 +148,14 @@ impl Endpoint {
             request_limit: requests,
             datagram_limit: config.datagram_limit,
             failover: Failover::new(
-                config.attempt_limit,
+                (config.attempt_limit, config.attempt_delay),
                 config.non_invite_limit,
                 config.health,
                 config.affinity,
                 requests,
                 hasher.clone(),
             ),
+            probes: Probes::new(hasher.clone()),
             overload: Overload {
                 a_second: config.overload_answers,
                 since: now,
@@ -157,7 +164,7 @@ impl Endpoint {
             },
             transport: Transport::new(transport, Rng::new(rng.seed()), now),
             transactions: TransactionLayer::new(layer, Rng::new(rng.seed()), now),
-            names: Names::new(zone, nameservers, &mut rng, now),
+            names: Names::new(view, &mut rng, now, hasher.clone()),
             requests: Table::new(),
             attempts: HashMap::with_hasher(hasher.clone()),
             acks: Table::new(),
@@ -178,6 +185,37 @@ impl Endpoint {
     /// [`StackEvent::ListenFailed`](crate::StackEvent::ListenFailed).
     pub fn listen(&mut self, now: Instant, listener: Listener) -> ListenerId {
         self.transport.listen(now, listener)
+    }
+
+    /// Opens a listener whose names are looked up in a view of their own: split horizon DNS.
+    ///
+    /// It is used for requests that go out [by this listener](crate::Draft::by_listener), for those that were to go out
+    /// on a flow of it which is gone, and for responses to requests that came in by it (RFC 3263 §5).
+    pub fn listen_within(&mut self, now: Instant, listener: Listener, view: View) -> ListenerId {
+        let id = self.listen(now, listener);
+        self.names.add_for(id, view, &mut self.rng, now);
+        id
+    }
+
+    /// Every answer of the DNS that is kept, in no particular order.
+    pub fn cached(&self, now: Instant) -> impl Iterator<Item = Cached> {
+        self.names.cached(now)
+    }
+
+    /// Forgets every answer of the DNS.
+    pub fn flush(&mut self) {
+        self.names.flush();
+    }
+
+    /// Forgets the answers of the DNS about one name.
+    pub fn flush_name(&mut self, name: &str) {
+        self.names.flush_name(name);
+    }
+
+    /// Whether servers can be found for a URI of this scheme: `sip`, `sips`, and `tel` when there is a suffix for ENUM
+    /// (RFC 6116).
+    pub fn can_locate(&self, uri: &Uri) -> bool {
+        uri.is_sip() || uri.scheme_str().eq_ignore_ascii_case("tel") && self.names.knows_numbers()
     }
 
     /// Gives the answer to a question that came as [`StackEvent::LookupNeeded`](crate::StackEvent::LookupNeeded). An
@@ -252,7 +290,9 @@ impl Endpoint {
         while let Some(due) = self.timers.pop(now) {
             match due {
                 Due::Deadline(id) => self.deadline_passed(now, id),
-                Due::Silence(id, transaction) => self.stayed_silent(now, id, transaction),
+                Due::Silence(id) => self.stayed_silent(now, id),
+                Due::Race(id) => self.race(now, id),
+                Due::Probe(server) => self.probe(now, server),
                 Due::AckForgotten(id) => self.forget_ack(id),
             }
         }

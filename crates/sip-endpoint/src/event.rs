@@ -5,6 +5,7 @@ use sip_io::Flow;
 use sip_message::{Request, Response, StatusCode};
 use sip_transaction::ServerTransactionId;
 use sip_transport::Target;
+use std::fmt;
 
 /// What happened below a core. Ids belong to the core that made them or took the event that brought them; every other
 /// core hands the event on.
@@ -107,6 +108,28 @@ pub enum Failure {
     Full,
 }
 
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tried = match self {
+            Self::NoTarget { cause } => return write!(f, "no server: {cause}"),
+            Self::Cancelled => return f.write_str("cancelled"),
+            Self::Full => return f.write_str("too many requests are under way"),
+            Self::TimedOut { tried } => {
+                f.write_str("no answer in time")?;
+                tried
+            }
+            Self::Unreachable { tried } => {
+                f.write_str("nobody can be reached")?;
+                tried
+            }
+        };
+        for (place, attempt) in tried.iter().enumerate() {
+            write!(f, "{}{attempt}", if place == 0 { ": " } else { ", " })?;
+        }
+        Ok(())
+    }
+}
+
 impl Failure {
     /// The status code that RFC 3261 §8.1.3.1 tells a core to take the failure for.
     pub fn status(&self) -> StatusCode {
@@ -129,6 +152,15 @@ pub struct Attempt {
     pub failure: AttemptFailure,
 }
 
+impl fmt::Display for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Target {
+            protocol, address, ..
+        } = self.target;
+        write!(f, "{address} over {protocol} ({})", self.failure)
+    }
+}
+
 /// Why an attempt failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -147,4 +179,18 @@ pub enum AttemptFailure {
     TooLong,
     /// There are as many connections as there may be
     TooManyConnections,
+}
+
+impl fmt::Display for AttemptFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TimedOut => "no answer in time",
+            Self::Unreachable => "unreachable",
+            Self::NoListener => "no listener of ours reaches it",
+            Self::Unavailable => "503",
+            Self::Insecure => "not secure",
+            Self::TooLong => "the request is too long",
+            Self::TooManyConnections => "too many connections",
+        })
+    }
 }

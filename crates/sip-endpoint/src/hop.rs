@@ -1,6 +1,6 @@
 //! One place to send a request to, and what its length has to do with the way there (RFC 3261 §18.1.1).
 
-use crate::AttemptFailure;
+use crate::{AttemptFailure, names::Located};
 use sip_io::{Flow, Protocol};
 use sip_transport::{FlowError, Target};
 
@@ -8,6 +8,8 @@ use sip_transport::{FlowError, Target};
 #[derive(Clone, Debug)]
 pub(crate) struct Hop {
     pub(crate) target: Target,
+    /// The host behind it, if the resolver told one
+    pub(crate) server: Option<String>,
     way: Way,
 }
 
@@ -25,8 +27,34 @@ impl Hop {
     pub(crate) const fn new(target: Target) -> Self {
         Self {
             target,
+            server: None,
             way: Way::Open,
         }
+    }
+
+    pub(crate) fn located(located: Located) -> Self {
+        Self {
+            target: located.target,
+            server: Some(located.server),
+            way: Way::Open,
+        }
+    }
+
+    /// Whether both lead to one server: its other addresses, its other transports at the same port.
+    pub(crate) fn is_same_server(&self, target: &Target, server: Option<&str>) -> bool {
+        server.is_some()
+            && self.server.as_deref() == server
+            && self.target.address.port() == target.address.port()
+    }
+
+    /// RFC 8305 §5: whether this connection may be tried while the one to `earlier` is still being opened: another
+    /// address of the same server. Another server has its turn when this one has failed.
+    pub(crate) fn may_race(&self, earlier: &Self) -> bool {
+        self.target.protocol.is_stream()
+            && self.target.protocol == earlier.target.protocol
+            && self.way == Way::Open
+            && earlier.way == Way::Open
+            && self.is_same_server(&earlier.target, earlier.server.as_deref())
     }
 
     /// Whether a request of `length` bytes must not go in a datagram on `flow` before a stream was tried.
@@ -42,10 +70,12 @@ impl Hop {
         };
         let stream = Self {
             target,
+            server: self.server.clone(),
             way: Way::Stream { instead_of },
         };
         let datagram = Self {
             target: self.target,
+            server: self.server,
             way: Way::Datagram,
         };
         [stream, datagram]

@@ -4,7 +4,7 @@ use crate::{
     Endpoint, Event,
     endpoint::Waiter,
     event::AttemptFailure,
-    names::{self, NameEvent},
+    names::{self, Located, NameEvent},
     observation::Direction,
     stack::Notice,
 };
@@ -112,7 +112,7 @@ impl Endpoint {
                 return;
             }
             NameEvent::Resolved { id, targets } => {
-                (id, Ok(targets.into_iter().map(names::target).collect()))
+                (id, Ok(targets.into_iter().map(names::located).collect()))
             }
             NameEvent::Failed { id, error } => (id, Err(error.to_string())),
             _ => return,
@@ -120,7 +120,12 @@ impl Endpoint {
         match self.lookups.remove(&id) {
             Some(Waiter::Request(id)) => self.request_located(now, id, targets),
             Some(Waiter::Ack(id)) => self.ack_located(now, id, targets),
-            Some(Waiter::Response(id)) => self.response_located(now, id, targets),
+            Some(Waiter::Response(id)) => {
+                let targets = targets.map(|located: Vec<Located>| {
+                    located.into_iter().map(|located| located.target).collect()
+                });
+                self.response_located(now, id, targets)
+            }
             None => {}
         }
     }
@@ -191,7 +196,7 @@ impl Endpoint {
         self.ack_flow_failed(now, &flow);
         for waiter in self.connecting.remove(&flow).unwrap_or_default() {
             match waiter {
-                Waiter::Request(id) => self.request_not_connected(now, id),
+                Waiter::Request(id) => self.request_not_connected(now, id, &flow),
                 Waiter::Ack(id) => self.ack_not_connected(now, id),
                 Waiter::Response(id) => self.response_not_connected(now, id),
             }
@@ -205,9 +210,10 @@ impl Endpoint {
     /// RFC 3263 §4.1: only what we speak is of use.
     fn listeners_changed(&mut self) {
         let listeners = self.transport.listeners();
-        let bound =
-            listeners.filter_map(|(_, listener, bound)| Some((listener.protocol(), bound?)));
-        self.names.set_reach(bound);
+        let bound: Vec<_> = listeners
+            .filter_map(|(id, listener, bound)| Some((id, listener.protocol(), bound?)))
+            .collect();
+        self.names.set_reach(&bound);
     }
 
     pub(crate) fn stop_waiting(&mut self, flow: &Flow, waiter: Waiter) {

@@ -90,6 +90,7 @@
 
 mod acknowledge;
 mod config;
+mod connecting;
 mod core;
 mod domains;
 mod draft;
@@ -103,6 +104,7 @@ mod names;
 mod neighbour;
 mod observation;
 mod outbound;
+mod probe;
 mod respond;
 mod stack;
 mod table;
@@ -117,10 +119,14 @@ pub use domains::Domains;
 pub use draft::{ContactTemplate, Draft, RecordRouteTemplate};
 pub use endpoint::{Endpoint, EndpointStats};
 pub use event::{Attempt, AttemptFailure, Event, Failure};
+pub use names::View;
 pub use neighbour::{is_first_hop, neighbour_flow, neighbour_flow_of};
 pub use observation::{Direction, Observation};
 pub use outbound::RequestId;
-pub use sip_resolver::{Answer, Health, HealthConfig, LookupError, Methods, Question, QuestionId};
+pub use sip_resolver::{
+    Answer, Cached, DnsConfig, Health, HealthConfig, LookupError, Methods, Question, QuestionId,
+    ResolverConfig, ServerHealth, ServerKey, Zone,
+};
 pub use sip_transaction::{RespondError, ServerTransactionId, Timers};
 pub use sip_transport::{Listener, ListenerId, Target, TransportConfig};
 pub use stack::{Stack, StackEvent};

@@ -2,17 +2,19 @@
 
 use crate::{
     Draft, Endpoint, Event,
+    connecting::Connecting,
     draft::NextHop,
     endpoint::{Due, Waiter},
     event::{Attempt, AttemptFailure, Failure},
     hop::{Hop, LONGEST_DATAGRAM, target_of},
+    names::{Located, Names},
     table::Key,
 };
 use sip_io::{Flow, TimerId};
 use sip_message::{Method, Response, StatusCode, Uri, headers::Route};
 use sip_resolver::{LookupId, Query};
 use sip_transaction::{ClientTransactionId, RequestError};
-use sip_transport::Target;
+use sip_transport::{FlowError, Target, Transport};
 use std::{collections::VecDeque, time::Instant};
 
 /// Names a request of ours from [`Endpoint::request`] to [`Event::RequestEnded`] or [`Event::RequestFailed`]; stale
@@ -40,32 +42,33 @@ pub struct RequestId(pub(crate) Key);
 /// ```
 #[derive(Debug)]
 pub(crate) struct Outbound {
-    state: State,
+    pub(crate) state: State,
     /// What a further attempt needs: dropped with the final response, because a transaction lingers long after it
-    search: Option<Box<Search>>,
+    pub(crate) search: Option<Box<Search>>,
     is_invite: bool,
     cancelled: bool,
     deadline: Option<TimerId>,
+    /// When the attempt has been without any response for too long
+    pub(crate) silence: Option<TimerId>,
 }
 
 /// The search for a server that answers (RFC 3263 §4.3).
 #[derive(Debug)]
-struct Search {
-    draft: Draft,
-    hops: VecDeque<Hop>,
+pub(crate) struct Search {
+    pub(crate) draft: Draft,
+    pub(crate) hops: VecDeque<Hop>,
+    /// The host behind the target of this attempt, if the resolver told one
+    server: Option<String>,
     tried: Vec<Attempt>,
     /// The last provisional response, which ends the search for another server
     heard: Option<StatusCode>,
 }
 
 #[derive(Debug)]
-enum State {
+pub(crate) enum State {
     Idle,
     Resolving(LookupId),
-    Connecting {
-        flow: Flow,
-        hop: Hop,
-    },
+    Connecting(Connecting),
     Transaction {
         id: ClientTransactionId,
         flow: Flow,
@@ -77,7 +80,7 @@ enum State {
 }
 
 /// What became of an attempt.
-enum Begun {
+pub(crate) enum Begun {
     /// It is under way
     Yes,
     /// Another place is first
@@ -92,10 +95,24 @@ impl Outbound {
     pub(crate) const fn is_answered(&self) -> bool {
         matches!(self.state, State::Answered { .. })
     }
+
+    pub(crate) fn next_hop(&self) -> Option<&Hop> {
+        self.search.as_ref()?.hops.front()
+    }
+
+    pub(crate) fn flow_to(
+        &self,
+        now: Instant,
+        transport: &mut Transport,
+        hop: &Hop,
+    ) -> Option<Result<Flow, FlowError>> {
+        let draft = &self.search.as_ref()?.draft;
+        Some(draft.flow_to(now, transport, &hop.target))
+    }
 }
 
 impl Search {
-    fn failed(&mut self, target: Target, failure: AttemptFailure) {
+    pub(crate) fn failed(&mut self, target: Target, failure: AttemptFailure) {
         self.tried.push(Attempt { target, failure });
     }
 }
@@ -115,11 +132,13 @@ impl Endpoint {
             search: Some(Box::new(Search {
                 draft,
                 hops: VecDeque::new(),
+                server: None,
                 tried: Vec::new(),
                 heard: None,
             })),
             cancelled: false,
             deadline: None,
+            silence: None,
         }));
         if full {
             self.fail_request(id, Failure::Full);
@@ -178,7 +197,7 @@ impl Endpoint {
                 }
             }
             State::Answered { .. } => {}
-            State::Idle | State::Resolving(_) | State::Connecting { .. } => {
+            State::Idle | State::Resolving(_) | State::Connecting(_) => {
                 self.fail_request(id, Failure::Cancelled)
             }
         }
@@ -188,16 +207,24 @@ impl Endpoint {
     pub fn request_flow(&self, id: RequestId) -> Option<Flow> {
         match self.requests.get(id.0)?.state {
             State::Transaction { flow, .. } | State::Answered { flow } => Some(flow),
-            State::Idle | State::Resolving(_) | State::Connecting { .. } => None,
+            State::Idle | State::Resolving(_) | State::Connecting(_) => None,
         }
     }
 
-    fn search(&mut self, id: RequestId) -> Option<&mut Search> {
+    pub(crate) fn search(&mut self, id: RequestId) -> Option<&mut Search> {
         self.requests.get_mut(id.0)?.search.as_deref_mut()
     }
 
     /// Asks where the topmost Route or the Request-URI leads.
     fn locate(&mut self, now: Instant, id: RequestId) {
+        let Some(Outbound {
+            search: Some(search),
+            ..
+        }) = self.requests.get(id.0)
+        else {
+            return;
+        };
+        let view = view(&self.names, &self.transport, &search.draft);
         let Some(search) = self.search(id) else {
             return;
         };
@@ -207,10 +234,10 @@ impl Endpoint {
             Ok(query) => query,
             Err(cause) => return self.fail_request(id, Failure::NoTarget { cause }),
         };
-        if let Some(target) = self.names.literal(&query) {
-            return self.request_located(now, id, Ok(vec![target]));
+        if let Some(located) = self.names.literal(&query) {
+            return self.request_located(now, id, Ok(vec![located]));
         }
-        let lookup = self.names.start(now, query);
+        let lookup = self.names.start(now, view, query);
         self.lookups.insert(lookup, Waiter::Request(id));
         if let Some(request) = self.requests.get_mut(id.0) {
             request.state = State::Resolving(lookup);
@@ -221,7 +248,7 @@ impl Endpoint {
         &mut self,
         now: Instant,
         id: RequestId,
-        targets: Result<Vec<Target>, String>,
+        targets: Result<Vec<Located>, String>,
     ) {
         let Some(request) = self.requests.get_mut(id.0) else {
             return;
@@ -234,7 +261,11 @@ impl Endpoint {
             Ok(mut targets) => {
                 self.failover
                     .order(now, &search.draft.request, &mut targets);
-                search.hops = targets.into_iter().map(Hop::new).collect();
+                // RFC 6116 §2: what the number has become is who is called.
+                if let Some(uri) = targets.first().and_then(|first| first.uri.clone()) {
+                    search.draft.request.set_uri(uri);
+                }
+                search.hops = targets.into_iter().map(Hop::located).collect();
                 let limit = self.failover.non_invite_limit;
                 if let Some(limit) = limit.filter(|_| search.hops.len() > 1 && !request.is_invite)
                     && request.deadline.is_none()
@@ -251,7 +282,7 @@ impl Endpoint {
     }
 
     /// Tries one target after the other until one is under way.
-    fn attempt(&mut self, now: Instant, id: RequestId) {
+    pub(crate) fn attempt(&mut self, now: Instant, id: RequestId) {
         loop {
             let Some(search) = self.search(id) else {
                 return;
@@ -272,7 +303,7 @@ impl Endpoint {
     }
 
     /// Goes on where an attempt outside [`attempt`](Self::attempt) has led.
-    fn go_on(&mut self, now: Instant, id: RequestId, begun: Begun) {
+    pub(crate) fn go_on(&mut self, now: Instant, id: RequestId, begun: Begun) {
         match begun {
             Begun::Yes | Begun::Over => return,
             Begun::Elsewhere => {}
@@ -294,17 +325,14 @@ impl Endpoint {
         if search.is_some_and(|search| !search.draft.may_use(protocol)) {
             return Begun::Failed(hop.target, AttemptFailure::Insecure);
         }
-        match self.transport.flow_to(now, &hop.target) {
-            Ok(flow) if self.transport.is_connecting(&flow) => {
-                request.state = State::Connecting { flow, hop };
-                self.connecting
-                    .entry(flow)
-                    .or_default()
-                    .push(Waiter::Request(id));
+        match request.flow_to(now, &mut self.transport, &hop) {
+            Some(Ok(flow)) if self.transport.is_connecting(&flow) => {
+                self.await_connection(now, id, flow, hop);
                 Begun::Yes
             }
-            Ok(flow) => self.begin(now, id, flow, Some(hop)),
-            Err(error) => Begun::Failed(hop.target, error.into()),
+            Some(Ok(flow)) => self.begin(now, id, flow, Some(hop)),
+            Some(Err(error)) => Begun::Failed(hop.target, error.into()),
+            None => Begun::Over,
         }
     }
 
@@ -324,36 +352,14 @@ impl Endpoint {
         self.fail_request(id, reason);
     }
 
-    pub(crate) fn request_connected(&mut self, now: Instant, id: RequestId, flow: Flow) {
-        if let Some(hop) = self.stop_connecting(id) {
-            let begun = self.begin(now, id, flow, Some(hop));
-            self.go_on(now, id, begun);
-        }
-    }
-
-    pub(crate) fn request_not_connected(&mut self, now: Instant, id: RequestId) {
-        if let Some(hop) = self.stop_connecting(id) {
-            let failure = AttemptFailure::Unreachable;
-            self.failover
-                .failed(now, &Method::INVITE, &hop.target, failure);
-            let failed = Begun::Failed(hop.target, AttemptFailure::Unreachable);
-            self.go_on(now, id, failed);
-        }
-    }
-
-    fn stop_connecting(&mut self, id: RequestId) -> Option<Hop> {
-        let request = self.requests.get_mut(id.0)?;
-        match std::mem::replace(&mut request.state, State::Idle) {
-            State::Connecting { hop, .. } => Some(hop),
-            other => {
-                request.state = other;
-                None
-            }
-        }
-    }
-
     /// Begins a transaction with a branch of its own; without a hop on a flow that the draft names.
-    fn begin(&mut self, now: Instant, id: RequestId, flow: Flow, hop: Option<Hop>) -> Begun {
+    pub(crate) fn begin(
+        &mut self,
+        now: Instant,
+        id: RequestId,
+        flow: Flow,
+        hop: Option<Hop>,
+    ) -> Begun {
         let Some(request) = self.requests.get_mut(id.0) else {
             return Begun::Over;
         };
@@ -374,7 +380,10 @@ impl Endpoint {
             }
             hop => hop,
         };
-        let target = hop.map_or_else(|| target_of(&flow), |hop| hop.target);
+        let (target, server) = match hop {
+            Some(hop) => (hop.target, hop.server),
+            None => (target_of(&flow), None),
+        };
         if !flow.is_stream() && contents.len() > LONGEST_DATAGRAM {
             return Begun::Failed(target, AttemptFailure::TooLong);
         }
@@ -388,16 +397,14 @@ impl Endpoint {
                 if search.hops.front().is_some_and(Hop::is_last_resort) {
                     search.hops.pop_front();
                 }
+                search.server = server;
                 request.state = State::Transaction {
                     id: transaction,
                     flow,
                     target,
                 };
                 self.attempts.insert(transaction, id);
-                if let Some(limit) = self.failover.attempt_limit {
-                    let due = Due::Silence(id, transaction);
-                    self.timers.insert(now + limit, due);
-                }
+                self.limit_silence(now, id);
                 Begun::Yes
             }
             Err(RequestError::Full { .. }) => {
@@ -432,16 +439,36 @@ impl Endpoint {
             return;
         };
         let status = response.status();
+        if let Some(timer) = request.silence.take() {
+            self.timers.cancel(timer);
+        }
+        let mut down = None;
         if let (State::Transaction { target, .. }, Some(search)) = (&request.state, &request.search)
         {
-            let method = search.draft.request.method();
-            self.failover.answered(now, method, target, &response);
+            let (method, server) = (search.draft.request.method(), search.server.as_deref());
+            let same = search
+                .hops
+                .iter()
+                .filter(|hop| hop.is_same_server(target, server));
+            let same = same.map(|hop| &hop.target);
+            self.failover.answered(now, method, target, same, &response);
+            if status == StatusCode::SERVICE_UNAVAILABLE {
+                down = Some(target.clone());
+            }
         }
         if let Some(search) = &mut request.search {
             // A 100 says that the next hop lives, not that anybody behind it has heard of the request.
             let unheard = search.heard.is_none_or(|heard| heard == StatusCode::TRYING);
+            if let Some(target) = &down {
+                // RFC 3261 §21.5.4: to an alternate server, which another address of the same one is not.
+                let server = search.server.take();
+                let server = server.as_deref();
+                search
+                    .hops
+                    .retain(|hop| !hop.is_same_server(target, server));
+            }
             let may_fail_over = unheard && !request.cancelled && !search.hops.is_empty();
-            if status == StatusCode::SERVICE_UNAVAILABLE && may_fail_over {
+            if down.is_some() && may_fail_over {
                 self.attempts.remove(&transaction);
                 return self.attempt_failed(now, id, AttemptFailure::Unavailable);
             }
@@ -456,6 +483,9 @@ impl Endpoint {
         }
         self.events
             .push_back(Event::Response { id, response, flow });
+        if let Some(target) = down {
+            self.probe_later(now, id, &target);
+        }
     }
 
     /// A transaction ended without a final response.
@@ -471,29 +501,8 @@ impl Endpoint {
         }
     }
 
-    /// A server had its time and said nothing at all: another one has its turn (RFC 3263 §4.3).
-    pub(crate) fn stayed_silent(
-        &mut self,
-        now: Instant,
-        id: RequestId,
-        transaction: ClientTransactionId,
-    ) {
-        let Some(request) = self.requests.get(id.0) else {
-            return;
-        };
-        let is_current =
-            matches!(&request.state, State::Transaction { id, .. } if *id == transaction);
-        match &request.search {
-            Some(search) if is_current && search.heard.is_none() => {
-                let ends_late_calls = search.draft.contact.is_some();
-                self.abandon(now, id, transaction, ends_late_calls);
-                self.attempt_failed(now, id, AttemptFailure::TimedOut);
-            }
-            _ => {}
-        }
-    }
-
-    fn attempt_failed(&mut self, now: Instant, id: RequestId, failure: AttemptFailure) {
+    pub(crate) fn attempt_failed(&mut self, now: Instant, id: RequestId, failure: AttemptFailure) {
+        self.stop_silence(id);
         let Some(request) = self.requests.get_mut(id.0) else {
             return;
         };
@@ -501,22 +510,28 @@ impl Endpoint {
         let Some(search) = &mut request.search else {
             return;
         };
+        let mut failed = None;
         if let State::Transaction { target, .. } =
             std::mem::replace(&mut request.state, State::Idle)
         {
             let method = search.draft.request.method();
             self.failover.failed(now, method, &target, failure);
-            search.failed(target, failure);
+            search.failed(target.clone(), failure);
+            failed = Some(target);
         }
         // RFC 3263 §4.3: a server that has answered anything is the one.
         let ends =
             request.cancelled || failure != AttemptFailure::Unavailable && search.heard.is_some();
         search.heard = None;
+        let to_uri = failure == AttemptFailure::Unreachable
+            && matches!(search.draft.next, NextHop::Flow { or_uri: true, .. });
         if ends {
             search.hops.clear();
-        } else if failure == AttemptFailure::Unreachable
-            && matches!(search.draft.next, NextHop::Flow { or_uri: true, .. })
-        {
+        }
+        if let Some(target) = failed {
+            self.probe_later(now, id, &target);
+        }
+        if to_uri && !ends {
             return self.locate(now, id);
         }
         self.attempt(now, id);
@@ -539,16 +554,26 @@ impl Endpoint {
             return;
         };
         request.deadline = None;
-        let Some(search) = &mut request.search else {
+        if request.search.is_none() {
+            return;
+        }
+        let targets = match &request.state {
+            State::Transaction { .. } if request.is_invite => return self.cancel(now, id),
+            State::Transaction {
+                target,
+                id: transaction,
+                ..
+            } => {
+                self.transactions.stop_repeating(*transaction);
+                vec![target.clone()]
+            }
+            State::Connecting(_) => self.stop_connections(id),
+            State::Idle | State::Resolving(_) | State::Answered { .. } => Vec::new(),
+        };
+        let Some(search) = self.search(id) else {
             return;
         };
-        let target = match &request.state {
-            State::Transaction { .. } if request.is_invite => return self.cancel(now, id),
-            State::Transaction { target, .. } => Some(target.clone()),
-            State::Connecting { hop, .. } => Some(hop.target.clone()),
-            State::Idle | State::Resolving(_) | State::Answered { .. } => None,
-        };
-        if let Some(target) = target {
+        for target in targets {
             search.failed(target, AttemptFailure::TimedOut);
         }
         let tried = std::mem::take(&mut search.tried);
@@ -562,10 +587,11 @@ impl Endpoint {
     }
 
     fn forget_request(&mut self, id: RequestId) -> bool {
+        self.stop_connections(id);
         let Some(request) = self.requests.remove(id.0) else {
             return false;
         };
-        if let Some(timer) = request.deadline {
+        for timer in [request.deadline, request.silence].into_iter().flatten() {
             self.timers.cancel(timer);
         }
         match &request.state {
@@ -573,16 +599,24 @@ impl Endpoint {
                 self.lookups.remove(lookup);
                 self.names.cancel(*lookup);
             }
-            State::Connecting { flow, .. } => self.stop_waiting(flow, Waiter::Request(id)),
             State::Transaction {
                 id: transaction, ..
             } => {
                 self.attempts.remove(transaction);
             }
-            State::Idle | State::Answered { .. } => {}
+            State::Idle | State::Connecting(_) | State::Answered { .. } => {}
         }
         true
     }
+}
+
+/// Which view a request's names are looked up in: that of the listener which it leaves by.
+pub(crate) fn view(names: &Names, transport: &Transport, draft: &Draft) -> usize {
+    let listener = draft.listener.or_else(|| match &draft.next {
+        NextHop::Flow { flow, .. } => transport.listener_of(flow),
+        NextHop::Uri | NextHop::Targets(_) => None,
+    });
+    names.view_of(listener)
 }
 
 /// Where a request goes (RFC 3261 §8.1.2): the topmost Route, else the Request-URI.

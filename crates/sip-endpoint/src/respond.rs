@@ -155,7 +155,9 @@ impl Endpoint {
         match query {
             Some(query) => {
                 pending.asked = true;
-                let lookup = self.names.start(now, query);
+                let listener = self.transport.listener_of(&pending.source);
+                let view = self.names.view_of(listener);
+                let lookup = self.names.start(now, view, query);
                 pending.state = State::Resolving(lookup);
                 self.lookups.insert(lookup, Waiter::Response(id));
             }

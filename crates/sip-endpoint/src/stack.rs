@@ -123,6 +123,7 @@ impl<C: Core> Stack<C> {
             now,
             endpoint: &mut self.endpoint,
         });
+        self.endpoint.probes.stop();
         self.settle(now);
     }
 
@@ -154,6 +155,9 @@ impl<C: Core> Stack<C> {
             let Some(event) = self.endpoint.events.pop_front() else {
                 break;
             };
+            if self.endpoint.probes.take(&event) {
+                continue;
+            }
             let cx = &mut Context {
                 now,
                 endpoint: &mut self.endpoint,

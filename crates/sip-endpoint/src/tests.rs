@@ -1,6 +1,7 @@
 //! An endpoint in virtual time, its peers played by hand.
 
 mod acks;
+mod dual_stack;
 mod failover;
 mod harness;
 mod identity;
@@ -12,3 +13,4 @@ mod requests;
 mod responses;
 mod servers;
 mod unclaimed;
+mod views;

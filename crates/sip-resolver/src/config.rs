@@ -32,6 +32,7 @@ pub struct ResolverConfig {
     pub(crate) stale: Duration,
     pub(crate) origins: bool,
     pub(crate) enum_suffix: Option<String>,
+    pub(crate) ids_from: u64,
 }
 
 impl Default for ResolverConfig {
@@ -55,6 +56,7 @@ impl Default for ResolverConfig {
             stale: Duration::ZERO,
             origins: false,
             enum_suffix: None,
+            ids_from: 0,
         }
     }
 }
@@ -199,6 +201,14 @@ impl ResolverConfig {
     #[must_use]
     pub fn enum_suffix(mut self, suffix: impl Into<String>) -> Self {
         self.enum_suffix = Some(suffix.into());
+        self
+    }
+
+    /// Where the numbers of lookups and questions begin. Defaults to 0; who runs several resolvers side by side sets them
+    /// apart, and knows from a number whose it is.
+    #[must_use]
+    pub const fn ids_from(mut self, first: u64) -> Self {
+        self.ids_from = first;
         self
     }
 

@@ -160,6 +160,16 @@ impl Health {
         }
     }
 
+    /// How often a server that is down is asked whether it lives; see [`HealthConfig::probe`].
+    pub const fn probe_interval(&self) -> Option<Duration> {
+        self.config.probe
+    }
+
+    /// The longest that a server is tried last for one failure.
+    pub const fn longest(&self) -> Duration {
+        self.config.longest
+    }
+
     /// Drops what is known about a server.
     pub fn forget(&mut self, server: ServerKey) {
         if let Some(entry) = self.servers.remove(&server) {
@@ -196,6 +206,7 @@ pub struct HealthConfig {
     servers: usize,
     counts: Methods,
     ignores: Methods,
+    probe: Option<Duration>,
 }
 
 impl Default for HealthConfig {
@@ -207,6 +218,7 @@ impl Default for HealthConfig {
             servers: 4_096,
             counts: Methods::All,
             ignores: Methods::Only(vec![Method::BYE, Method::CANCEL, Method::ACK]),
+            probe: None,
         }
     }
 }
@@ -252,6 +264,18 @@ impl HealthConfig {
     #[must_use]
     pub fn count(mut self, methods: Methods) -> Self {
         self.counts = methods;
+        self
+    }
+
+    /// Asks a server that is down whether it lives, with an OPTIONS every `interval`, at least a second: when it answers
+    /// it is tried in its place again at once, unless its Retry-After said otherwise. Defaults to no: its time has to be
+    /// over. A server that stays silent is asked for as long as the [longest](Self::longest) back-off after the last
+    /// request that failed there.
+    ///
+    /// It takes someone who sends: the endpoint of `sip-endpoint` does.
+    #[must_use]
+    pub fn probe(mut self, interval: Duration) -> Self {
+        self.probe = Some(interval.max(Duration::from_secs(1)));
         self
     }
 
@@ -359,6 +383,7 @@ mod tests {
             protocol: Protocol::Udp,
             address: server(n).1,
             name: "example.com".to_owned(),
+            server: "server.example.com".to_owned(),
             origins: Vec::new(),
             uri: None,
         };

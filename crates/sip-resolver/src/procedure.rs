@@ -116,7 +116,9 @@ impl Procedure<'_> {
                     Some(port) => port,
                     None => fallback.default_port(),
                 };
-                return Step::Done(vec![self.target(fallback, *address, port, Vec::new())]);
+                let server = address.to_string();
+                let target = self.target(fallback, *address, port, server, Vec::new());
+                return Step::Done(vec![target]);
             }
             Host::Name(host) => host,
         };
@@ -319,7 +321,8 @@ impl Procedure<'_> {
                         let question = Question::of(&server.host, record_type);
                         origins.push(self.origin(&question, &Record::Address(address)));
                     }
-                    targets.push(self.target(server.protocol, address, server.port, origins));
+                    let host = server.host.clone();
+                    targets.push(self.target(server.protocol, address, server.port, host, origins));
                 }
             }
         }
@@ -355,12 +358,14 @@ impl Procedure<'_> {
         protocol: Protocol,
         address: IpAddr,
         port: u16,
+        server: String,
         origins: Vec<Origin>,
     ) -> Target {
         Target {
             protocol,
             address: SocketAddr::new(address, port),
             name: self.query.name.clone(),
+            server,
             origins,
             uri: None,
         }

@@ -58,13 +58,27 @@ pub struct Resolver {
     stats: ResolverStats,
 }
 
-/// Names a lookup; never used twice.
+/// Names a lookup; never used twice by resolvers whose numbers are [apart](ResolverConfig::ids_from).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LookupId(u64);
 
-/// Names a question; never used twice.
+/// Names a question; never used twice by resolvers whose numbers are [apart](ResolverConfig::ids_from).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct QuestionId(u64);
+
+impl LookupId {
+    /// Its number.
+    pub const fn as_u64(self) -> u64 {
+        self.0
+    }
+}
+
+impl QuestionId {
+    /// Its number.
+    pub const fn as_u64(self) -> u64 {
+        self.0
+    }
+}
 
 /// A server's address, and how to speak to it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -75,6 +89,9 @@ pub struct Target {
     pub address: SocketAddr,
     /// The host of what was resolved, which is the name that a TLS certificate has to have (RFC 5922 §4)
     pub name: String,
+    /// The host whose address it is: what the SRV record names, or else the host of what was resolved. Targets with the
+    /// same host and port are one server, reached in several ways
+    pub server: String,
     /// What led to it, in the order in which it was learned; empty unless the resolver is told to keep
     /// [`origins`](ResolverConfig::origins)
     pub origins: Vec<Origin>,
@@ -233,7 +250,7 @@ impl Resolver {
             cache: Cache::new(hasher()),
             timers: TimerQueue::new(now),
             events: VecDeque::new(),
-            serial: 0,
+            serial: config.ids_from,
             stats: ResolverStats::default(),
             config,
             rng,
@@ -343,6 +360,16 @@ impl Resolver {
     /// The next thing that happened.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
+    }
+
+    /// Which addresses are of use now.
+    pub const fn families(&self) -> Families {
+        self.config.families
+    }
+
+    /// Whether a telephone number may lead somewhere: there is a suffix for ENUM (RFC 6116).
+    pub const fn knows_numbers(&self) -> bool {
+        self.config.enum_suffix.is_some()
     }
 
     /// Changes which addresses are of use, for lookups that start or go on from now on.

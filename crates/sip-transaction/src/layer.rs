@@ -191,6 +191,18 @@ impl TransactionLayer {
         Ok(Cancelled::Sent)
     }
 
+    /// Sends a request no more that nobody has answered: for whoever tries another server (RFC 3263 §4.3).
+    ///
+    /// The copies that went out may still be answered; the transaction waits for that as long as it would have.
+    pub fn stop_repeating(&mut self, id: ClientTransactionId) {
+        if let Some(client) = self.clients.get_mut(id.0)
+            && client.is_unanswered()
+            && let Some(repeat) = client.repeat.take()
+        {
+            self.timers.cancel(repeat);
+        }
+    }
+
     /// Sends a response in a server transaction over `flow`, which the transport's `route_response` found.
     ///
     /// After a 2xx to an INVITE, further 2xx may follow: the transaction user repeats them until the ACK comes

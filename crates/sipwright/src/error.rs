@@ -250,11 +250,7 @@ impl fmt::Display for Tried<'_> {
         }
         for (place, attempt) in self.0.iter().enumerate() {
             let comma = if place == 0 { "" } else { ", " };
-            write!(
-                f,
-                "{comma}{} over {}",
-                attempt.target.address, attempt.target.protocol
-            )?;
+            write!(f, "{comma}{attempt}")?;
         }
         Ok(())
     }

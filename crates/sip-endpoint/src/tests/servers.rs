@@ -135,6 +135,49 @@ fn a_late_2xx_of_a_server_that_was_given_up_is_acknowledged_and_the_call_ended()
     assert_eq!(again[0].1.to_bytes(), sent[0].1.to_bytes());
 }
 
+/// An INVITE that was given up is not sent again for the rest of 64×T1: the server that wakes up would ring for nobody.
+#[test]
+fn a_server_that_was_given_up_gets_no_more_copies() {
+    let mut rig = impatient();
+    rig.request(to_both("INVITE"));
+    rig.sent_request();
+    rig.wait(5 * SECOND);
+    let sent = asked(&mut rig);
+    let (flow, second) = sent.last().expect("the next server is asked").clone();
+    assert_eq!(flow.remote(), at(CAROL));
+    rig.answer(flow, &second, StatusCode::RINGING);
+    rig.wait(40 * SECOND);
+    rig.sent_nothing();
+    // Timer B of what was given up is nobody's failure.
+    assert_eq!(rig.events().len(), 1, "ringing");
+    rig.answer(flow, &second, StatusCode::OK);
+    assert_eq!(rig.status(), StatusCode::OK);
+    rig.finish();
+}
+
+/// RFC 3261 §22.1: an ACK carries the credentials of its INVITE.
+#[test]
+fn the_ack_to_a_late_2xx_has_the_credentials_of_the_invite() {
+    let mut rig = impatient();
+    let mut invite = request("INVITE", "sip:bob@bob.example;transport=udp");
+    let credentials = "Digest username=\"alice\", realm=\"a\", nonce=\"1\", uri=\"sip:bob@bob.example\", response=\"2\"";
+    for name in [
+        sip_message::HeaderName::AUTHORIZATION,
+        sip_message::HeaderName::PROXY_AUTHORIZATION,
+    ] {
+        let value = sip_message::HeaderValue::new(credentials).unwrap();
+        invite.headers_mut().push_raw(name, value);
+    }
+    rig.request(Draft::new(invite).contact(crate::ContactTemplate::default()));
+    let (flow, request) = rig.sent_request();
+    rig.wait(5 * SECOND);
+    asked(&mut rig);
+    rig.bytes(flow, ok_with_contact(&request).to_bytes());
+    let sent = asked(&mut rig);
+    assert_eq!(raw(&sent[0].1, "Authorization"), credentials);
+    assert_eq!(raw(&sent[0].1, "Proxy-Authorization"), credentials);
+}
+
 /// RFC 3261 §16.7 step 5: a proxy forwards every 2xx.
 #[test]
 fn a_late_2xx_is_handed_to_a_core_that_is_no_user_agent() {
