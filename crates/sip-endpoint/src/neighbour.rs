@@ -23,16 +23,19 @@ pub fn neighbour_flow(request: &Request, flow: &Flow) -> Option<Flow> {
 
 /// As [`neighbour_flow`], for one of several Contacts.
 pub fn neighbour_flow_of(request: &Request, flow: &Flow, contact: &Uri) -> Option<Flow> {
-    if !is_first_hop(request) || !contact.is_sip() {
+    let is_secure = flow.protocol().is_secure();
+    let reachable = contact.is_sip() && (is_secure || !contact.is_sips());
+    if !is_first_hop(request) || !reachable {
         return None;
     }
     let transport = contact.transport();
     let named = transport.as_deref().and_then(Protocol::from_token);
     if flow.is_stream() {
         // Who names another transport wants to be reached there.
-        return named
-            .is_none_or(|named| named == plain(flow.protocol()))
-            .then_some(*flow);
+        let same = |named: Protocol| {
+            plain(named) == plain(flow.protocol()) && (is_secure || !named.is_secure())
+        };
+        return named.is_none_or(same).then_some(*flow);
     }
     let via = request.via().ok()?;
     let host = contact.host();
@@ -45,7 +48,8 @@ pub fn neighbour_flow_of(request: &Request, flow: &Flow, contact: &Uri) -> Optio
     (named.is_none_or(|named| named == flow.protocol()) && same && elsewhere).then_some(*flow)
 }
 
-/// `sips:` and `transport=tcp` mean TLS, `transport=ws` is written for WSS as well (RFC 7118 §5).
+/// `sips:` and `transport=tcp` mean TLS, `transport=ws` is written for WSS as well (RFC 7118 §5.2); others write
+/// `transport=tls` and `transport=wss`.
 fn plain(protocol: Protocol) -> Protocol {
     match protocol {
         Protocol::Tls => Protocol::Tcp,
@@ -100,6 +104,40 @@ mod tests {
             ),
             None
         );
+    }
+
+    /// RFC 7118 §5.2, §8.1; RFC 5630 §3.1.
+    #[test]
+    fn a_secure_stream_is_named_in_several_ways() {
+        let of = |protocol: Protocol, contact: &str| {
+            let flow = Flow::stream(
+                protocol,
+                StreamId::accepted(1),
+                udp().local(),
+                udp().remote(),
+            );
+            let via = format!("{protocol} df7jal23ls0d.invalid");
+            neighbour_flow(&request(&[&via], contact), &flow).is_some()
+        };
+        let (ws, wss, tls) = (Protocol::Ws, Protocol::Wss, Protocol::Tls);
+        for (protocol, uri) in [
+            (ws, "sip:a@df7jal23ls0d.invalid;transport=ws"),
+            (wss, "sip:a@df7jal23ls0d.invalid;transport=ws"),
+            (wss, "sip:a@df7jal23ls0d.invalid;transport=wss"),
+            (wss, "sips:a@df7jal23ls0d.invalid;transport=ws"),
+            (tls, "sip:a@10.0.0.4;transport=tls"),
+            (tls, "sips:a@10.0.0.4;transport=tcp"),
+        ] {
+            assert!(of(protocol, &format!("<{uri}>")), "{protocol} {uri}");
+        }
+        for (protocol, uri) in [
+            (ws, "sips:a@df7jal23ls0d.invalid;transport=ws"),
+            (ws, "sip:a@df7jal23ls0d.invalid;transport=wss"),
+            (ws, "sip:a@10.0.0.4;transport=tcp"),
+            (tls, "sip:a@10.0.0.4;transport=ws"),
+        ] {
+            assert!(!of(protocol, &format!("<{uri}>")), "{protocol} {uri}");
+        }
     }
 
     #[test]

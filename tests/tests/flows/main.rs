@@ -18,3 +18,4 @@ mod media;
 mod network;
 mod registrations;
 mod sessions;
+mod web_sockets;

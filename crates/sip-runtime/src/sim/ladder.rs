@@ -110,34 +110,49 @@ pub(super) fn summary(message: &[u8]) -> Option<String> {
     rest.ends_with(" SIP/2.0").then(|| method.to_owned())
 }
 
-/// Finds the SIP messages in what is written to a stream.
+/// Finds the SIP messages in what is written to a stream, plain or in the frames of a WebSocket (RFC 7118).
 ///
-/// What is not SIP in clear text – TLS, WebSocket – shows nothing, and is not kept.
+/// What is not SIP in clear text – TLS – shows nothing, and is not kept.
 #[derive(Debug, Default)]
 pub(super) struct StreamReader {
     bytes: Vec<u8>,
-    opaque: bool,
+    form: Form,
+}
+
+/// What the bytes of a stream are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Form {
+    #[default]
+    Messages,
+    Frames,
+    Opaque,
 }
 
 impl StreamReader {
     /// Takes what was written; the summaries of the messages that are now complete.
     pub(super) fn read(&mut self, written: &[u8]) -> Vec<String> {
         let mut messages = Vec::new();
-        if self.opaque {
-            return messages;
+        if self.form != Form::Opaque {
+            self.bytes.extend_from_slice(written);
         }
-        self.bytes.extend_from_slice(written);
-        loop {
+        while self.form == Form::Messages {
             // RFC 5626 §3.5.1: line ends between messages keep the connection alive.
             let blank = |byte: &u8| matches!(byte, b'\r' | b'\n');
             let start = self.bytes.iter().take_while(|byte| blank(byte)).count();
             self.bytes.drain(..start);
             let Some(head) = self.bytes.windows(4).position(|four| four == b"\r\n\r\n") else {
-                self.opaque = self.bytes.len() > HEAD;
+                if self.bytes.len() > HEAD {
+                    self.form = Form::Opaque;
+                }
                 break;
             };
+            if self.bytes.starts_with(b"GET ") || self.bytes.starts_with(b"HTTP/1.1 101 ") {
+                self.bytes.drain(..head + 4);
+                self.form = Form::Frames;
+                break;
+            }
             let Some(summary) = summary(&self.bytes) else {
-                self.opaque = true;
+                self.form = Form::Opaque;
                 break;
             };
             let length = head + 4 + content_length(self.bytes.get(..head).unwrap_or_default());
@@ -147,11 +162,41 @@ impl StreamReader {
             self.bytes.drain(..length);
             messages.push(summary);
         }
-        if self.opaque {
+        while self.form == Form::Frames {
+            let Some((payload, length)) = frame(&self.bytes) else {
+                break;
+            };
+            messages.extend(summary(&payload));
+            self.bytes.drain(..length);
+        }
+        if self.form == Form::Opaque {
             self.bytes = Vec::new();
         }
         messages
     }
+}
+
+/// The payload of the frame that begins here, and how long the frame is (RFC 6455 §5.2).
+fn frame(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
+    let second = *bytes.get(1)?;
+    let (length, at) = match second & 0x7f {
+        126 => (
+            u64::from(u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?)),
+            4,
+        ),
+        127 => (u64::from_be_bytes(bytes.get(2..10)?.try_into().ok()?), 10),
+        short => (u64::from(short), 2),
+    };
+    let masked = second & 0x80 != 0;
+    let mask = if masked {
+        bytes.get(at..at + 4)?
+    } else {
+        &[0; 4]
+    };
+    let start = at + if masked { 4 } else { 0 };
+    let end = start.checked_add(usize::try_from(length).ok()?)?;
+    let payload = bytes.get(start..end)?.iter().zip(mask.iter().cycle());
+    Some((payload.map(|(byte, mask)| byte ^ mask).collect(), end))
 }
 
 fn content_length(head: &[u8]) -> usize {
@@ -192,6 +237,26 @@ mod tests {
         let mut cut = StreamReader::default();
         let found: Vec<_> = joined.iter().flat_map(|&byte| cut.read(&[byte])).collect();
         assert_eq!(found, ["MESSAGE", "200", "ACK"]);
+    }
+
+    #[test]
+    fn messages_in_frames_are_found() {
+        let asked = b"GET / HTTP/1.1\r\nUpgrade: websocket\r\n\r\n";
+        let unmasked = b"\x81\x13BYE sip:b SIP/2.0\r\n";
+        let masked: Vec<u8> = b"SIP/2.0 200 OK\r\n".iter().map(|byte| byte ^ 7).collect();
+        let ping = b"\x89\x00";
+        let all = [
+            &asked[..],
+            ping,
+            unmasked,
+            b"\x82\x90\x07\x07\x07\x07",
+            &masked,
+        ]
+        .concat();
+        assert_eq!(StreamReader::default().read(&all), ["BYE", "200"]);
+        let mut cut = StreamReader::default();
+        let found: Vec<_> = all.iter().flat_map(|&byte| cut.read(&[byte])).collect();
+        assert_eq!(found, ["BYE", "200"]);
     }
 
     #[test]

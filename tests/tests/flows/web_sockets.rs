@@ -1,0 +1,126 @@
+//! Phones on WebSockets (RFC 7118), at a proxy that speaks UDP to the others.
+
+use crate::network::{Net, SESSION};
+use futures_util::future::join;
+use sipwright::{
+    Account, Call, Registration, Server, UserAgent, assert_ladder,
+    proxy::{Foreign, Registrar},
+};
+use std::time::Duration;
+
+/// RFC 7118 §8: the phone registers and is called over the connection that it opened. Nobody could open another one: its
+/// host has no listener.
+#[test]
+fn a_phone_on_a_web_socket_is_called_over_its_own_connection() {
+    let net = Net::new(1);
+    let _witness = net.witness(1);
+    net.sim.run(async {
+        let (alice, bob, binding, _server) = web(&net).await;
+        let (caller, callee) = talk(&net, &alice, &bob).await;
+        assert!(caller.hang_up().await.is_normal());
+        assert!(!callee.ended().await.by_us());
+        binding.unregister().await.unwrap();
+        bob.close().await;
+    });
+    assert!(net.sim.is_quiet(), "{:?}", net.sim.left());
+    assert_ladder!(
+        net.sim,
+        "
+              40 ms  bob   -> proxy  REGISTER
+              50 ms  proxy -> bob    200
+            1000 ms  alice -> proxy  INVITE
+            1010 ms  proxy -> alice  100
+            1010 ms  proxy -> bob    INVITE
+            1020 ms  bob   -> proxy  200
+            1030 ms  proxy -> alice  200
+            1040 ms  alice -> proxy  ACK
+            1050 ms  proxy -> bob    ACK
+            2060 ms  alice -> proxy  BYE
+            2070 ms  proxy -> bob    BYE
+            2080 ms  bob   -> proxy  200
+            2090 ms  proxy -> alice  200
+            2100 ms  bob   -> proxy  REGISTER
+            2110 ms  proxy -> bob    200
+    "
+    );
+    net.sim.run(net.assert_nothing_is_left());
+}
+
+/// RFC 7118 §8.2: the phone calls, and hangs up, over its connection.
+#[test]
+fn a_phone_on_a_web_socket_calls_and_hangs_up() {
+    let net = Net::new(1);
+    let _witness = net.witness(1);
+    net.sim.run(async {
+        let (alice, bob, binding, _server) = web(&net).await;
+        let account = bob.account(BOB).outbound([PROXY]).build().unwrap();
+        let answered = async {
+            let incoming = alice.1.incoming().await.unwrap();
+            incoming.session(SESSION).answer().await
+        };
+        let called = account.call("sip:alice@alice").session(SESSION);
+        let (caller, callee) = join(called.into_future(), answered).await;
+        let (caller, callee) = (caller.unwrap(), callee.unwrap());
+        net.sim.sleep(Duration::from_secs(1)).await;
+        assert!(caller.hang_up().await.is_normal());
+        assert!(!callee.ended().await.by_us());
+        binding.unregister().await.unwrap();
+        bob.close().await;
+    });
+    assert!(net.sim.is_quiet(), "{:?}", net.sim.left());
+    net.sim.run(net.assert_nothing_is_left());
+}
+
+/// A server of its own host: what it answers is no WebSocket, and the request fails at once.
+#[test]
+fn a_server_that_speaks_no_web_socket_fails_the_request() {
+    let net = Net::new(1);
+    net.sim.run(async {
+        let _server = net
+            .proxy("proxy", |server| {
+                server.listen("tcp:*:80").foreign(Foreign::Anyone)
+            })
+            .await;
+        let bob = net.phone_without_listener("bob").await;
+        let asked = bob.options(PROXY).await;
+        assert!(asked.is_err(), "{asked:?}");
+        assert!(net.sim.elapsed() < Duration::from_secs(1));
+    });
+}
+
+type Alice = (Account, UserAgent);
+
+/// Bob's phone is a client of WebSockets, like a browser. Alice is on UDP.
+async fn web(net: &Net) -> (Alice, UserAgent, Registration, Server) {
+    let server = net.proxy("proxy", |server| {
+        let server = server.listen("udp:*:5060").listen("ws:*").domain("proxy");
+        server
+            .registrar(Registrar::default())
+            .foreign(Foreign::Anyone)
+    });
+    let server = server.await;
+    let alice = net.phone("alice").await;
+    let account = alice.account("sip:alice@alice").build().unwrap();
+    let bob = net.phone_without_listener("bob").await;
+    let binding = bob.account(BOB).outbound([PROXY]).build().unwrap();
+    let binding = binding.register().await.unwrap();
+    net.sim
+        .sleep(Duration::from_secs(1) - net.sim.elapsed())
+        .await;
+    ((account, alice), bob, binding, server)
+}
+
+async fn talk(net: &Net, alice: &Alice, bob: &UserAgent) -> (Call, Call) {
+    let answered = async {
+        let incoming = bob.incoming().await.unwrap();
+        incoming.session(SESSION).answer().await
+    };
+    let called = alice.0.call(BOB).session(SESSION);
+    let (caller, callee) = join(called.into_future(), answered).await;
+    net.sim.sleep(Duration::from_secs(1)).await;
+    (caller.unwrap(), callee.unwrap())
+}
+
+const BOB: &str = "sip:bob@proxy";
+
+const PROXY: &str = "sip:proxy;transport=ws;lr";
