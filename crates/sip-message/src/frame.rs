@@ -25,6 +25,8 @@ pub struct StreamFramer {
     limits: Limits,
     /// Up to here there is no end of the head.
     scanned: usize,
+    /// Whether the first line of the message that is being waited for looks like one of SIP.
+    greeted: bool,
     /// Head and body of the message that is being waited for.
     expected: Option<usize>,
     failed: Option<FrameError>,
@@ -68,6 +70,7 @@ impl StreamFramer {
             buffer: BytesMut::new(),
             limits,
             scanned: 0,
+            greeted: false,
             expected: None,
             failed: None,
         }
@@ -83,6 +86,16 @@ impl StreamFramer {
     /// How many bytes wait for the rest of their message.
     pub fn buffered(&self) -> usize {
         self.buffer.len()
+    }
+
+    /// Whether a single `CRLF` is all that waits, which is then taken out: for who has sent a ping and waits for its
+    /// answer (RFC 5626 §4.4.1). [`next`](Self::next) leaves it there, because it may be the first half of a ping.
+    pub fn take_pong(&mut self) -> bool {
+        let is_pong = self.expected.is_none() && self.buffer.as_ref() == b"\r\n";
+        if is_pong {
+            self.buffer.clear();
+        }
+        is_pong
     }
 
     /// The next message or keep-alive, if it is complete.
@@ -107,7 +120,12 @@ impl StreamFramer {
             {
                 return Ok(frame);
             }
+            let from = self.scanned;
             let end = self.head_end();
+            if !self.greeted && !self.greets(from) {
+                let kind = ParseErrorKind::Malformed;
+                return self.fail(ParseError::part(kind, "start line", 0));
+            }
             // The empty line is not counted, so that the limit means what it means to the parser, however the bytes come.
             let limit = self.limits.head_size;
             if end.unwrap_or(self.buffer.len()) > limit + 2 {
@@ -136,6 +154,7 @@ impl StreamFramer {
             Some(length) if self.buffer.len() >= length => {
                 self.expected = None;
                 self.scanned = 0;
+                self.greeted = false;
                 Ok(Some(Frame::Message(self.buffer.split_to(length).freeze())))
             }
             _ => Ok(None),
@@ -181,6 +200,26 @@ impl StreamFramer {
         }
     }
 
+    /// Whether what is there may be the beginning of a message. What is not ends the stream at once, because whoever
+    /// speaks TLS, HTTP or nothing at all here will not change its mind.
+    ///
+    /// Every start line begins with a token and names its version somewhere (RFC 3261 §7.1, §7.2). One that is wrong in
+    /// another way is for the parser, which says what is wrong with it.
+    fn greets(&mut self, from: usize) -> bool {
+        let buffer = self.buffer.as_ref();
+        if scan::run(buffer, 0, scan::TOKEN) == 0 {
+            return false;
+        }
+        let Some(end) = memchr::memchr(b'\n', &buffer[from.min(buffer.len())..]) else {
+            return true;
+        };
+        let line = &buffer[..from + end];
+        self.greeted = line
+            .windows(VERSION.len())
+            .any(|window| window.eq_ignore_ascii_case(VERSION));
+        self.greeted
+    }
+
     /// Behind the empty line that ends the head.
     fn head_end(&mut self) -> Option<usize> {
         let buffer = self.buffer.as_ref();
@@ -202,6 +241,9 @@ impl StreamFramer {
         None
     }
 }
+
+/// What every start line has in it.
+const VERSION: &[u8] = b"SIP/";
 
 /// Content-Length of a complete head; on a stream it must be there, once.
 fn content_length(head: &[u8]) -> Result<usize, ParseError> {

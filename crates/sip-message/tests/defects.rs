@@ -621,3 +621,35 @@ fn slices_of_an_edited_message_add_up_to_its_bytes() {
     message.write_to(&mut pool);
     assert_eq!(pool[6..], message.to_bytes());
 }
+
+/// Who speaks something else is found out by its first bytes, not when its head is as long as it may be.
+#[test]
+fn a_stream_that_is_not_sip_fails_at_its_first_line() {
+    for garbage in [&b"\x16\x03\x01"[..], b"\0", b"GET / HTTP/1.1\r\n", b"hi\n"] {
+        let mut framer = StreamFramer::new(Limits::default());
+        let mut failed = false;
+        for byte in garbage {
+            framer.push(&[*byte]);
+            failed |= framer.next().is_err();
+        }
+        assert!(failed, "{garbage:?}");
+    }
+    // A version that is not ours is for the parser to refuse, with an answer.
+    let mut framer = StreamFramer::new(Limits::default());
+    framer.push(b"OPTIONS sip:a@b sip/7.0\r\nl: 0\r\n\r\n");
+    assert!(matches!(framer.next(), Ok(Some(Frame::Message(_)))));
+    framer.push(b"hello\r\n");
+    assert!(framer.next().is_err(), "the second message begins anew");
+}
+
+/// RFC 5626 §4.4.1: a lone CRLF is an answer to those who asked, half a question to others.
+#[test]
+fn a_lone_line_end_is_a_pong_when_one_is_waited_for() {
+    let mut framer = StreamFramer::new(Limits::default());
+    framer.push(b"\r\n");
+    assert_eq!(framer.next(), Ok(None));
+    assert!(framer.take_pong() && !framer.take_pong());
+    framer.push(b"OPTIONS sip:a@b SIP/2.0\r\n");
+    assert_eq!(framer.next(), Ok(None));
+    assert!(!framer.take_pong());
+}

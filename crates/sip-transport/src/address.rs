@@ -63,8 +63,15 @@ impl Addresses {
         entry.map(|entry| entry.bound = Some(bound)).is_some()
     }
 
-    pub(crate) fn set_interfaces(&mut self, interfaces: Vec<IpAddr>) {
-        self.interfaces = interfaces;
+    /// Takes in the addresses of the host; whether they are others than before.
+    pub(crate) fn set_interfaces(&mut self, interfaces: Vec<IpAddr>) -> bool {
+        let before = std::mem::replace(&mut self.interfaces, interfaces);
+        !before.is_empty() && before != self.interfaces
+    }
+
+    pub(crate) fn get(&self, id: ListenerId) -> Option<&Listener> {
+        let entry = self.listeners.iter().find(|entry| entry.id == id)?;
+        Some(&entry.listener)
     }
 
     pub(crate) fn ids(&self) -> impl Iterator<Item = ListenerId> {

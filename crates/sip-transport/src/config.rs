@@ -1,10 +1,8 @@
 //! What may be set, and what is then done.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use crate::ws::WebSocketConfig;
-
-use crate::tls::Tls;
+use crate::{tls::Tls, ws::WebSocketConfig};
 use sip_io::WallClock;
 
 /// Limits and times of a [`Transport`](crate::Transport).
@@ -20,6 +18,8 @@ use sip_io::WallClock;
 pub struct TransportConfig {
     pub(crate) message_size: usize,
     pub(crate) connections: usize,
+    pub(crate) connections_per_source: usize,
+    pub(crate) unlimited_sources: Vec<IpAddr>,
     pub(crate) idle_timeout: Duration,
     pub(crate) open_timeout: Duration,
     pub(crate) handshake_timeout: Duration,
@@ -29,6 +29,7 @@ pub struct TransportConfig {
     pub(crate) log_lines: u32,
     pub(crate) web_socket: Arc<WebSocketConfig>,
     pub(crate) tls: Option<(Tls, WallClock)>,
+    pub(crate) keep: Option<Duration>,
 }
 
 impl TransportConfig {
@@ -48,6 +49,24 @@ impl TransportConfig {
     /// ([`FlowError::TooManyConnections`](crate::FlowError::TooManyConnections)).
     pub const fn connections(mut self, connections: usize) -> Self {
         self.connections = connections;
+        self
+    }
+
+    /// Sets how many connections one peer may have opened to us at one time: one IPv4 address, or one IPv6 network of
+    /// 64 bits, because its hosts choose the rest.
+    ///
+    /// Defaults to 1,000, enough for an office behind one address. A further one is closed at once.
+    pub const fn connections_per_source(mut self, connections: usize) -> Self {
+        self.connections_per_source = connections;
+        self
+    }
+
+    /// Sets the peers that [`connections_per_source`](Self::connections_per_source) does not hold: load balancers, and
+    /// the proxies of a large provider. What a load balancer or an HTTP proxy says, where it is believed, counts instead.
+    ///
+    /// Defaults to none.
+    pub fn unlimited_sources(mut self, sources: impl IntoIterator<Item = IpAddr>) -> Self {
+        self.unlimited_sources = sources.into_iter().collect();
         self
     }
 
@@ -107,6 +126,16 @@ impl TransportConfig {
         self
     }
 
+    /// Sets what peers that ask whether they may keep their flows alive are told: the seconds between two keep-alives
+    /// (RFC 6223 §4.4).
+    ///
+    /// Defaults to 30 s, what address translators hold a flow for at least; `None` tells nothing. Keep-alives are
+    /// answered either way.
+    pub const fn keep(mut self, every: Option<Duration>) -> Self {
+        self.keep = every;
+        self
+    }
+
     /// Sets how many log lines about bad input are written in a second.
     ///
     /// Defaults to 10. The counters of [`Stats`](crate::Stats) always tell everything.
@@ -129,6 +158,8 @@ impl Default for TransportConfig {
         Self {
             message_size: 65_535,
             connections: 10_000,
+            connections_per_source: 1_000,
+            unlimited_sources: Vec::new(),
             idle_timeout: Duration::from_secs(600),
             open_timeout: Duration::from_secs(8),
             handshake_timeout: Duration::from_secs(5),
@@ -138,6 +169,7 @@ impl Default for TransportConfig {
             log_lines: 10,
             web_socket: Arc::default(),
             tls: None,
+            keep: Some(Duration::from_secs(30)),
         }
     }
 }

@@ -9,6 +9,8 @@ use crate::{
     config::TransportConfig,
     event::{CloseReason, HandshakeFailure},
     listener::ListenerId,
+    preface::Preface,
+    sources::{Source, Sources},
     stream::Stream,
 };
 use sip_io::{Flow, Protocol, StreamId, TimerId, TimerQueue};
@@ -20,6 +22,7 @@ use sip_io::{Flow, Protocol, StreamId, TimerId, TimerQueue};
 pub(crate) struct Connections {
     table: HashMap<StreamId, Connection, RandomState>,
     opened: HashMap<Peer, StreamId, RandomState>,
+    sources: Sources,
     timers: TimerQueue<StreamId>,
     next: u64,
 }
@@ -41,7 +44,13 @@ pub(crate) struct Connection {
     /// The listener that accepted it, or that speaks for us on it
     pub(crate) listener: Option<ListenerId>,
     pub(crate) stream: Stream,
+    /// What comes before the first layer, as long as it is not complete
+    pub(crate) preface: Option<Preface>,
+    /// Whether the answer to a keep-alive is waited for
+    pub(crate) pinged: bool,
     peer: Option<Peer>,
+    /// As whose it is counted
+    source: Option<Source>,
     state: State,
     /// When something was last sent or received
     active: Instant,
@@ -81,7 +90,8 @@ impl Connections {
     pub(crate) fn new(hasher: RandomState, now: Instant) -> Self {
         Self {
             table: HashMap::with_hasher(hasher.clone()),
-            opened: HashMap::with_hasher(hasher),
+            opened: HashMap::with_hasher(hasher.clone()),
+            sources: Sources::new(hasher),
             timers: TimerQueue::new(now),
             next: 0,
         }
@@ -95,13 +105,17 @@ impl Connections {
         id: StreamId,
         listener: Option<ListenerId>,
         stream: Stream,
+        preface: Option<Preface>,
     ) {
         let waiting = Waiting::default();
         let connection = Connection {
             flow,
             listener,
             stream,
+            preface,
+            pinged: false,
             peer: None,
+            source: None,
             state: State::Shaking {
                 since: now,
                 waiting,
@@ -110,6 +124,26 @@ impl Connections {
             timer: None,
         };
         self.table.insert(id, connection);
+    }
+
+    /// Counts a connection as one from its peer's address; not if that has as many as it may.
+    pub(crate) fn admit(&mut self, id: StreamId, config: &TransportConfig) -> bool {
+        let Some(connection) = self.table.get_mut(&id) else {
+            return false;
+        };
+        let address = connection.flow.remote().ip().to_canonical();
+        if connection.source.is_some() {
+            return true;
+        }
+        if config.unlimited_sources.contains(&address) {
+            return true;
+        }
+        let source = Source::from(address);
+        let admitted = self.sources.admit(source, config.connections_per_source);
+        if admitted {
+            connection.source = Some(source);
+        }
+        admitted
     }
 
     /// The connection that we opened to `peer`, or are opening.
@@ -137,7 +171,10 @@ impl Connections {
             flow,
             listener,
             stream,
+            preface: None,
+            pinged: false,
             peer: Some(peer),
+            source: None,
             state: State::Opening {
                 since: now,
                 waiting,
@@ -247,6 +284,9 @@ impl Connections {
         if let Some((timer, _)) = connection.timer {
             self.timers.cancel(timer);
         }
+        if let Some(source) = connection.source {
+            self.sources.release(source);
+        }
         if let Some(peer) = &connection.peer
             && self.opened.get(peer) == Some(&id)
         {
@@ -279,6 +319,14 @@ impl Connections {
 
     pub(crate) fn next_timeout(&self) -> Option<Instant> {
         self.timers.next()
+    }
+
+    pub(crate) fn get_mut(&mut self, id: StreamId) -> Option<&mut Connection> {
+        self.table.get_mut(&id)
+    }
+
+    pub(crate) fn flows(&self) -> impl Iterator<Item = Flow> {
+        self.table.values().map(|connection| connection.flow)
     }
 
     pub(crate) fn get(&self, id: StreamId) -> Option<&Connection> {

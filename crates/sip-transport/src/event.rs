@@ -6,6 +6,7 @@ use std::{
     time::SystemTime,
 };
 
+use bytes::Bytes;
 use thiserror::Error;
 
 use crate::listener::ListenerId;
@@ -63,6 +64,20 @@ pub enum Event {
         /// When it ends
         not_after: SystemTime,
     },
+    /// A datagram came that is no SIP: its first two bits are those of STUN (RFC 5626 §4.4.2).
+    Stun {
+        /// Between whom
+        flow: Flow,
+        /// The datagram
+        contents: Bytes,
+    },
+    /// The peer answered a keep-alive ([`Transport::ping`](crate::Transport::ping)).
+    Pong {
+        /// On which connection
+        flow: Flow,
+    },
+    /// The addresses of the host have changed.
+    NetworkChanged,
     /// A datagram could not be delivered.
     Failed {
         /// Where it was to go
@@ -90,6 +105,10 @@ pub enum CloseReason {
     TooSlow,
     /// No message could be found in what came
     Unframable,
+    /// It answered no keep-alive (RFC 5626 §4.4.1)
+    Silent,
+    /// No load balancer that is trusted said whom it is from
+    Unannounced,
     /// The handshake of TLS or WebSocket failed, so that no message ever travelled
     Handshake(HandshakeFailure),
     /// What came in a WebSocket was wrong, which we told the peer by this code (RFC 6455 §7.4)
@@ -160,6 +179,12 @@ pub enum FlowError {
         /// What was to be spoken
         protocol: Protocol,
         /// Where
+        address: IpAddr,
+    },
+    /// The address is one of many, and nothing is sent to many
+    #[error("{address} is a multicast address")]
+    Multicast {
+        /// The address
         address: IpAddr,
     },
     /// The protocol is not spoken here

@@ -26,7 +26,9 @@ mod event;
 #[cfg(feature = "tls")]
 mod identity;
 mod listener;
+mod preface;
 mod rate;
+mod sources;
 mod stats;
 mod stream;
 #[cfg(feature = "tls")]

@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    net::{Ipv6Addr, SocketAddr},
+    net::{IpAddr, Ipv6Addr, SocketAddr},
     str::FromStr,
 };
 
@@ -27,6 +27,7 @@ pub struct Listener {
     protocol: Protocol,
     local: SocketAddr,
     advertised: Option<Advertised>,
+    announced_by: Option<Vec<IpAddr>>,
 }
 
 impl Listener {
@@ -60,7 +61,23 @@ impl Listener {
             protocol,
             local,
             advertised: None,
+            announced_by: None,
         }
+    }
+
+    /// Takes connections only from these load balancers, and believes whom they say each is from: it begins with a
+    /// header of the PROXY protocol, version 2.
+    ///
+    /// Defaults to none: connections come from whom they come from. Where this is set, every other connection, and one
+    /// that begins otherwise, is closed. Nothing like it exists for datagrams, so for a listener for UDP it says nothing.
+    pub fn announced_by(mut self, balancers: impl IntoIterator<Item = IpAddr>) -> Self {
+        self.announced_by = Some(balancers.into_iter().collect());
+        self
+    }
+
+    /// Who has to say whom connections are from.
+    pub(crate) fn announcers(&self) -> Option<&[IpAddr]> {
+        self.announced_by.as_deref()
     }
 
     /// Sets what peers are told instead of the bound address: `HOST` or `HOST:PORT`, an IPv6 address with a port in

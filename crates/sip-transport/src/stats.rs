@@ -20,8 +20,10 @@ pub struct Stats {
     pub responses: u64,
     /// Keep-alives: CRLF in a datagram, CRLFCRLF on a stream
     pub keep_alives: u64,
-    /// STUN messages, dropped
+    /// STUN messages, passed on
     pub stun: u64,
+    /// Answers to keep-alives of ours on streams
+    pub pongs: u64,
     /// Messages that could not be read
     pub malformed: u64,
     /// Malformed requests that were answered
@@ -40,6 +42,10 @@ pub struct Stats {
     pub opened: u64,
     /// Accepted connections that were closed at once because there were too many
     pub connections_refused: u64,
+    /// Accepted connections that were closed at once because their source had as many as it may
+    pub connections_limited: u64,
+    /// Accepted connections that were closed because no load balancer that is trusted said whom they are from
+    pub connections_unannounced: u64,
     /// Connections that could not be opened
     pub connections_failed: u64,
     /// Connections whose handshake of TLS or WebSocket failed or took too long

@@ -109,6 +109,15 @@ impl Stream {
         }
     }
 
+    /// Whether the only thing that waits is the answer to a keep-alive of ours; it is taken out.
+    pub(crate) fn take_pong(&mut self) -> bool {
+        match &mut self.top {
+            Top::Framer(framer) => framer.framer.take_pong(),
+            // There each keep-alive is a message of its own.
+            Top::WebSocket(_) => false,
+        }
+    }
+
     /// What goes to the peer for `message`, after whatever waited in [`output`](Self::output).
     pub(crate) fn write(&mut self, message: Bytes) -> Bytes {
         let contents = self.top.write(message);

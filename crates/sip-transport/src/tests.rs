@@ -1,7 +1,9 @@
 //! The layer as its user and its driver see it.
 
+mod admission;
 mod datagrams;
 mod garbage;
+mod keep_alive;
 mod responses;
 mod streams;
 mod web_sockets;
@@ -98,9 +100,13 @@ impl Stage {
 
     /// A peer opens a connection.
     fn accept(&mut self) -> Flow {
+        self.accept_from(peer(40_000))
+    }
+
+    fn accept_from(&mut self, remote: SocketAddr) -> Flow {
         self.accepted += 1;
         let id = StreamId::accepted(self.accepted);
-        let flow = Flow::stream(Protocol::Tcp, id, local(), peer(40_000));
+        let flow = Flow::stream(Protocol::Tcp, id, local(), remote);
         self.receive(Receive::Opened { flow });
         flow
     }

@@ -55,6 +55,8 @@ pub struct Transport {
     pub(crate) connections: Connections,
     answers: Rate,
     log_lines: Rate,
+    /// Whether no connection is read
+    held: bool,
     transmits: VecDeque<Transmit>,
     pub(crate) events: VecDeque<Event>,
     pub(crate) stats: Stats,
@@ -80,6 +82,7 @@ impl Transport {
             connections: Connections::new(hasher, now),
             answers: Rate::new(config.answers, now),
             log_lines: Rate::new(config.log_lines, now),
+            held: false,
             transmits: VecDeque::new(),
             events: VecDeque::new(),
             stats: Stats::default(),
@@ -131,6 +134,11 @@ impl Transport {
         let Target {
             protocol, address, ..
         } = *target;
+        // RFC 3261 §18.1.1 allows a request to many; an answer from each of them is what a flood is made of.
+        if address.ip().to_canonical().is_multicast() {
+            let address = address.ip();
+            return Err(FlowError::Multicast { address });
+        }
         match protocol {
             Protocol::Udp => match self.addresses.facing(protocol, address.ip()) {
                 Some((_, local)) => Ok(Flow::udp(local, address)),
@@ -198,6 +206,38 @@ impl Transport {
             Write::Gone => return Err(SendError::Gone),
         }
         Ok(())
+    }
+
+    /// Asks the peer of a connection for a sign of life: a double CRLF (RFC 5626 §4.4.1), which [`Event::Pong`] answers.
+    pub fn ping(&mut self, now: Instant, flow: &Flow) -> Result<(), SendError> {
+        let id = flow.stream_id().ok_or(SendError::Gone)?;
+        self.send(now, flow, Bytes::from_static(b"\r\n\r\n"))?;
+        if let Some(connection) = self.connections.get_mut(id) {
+            connection.pinged = true;
+        }
+        Ok(())
+    }
+
+    /// Gives up a connection whose peer gives no sign of life; [`Event::Closed`] follows.
+    pub fn give_up(&mut self, flow: &Flow) {
+        if let Some(id) = flow.stream_id() {
+            self.end(id, CloseReason::Silent);
+        }
+    }
+
+    /// Stops reading from every connection, or goes on: for a user that has no room for what comes. Datagrams go on
+    /// coming, for those who send them can bear their loss.
+    pub fn hold(&mut self, hold: bool) {
+        if std::mem::replace(&mut self.held, hold) == hold {
+            return;
+        }
+        for flow in self.connections.flows() {
+            self.transmits.push_back(if hold {
+                Transmit::Pause { flow }
+            } else {
+                Transmit::Resume { flow }
+            });
+        }
     }
 
     /// Closes a connection, after what was written to it. [`Event::Closed`] does not follow.
@@ -365,7 +405,7 @@ impl StateMachine for Transport {
                     self.receive_bound(ListenerId(id), result);
                 }
             }
-            Receive::Network { addresses } => self.addresses.set_interfaces(addresses),
+            Receive::Network { addresses } => self.receive_network(addresses),
             _ => {}
         }
     }

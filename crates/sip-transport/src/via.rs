@@ -1,6 +1,9 @@
 //! What the top Via says: where a request really came from, and where its response goes.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use sip_io::{Flow, Protocol};
 use sip_message::{Headers, Host, headers::Via};
@@ -8,7 +11,9 @@ use sip_message::{Headers, Host, headers::Via};
 /// Writes into the top Via where the request really came from (RFC 3261 §18.2.1, RFC 3581 §4).
 ///
 /// What the peer itself wrote there is replaced, because the next hop would believe it.
-pub(crate) fn stamp(headers: &mut Headers, flow: &Flow) {
+///
+/// Who asks whether it may keep its flow alive is told so, and how often (RFC 6223 §4.4).
+pub(crate) fn stamp(headers: &mut Headers, flow: &Flow, keep: Option<Duration>) {
     let source = flow.remote();
     // Most datagrams come from where they say, so the owned value is made only to be changed.
     let Some(Ok(view)) = headers.view::<Via>() else {
@@ -16,13 +21,21 @@ pub(crate) fn stamp(headers: &mut Headers, flow: &Flow) {
     };
     let asks_for_port = view.rport().is_some();
     let differs = address(view.host_str()) != Some(source.ip());
-    if !(asks_for_port || differs || view.has_param("received")) {
+    let asks_to_keep = keep.is_some() && view.has_param("keep");
+    if !(asks_for_port || differs || asks_to_keep || view.has_param("received")) {
         return;
     }
     let Ok(mut via) = headers.require::<Via>() else {
         return;
     };
-    via.set_received(source.ip());
+    if let Some(keep) = keep
+        && via.param("keep") == Some(None)
+    {
+        via.set_param("keep", keep.as_secs().to_string().as_str());
+    }
+    if asks_for_port || differs || via.has_param("received") {
+        via.set_received(source.ip());
+    }
     if asks_for_port {
         via.set_rport(source.port());
     }

@@ -124,13 +124,18 @@ fn tra_017_an_undeliverable_datagram_is_told_and_the_socket_goes_on() {
 
 /// RFC 5626 §4.4: the first byte tells STUN from SIP; CRLF is a keep-alive for streams, and nothing here (trap 21).
 #[test]
-fn stun_and_line_ends_in_datagrams_are_counted_and_dropped() {
+fn stun_is_handed_on_and_line_ends_in_datagrams_are_counted_and_dropped() {
     let mut stage = Stage::new();
     stage.datagram(udp_from(5060), &b"\x00\x01\x00\x00\x21\x12\xa4\x42"[..]);
     for nothing in ["\r\n\r\n", "\r\n", "", "\0\0\0\0"] {
         stage.datagram(udp_from(5060), nothing);
     }
-    assert!(stage.events().is_empty() && stage.out.is_empty());
+    let events = stage.events();
+    assert!(matches!(
+        events[..],
+        [Event::Stun { .. }, Event::Stun { .. }]
+    ));
+    assert!(stage.out.is_empty());
     let stats = stage.transport.stats();
     assert_eq!((stats.stun, stats.keep_alives, stats.malformed), (2, 3, 0));
 }

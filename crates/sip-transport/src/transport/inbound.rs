@@ -1,6 +1,10 @@
 //! What comes in, and what is made of it.
 
-use std::{io, net::SocketAddr, time::Instant};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    time::Instant,
+};
 
 use bytes::Bytes;
 
@@ -9,6 +13,7 @@ use crate::{
     connections::{Connection, Write},
     event::{CloseReason, Event},
     listener::ListenerId,
+    preface::{Introduction, Preface},
     stream::StreamError,
     via::{self, return_flow},
 };
@@ -20,7 +25,10 @@ impl Transport {
         self.stats.datagrams_in += 1;
         match contents.first() {
             // RFC 5626 §4.4.2: STUN and SIP share a port, and the first two bits tell them apart.
-            Some(0..=3) => self.stats.stun += 1,
+            Some(0..=3) => {
+                self.stats.stun += 1;
+                self.events.push_back(Event::Stun { flow, contents });
+            }
             _ if contents.iter().all(|byte| b"\r\n\0 ".contains(byte)) => {
                 self.stats.keep_alives += 1;
             }
@@ -34,6 +42,10 @@ impl Transport {
             return;
         };
         self.stats.stream_bytes_in += contents.len() as u64;
+        if let Some(preface) = &mut connection.preface {
+            let introduction = preface.push(&contents);
+            return self.introduce(now, id, introduction);
+        }
         let shaking = connection.is_opening();
         let pushed = connection.stream.push(now, &contents);
         if shaking {
@@ -49,8 +61,17 @@ impl Transport {
                     self.stats.keep_alives += 1;
                     self.write(now, id, Bytes::from_static(b"\r\n"));
                 }
-                Ok(Some(Frame::Pong)) => {}
+                Ok(Some(Frame::Pong)) => {
+                    connection.pinged = false;
+                    self.receive_pong(flow);
+                }
                 Ok(None) => {
+                    // RFC 5626 §4.4.1: who waits for an answer does not wait for the other half of a question.
+                    if connection.pinged && connection.stream.take_pong() {
+                        connection.pinged = false;
+                        self.receive_pong(flow);
+                        continue;
+                    }
                     if let Err(error) = pushed {
                         return self.stream_over(now, id, flow, error);
                     }
@@ -62,6 +83,49 @@ impl Transport {
                 }
                 Err(error) => return self.stream_over(now, id, flow, error),
             }
+        }
+    }
+
+    fn receive_pong(&mut self, flow: Flow) {
+        self.stats.pongs += 1;
+        self.events.push_back(Event::Pong { flow });
+    }
+
+    /// Takes in whom a load balancer says that a connection is from.
+    fn introduce(&mut self, now: Instant, id: StreamId, introduction: Introduction) {
+        let Introduction::Complete { source, rest } = introduction else {
+            if introduction == Introduction::Wrong {
+                self.stats.connections_unannounced += 1;
+                self.end(id, CloseReason::Unannounced);
+            }
+            return;
+        };
+        let Some(connection) = self.connections.get_mut(id) else {
+            return;
+        };
+        connection.preface = None;
+        if let Some(source) = source {
+            connection.flow = connection.flow.with_remote(source);
+            if !self.connections.admit(id, &self.config) {
+                self.stats.connections_limited += 1;
+                self.end(id, CloseReason::Unannounced);
+                return;
+            }
+        }
+        self.begin(now, id);
+        if !rest.is_empty() {
+            // It was counted with the preface.
+            self.stats.stream_bytes_in -= rest.len() as u64;
+            self.receive_bytes(now, id, rest);
+        }
+    }
+
+    fn begin(&mut self, now: Instant, id: StreamId) {
+        let flow = self.connections.get(id).map(|connection| connection.flow);
+        if let Some(flow) = flow
+            && self.connections.begin(now, id, flow.local())
+        {
+            self.settle(now, id);
         }
     }
 
@@ -98,6 +162,11 @@ impl Transport {
         if let Some((flow, waiting)) = self.connections.establish(now, id) {
             if !id.is_accepted() {
                 self.stats.opened += 1;
+            } else if !self.connections.admit(id, &self.config) {
+                // The proxy of a WebSocket has said by now whom it is from.
+                self.stats.connections_limited += 1;
+                self.end(id, CloseReason::Unannounced);
+                return;
             }
             self.events.push_back(Event::Opened { flow });
             for message in waiting {
@@ -118,7 +187,7 @@ impl Transport {
     }
 
     fn receive_request(&mut self, flow: Flow, mut request: Request) {
-        via::stamp(request.headers_mut(), &flow);
+        via::stamp(request.headers_mut(), &flow, self.config.keep);
         self.stats.requests += 1;
         self.events.push_back(Event::Request { flow, request });
     }
@@ -173,7 +242,7 @@ impl Transport {
             return;
         };
         let back = return_flow(&flow, &via);
-        via::stamp(response.headers_mut(), &flow);
+        via::stamp(response.headers_mut(), &flow, None);
         if self.send(now, &back, response.to_bytes()).is_ok() {
             self.stats.malformed_answered += 1;
         }
@@ -181,28 +250,55 @@ impl Transport {
 
     pub(super) fn receive_opened(&mut self, now: Instant, flow: Flow, id: StreamId) {
         if id.is_accepted() {
-            if self.connections.len() >= self.config.connections {
-                self.stats.connections_refused += 1;
-                self.transmits.push_back(Transmit::Close { flow });
-                return;
-            }
-            if self.connections.get(id).is_some() {
-                return;
-            }
-            let Some(stream) = self.accepted_stream(now, &flow) else {
-                self.stats.connections_refused += 1;
-                self.transmits.push_back(Transmit::Close { flow });
-                return;
-            };
-            self.stats.accepted += 1;
-            let listener = self.addresses.listener_at(flow.protocol(), flow.local());
-            self.connections.accept(now, flow, id, listener, stream);
+            return self.receive_accepted(now, flow, id);
         }
         if self.connections.begin(now, id, flow.local()) {
             self.settle(now, id);
         } else {
             // It was given up before it was open.
             self.transmits.push_back(Transmit::Close { flow });
+        }
+    }
+
+    fn receive_accepted(&mut self, now: Instant, flow: Flow, id: StreamId) {
+        if self.connections.get(id).is_some() {
+            return;
+        }
+        let listener = self.addresses.listener_at(flow.protocol(), flow.local());
+        let announcers = listener.and_then(|id| self.addresses.get(id)?.announcers());
+        let announced = announcers.map(|by| by.contains(&flow.remote().ip().to_canonical()));
+        let stream = if self.connections.len() >= self.config.connections {
+            self.stats.connections_refused += 1;
+            None
+        } else if announced == Some(false) {
+            self.stats.connections_unannounced += 1;
+            None
+        } else {
+            let stream = self.accepted_stream(now, &flow);
+            self.stats.connections_refused += u64::from(stream.is_none());
+            stream
+        };
+        let Some(stream) = stream else {
+            self.transmits.push_back(Transmit::Close { flow });
+            return;
+        };
+        let preface = announced.map(|_| Preface::default());
+        let is_announced = preface.is_some();
+        self.connections
+            .accept(now, flow, id, listener, stream, preface);
+        if is_announced {
+            self.connections.rearm(id, &self.config);
+        } else if self.connections.admit(id, &self.config) {
+            self.begin(now, id);
+        } else {
+            self.stats.connections_limited += 1;
+            self.connections.remove(id);
+            self.transmits.push_back(Transmit::Close { flow });
+            return;
+        }
+        self.stats.accepted += 1;
+        if self.held {
+            self.transmits.push_back(Transmit::Pause { flow });
         }
     }
 
@@ -239,6 +335,12 @@ impl Transport {
         }
     }
 
+    pub(super) fn receive_network(&mut self, addresses: Vec<IpAddr>) {
+        if self.addresses.set_interfaces(addresses) {
+            self.events.push_back(Event::NetworkChanged);
+        }
+    }
+
     pub(super) fn receive_failed(&mut self, flow: Flow, reason: FailReason) {
         // A failed datagram concerns a peer, not the socket.
         self.stats.undelivered += 1;
@@ -246,7 +348,7 @@ impl Transport {
     }
 
     /// Ends a connection by our own decision.
-    fn end(&mut self, id: StreamId, reason: CloseReason) {
+    pub(super) fn end(&mut self, id: StreamId, reason: CloseReason) {
         if let Some(mut gone) = self.connections.remove(id) {
             self.hang_up(&mut gone);
             self.tell_closed(&gone, reason);
