@@ -252,21 +252,7 @@ fn txn_030_a_cancel_after_the_final_response_is_matched_and_changes_nothing() {
 /// up; a refusal goes up once and each copy is acknowledged; the transaction ends once, and nothing is left.
 #[test]
 fn cancel_glare_in_every_order() {
-    const STEPS: [&str; 5] = ["cancel", "180", "200", "487", "200 CANCEL"];
-    let mut orders = vec![vec![]];
-    let mut next = 0;
-    while next < orders.len() {
-        let order = orders[next].clone();
-        orders.extend(
-            (0..STEPS.len())
-                .filter(|step| !order.contains(step))
-                .map(|step| [order.clone(), vec![step]].concat()),
-        );
-        next += 1;
-    }
-    assert_eq!(orders.len(), 326);
-    for order in orders {
-        let steps: Vec<&str> = order.iter().map(|step| STEPS[*step]).collect();
+    for steps in orders(["cancel", "180", "200", "487", "200 CANCEL"]) {
         for flow in [udp(), tcp()] {
             let mut stage = Stage::new();
             let id = stage.request(&invite(), flow);
@@ -317,4 +303,84 @@ fn cancel_glare_in_every_order() {
             assert_eq!(timed_out, !won && !refused, "{steps:?}");
         }
     }
+}
+
+/// The other side: every order of a repeated INVITE, a CANCEL and what the user says to them, with any of them missing.
+/// A CANCEL is told once, by its INVITE, and has its own answer, whatever was said before; the first final response is
+/// the only one; the INVITE's repetition brings what was said last, and nothing after a 2xx, which is its user's to
+/// repeat; the transaction ends once, and nothing is left.
+#[test]
+fn cancel_glare_in_every_order_at_the_server() {
+    for steps in orders(["INVITE", "CANCEL", "180", "200", "487"]) {
+        for flow in [udp(), tcp()] {
+            let mut stage = Stage::new();
+            stage.arrive(&invite(), flow);
+            let invited = stage.served();
+            let (mut said, mut answers, mut cancelled) = (None, 0, false);
+            for step in &steps {
+                let before = stage.sent.len();
+                match *step {
+                    "INVITE" => {
+                        stage.arrive(&invite(), flow);
+                        let repeated = match said {
+                            None | Some(200) => 0,
+                            Some(_) => 1,
+                        };
+                        assert_eq!(stage.sent.len() - before, repeated, "{steps:?}");
+                    }
+                    "CANCEL" => {
+                        stage.arrive(&request(Method::CANCEL, "z9hG4bKone"), flow);
+                        cancelled = true;
+                        let Some(Event::Cancel { id, invite, .. }) = stage.told.last().cloned()
+                        else {
+                            panic!("it was not told\n{steps:?}")
+                        };
+                        assert_eq!(invite, Some(invited), "{steps:?}");
+                        let ok = response(&request(Method::CANCEL, "z9hG4bKone"), 200, "bob");
+                        stage.respond(id, &ok).unwrap();
+                    }
+                    code => {
+                        let code = code.parse().unwrap();
+                        let done = stage.respond(invited, &response(&invite(), code, "bob"));
+                        let is_over = matches!(said, Some(200 | 487));
+                        assert_eq!(done.is_ok(), !is_over, "{steps:?}");
+                        if !is_over {
+                            said = Some(code);
+                            answers += usize::from(code >= 200);
+                        }
+                    }
+                }
+            }
+            if answers == 0 {
+                let refusal = response(&invite(), 487, "bob");
+                stage.respond(invited, &refusal).unwrap();
+                said = Some(487);
+            }
+            if said == Some(487) {
+                stage.arrive(&ack(&invite(), "bob"), flow);
+            }
+            stage.until_idle();
+            let told = |what: fn(&Event) -> bool| stage.told.iter().filter(|e| what(e)).count();
+            let ended = told(|event| matches!(event, Event::ServerEnded { .. }));
+            assert_eq!(ended, 1 + usize::from(cancelled), "{steps:?}");
+            let requests = told(|event| matches!(event, Event::Request { .. }));
+            assert_eq!(requests, 1, "{steps:?}");
+            let unacknowledged = told(|event| matches!(event, Event::Unacknowledged { .. }));
+            assert_eq!(unacknowledged, 0, "{steps:?}");
+        }
+    }
+}
+
+/// Every order of some of the steps, of none too.
+fn orders(steps: [&'static str; 5]) -> Vec<Vec<&'static str>> {
+    let mut orders = vec![vec![]];
+    let mut next = 0;
+    while next < orders.len() {
+        let order: Vec<&str> = orders[next].clone();
+        let longer = steps.iter().filter(|step| !order.contains(step));
+        orders.extend(longer.map(|step| [&order[..], &[*step]].concat()));
+        next += 1;
+    }
+    assert_eq!(orders.len(), 326);
+    orders
 }
