@@ -30,6 +30,7 @@ pub struct TransportConfig {
     pub(crate) web_socket: Arc<WebSocketConfig>,
     pub(crate) tls: Option<(Tls, WallClock)>,
     pub(crate) keep: Option<Duration>,
+    pub(crate) connection_reuse: bool,
 }
 
 impl TransportConfig {
@@ -109,6 +110,15 @@ impl TransportConfig {
         self
     }
 
+    /// Sets whether requests go back over TLS connections that peers opened, and whether we offer that (RFC 5923).
+    ///
+    /// Defaults to yes: it takes a certificate of the client that we have asked for and that proves the name of the
+    /// request's target, and `alias` in the client's Via. We write `alias` where we have a certificate and a listener.
+    pub const fn connection_reuse(mut self, reuse: bool) -> Self {
+        self.connection_reuse = reuse;
+        self
+    }
+
     /// Sets how many bytes may wait for one connection to open and to shake hands.
     ///
     /// Defaults to 262,144. What does not fit is refused with [`SendError::QueueFull`](crate::SendError::QueueFull).
@@ -170,6 +180,7 @@ impl Default for TransportConfig {
             web_socket: Arc::default(),
             tls: None,
             keep: Some(Duration::from_secs(30)),
+            connection_reuse: true,
         }
     }
 }

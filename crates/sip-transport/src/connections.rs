@@ -6,23 +6,27 @@ use ahash::RandomState;
 use bytes::Bytes;
 
 use crate::{
+    alias::Aliases,
     config::TransportConfig,
     event::{CloseReason, HandshakeFailure},
     listener::ListenerId,
     preface::Preface,
     sources::{Source, Sources},
     stream::Stream,
+    tls::TlsLayer,
 };
 use sip_io::{Flow, Protocol, StreamId, TimerId, TimerQueue};
 
 /// Every stream connection, and which of them we opened to whom.
 ///
 /// Only connections that we opened are found by address. One that a peer opened is reused by whoever holds its flow,
-/// never because a message names its address: anyone can write one.
+/// never because a message names its address: anyone can write one. Only who has proved by certificate who it is, and asks
+/// for it, is found by the address that it names (RFC 5923).
 pub(crate) struct Connections {
     table: HashMap<StreamId, Connection, RandomState>,
     opened: HashMap<Peer, StreamId, RandomState>,
     sources: Sources,
+    aliases: Aliases,
     timers: TimerQueue<StreamId>,
     next: u64,
 }
@@ -51,6 +55,8 @@ pub(crate) struct Connection {
     peer: Option<Peer>,
     /// As whose it is counted
     source: Option<Source>,
+    /// The address that it stands for, though the peer opened it (RFC 5923)
+    alias: Option<SocketAddr>,
     state: State,
     /// When something was last sent or received
     active: Instant,
@@ -91,7 +97,8 @@ impl Connections {
         Self {
             table: HashMap::with_hasher(hasher.clone()),
             opened: HashMap::with_hasher(hasher.clone()),
-            sources: Sources::new(hasher),
+            sources: Sources::new(hasher.clone()),
+            aliases: Aliases::new(hasher),
             timers: TimerQueue::new(now),
             next: 0,
         }
@@ -116,6 +123,7 @@ impl Connections {
             pinged: false,
             peer: None,
             source: None,
+            alias: None,
             state: State::Shaking {
                 since: now,
                 waiting,
@@ -152,6 +160,30 @@ impl Connections {
         self.table.get(id).map(|connection| connection.flow)
     }
 
+    /// The connection that `peer` opened to us and wants to be reached on (RFC 5923 §8.2), if it is whom we want.
+    pub(crate) fn find_alias(&self, peer: &Peer) -> Option<Flow> {
+        let mut aliases = self.aliases.at(peer.address);
+        aliases.find_map(|id| {
+            let connection = self.table.get(&id)?;
+            let tls = connection.stream.tls.as_ref()?;
+            let fits = connection.flow.protocol() == peer.protocol
+                && tls.trust() == peer.trust
+                && tls.speaks_for(peer.name.as_deref(), peer.address.ip());
+            fits.then_some(connection.flow)
+        })
+    }
+
+    /// Lets a connection that a peer opened stand for an address, once and for all.
+    pub(crate) fn alias(&mut self, id: StreamId, address: SocketAddr) {
+        let Some(connection) = self.table.get_mut(&id) else {
+            return;
+        };
+        let proved = |tls: &TlsLayer| tls.knows_peer();
+        if connection.alias.is_none() && connection.stream.tls.as_deref().is_some_and(proved) {
+            connection.alias = self.aliases.insert(address, id).then_some(address);
+        }
+    }
+
     /// Begins to open a connection.
     pub(crate) fn open(
         &mut self,
@@ -175,6 +207,7 @@ impl Connections {
             pinged: false,
             peer: Some(peer),
             source: None,
+            alias: None,
             state: State::Opening {
                 since: now,
                 waiting,
@@ -286,6 +319,9 @@ impl Connections {
         }
         if let Some(source) = connection.source {
             self.sources.release(source);
+        }
+        if let Some(address) = connection.alias {
+            self.aliases.remove(address, id);
         }
         if let Some(peer) = &connection.peer
             && self.opened.get(peer) == Some(&id)

@@ -20,6 +20,7 @@
 //! [`TransportConfig`].
 
 mod address;
+mod alias;
 mod config;
 mod connections;
 mod event;

@@ -89,7 +89,7 @@ impl Transport {
             tls: config
                 .tls
                 .as_ref()
-                .map(|(tls, clock)| Engine::new(tls, *clock, now)),
+                .map(|(tls, clock)| Engine::new(tls, *clock, now, 0)),
             trust: 0,
             config,
         }
@@ -129,7 +129,8 @@ impl Transport {
     ///
     /// For datagrams that is a matter of choosing the listener and local address that face the target. For streams it
     /// is a connection that we opened there before, or a new one that is being opened: what is sent meanwhile waits,
-    /// and [`Event::Closed`] tells when it fails. A connection that the peer opened is never chosen by its address.
+    /// and [`Event::Closed`] tells when it fails. A connection that the peer opened is never chosen by its address, but
+    /// for one over TLS whose peer has proved to be the target's name and asked for it (RFC 5923).
     pub fn flow_to(&mut self, now: Instant, target: &Target) -> Result<Flow, FlowError> {
         let Target {
             protocol, address, ..
@@ -163,7 +164,8 @@ impl Transport {
                 .map(|name| name.trim_end_matches('.').to_ascii_lowercase()),
             trust: self.trust,
         };
-        if let Some(flow) = self.connections.find(&peer) {
+        let alias = || self.connections.find_alias(&peer);
+        if let Some(flow) = self.connections.find(&peer).or_else(alias) {
             return Ok(flow);
         }
         if self.connections.len() >= self.config.connections {
@@ -343,7 +345,21 @@ impl Transport {
         } else {
             via.with_rport()
         };
+        let via = if self.asks_for_alias(flow) {
+            via.with_param("alias", None)
+        } else {
+            via
+        };
         via.with_branch(branch)
+    }
+
+    /// RFC 5923 §8.1: who has a certificate to show and listens where its Via says.
+    fn asks_for_alias(&self, flow: &Flow) -> bool {
+        self.config.connection_reuse
+            && flow.protocol() == Protocol::Tls
+            && flow.stream_id().is_some_and(|id| !id.is_accepted())
+            && self.listener_of(flow).is_some()
+            && self.tls.as_ref().is_some_and(Engine::has_identity)
     }
 
     /// Whether a host and a port name one of our listeners, by its bound or by its advertised address.

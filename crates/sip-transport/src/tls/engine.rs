@@ -34,13 +34,14 @@ pub(crate) struct Engine {
     server: Option<Arc<ServerConfig>>,
     wildcards: bool,
     believes_anyone: bool,
+    trust: u32,
     identities: Vec<Identity>,
     warn_before: Duration,
     next_look: Instant,
 }
 
 impl Engine {
-    pub(crate) fn new(tls: &Tls, wall: WallClock, now: Instant) -> Self {
+    pub(crate) fn new(tls: &Tls, wall: WallClock, now: Instant, trust: u32) -> Self {
         let clock = Arc::new(Clock::new(wall, now));
         Self {
             client: client_config(tls, &clock),
@@ -48,6 +49,7 @@ impl Engine {
             clock,
             wildcards: tls.wildcards,
             believes_anyone: tls.believes_anyone,
+            trust,
             identities: tls.identities.clone(),
             warn_before: tls.warn_before,
             next_look: now,
@@ -68,6 +70,7 @@ impl Engine {
             connection.into(),
             Arc::clone(&self.clock),
             self.wildcards,
+            self.trust,
         ))
     }
 
@@ -82,7 +85,12 @@ impl Engine {
         self.clock.set(now);
         let name = server_name(name, address)?;
         let connection = ClientConnection::new(Arc::clone(&self.client), name).ok()?;
-        let mut layer = TlsLayer::new(connection.into(), Arc::clone(&self.clock), self.wildcards);
+        let mut layer = TlsLayer::new(
+            connection.into(),
+            Arc::clone(&self.clock),
+            self.wildcards,
+            self.trust,
+        );
         if self.believes_anyone {
             layer.proves_nothing();
         }

@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, BufRead, Write},
+    net::IpAddr,
     sync::Arc,
     time::Instant,
 };
@@ -15,12 +16,15 @@ use crate::{
     identity::PeerIdentity,
     stream::StreamError,
 };
+use sip_message::Host;
 
 /// What rustls holds of one connection.
 pub(crate) struct TlsLayer {
     connection: Connection,
     clock: Arc<Clock>,
     wildcards: bool,
+    /// Which of our identities and whose trust it is made with
+    trust: u32,
     /// Whether the peer's certificate was verified, if it has one
     verified: bool,
     /// The peer has said goodbye
@@ -28,13 +32,19 @@ pub(crate) struct TlsLayer {
 }
 
 impl TlsLayer {
-    pub(super) fn new(mut connection: Connection, clock: Arc<Clock>, wildcards: bool) -> Self {
+    pub(super) fn new(
+        mut connection: Connection,
+        clock: Arc<Clock>,
+        wildcards: bool,
+        trust: u32,
+    ) -> Self {
         // What is written is taken out at once, and the queue behind is bounded.
         connection.set_buffer_limit(None);
         Self {
             connection,
             clock,
             wildcards,
+            trust,
             verified: true,
             over: false,
         }
@@ -114,6 +124,26 @@ impl TlsLayer {
         }
         let certificates = self.connection.peer_certificates()?;
         Some(PeerIdentity::new(certificates.to_vec(), self.wildcards))
+    }
+
+    /// Which of our identities and whose trust it was made with.
+    pub(crate) const fn trust(&self) -> u32 {
+        self.trust
+    }
+
+    /// Whether the peer has proved who it is.
+    pub(crate) fn knows_peer(&self) -> bool {
+        self.verified && self.is_established() && self.connection.peer_certificates().is_some()
+    }
+
+    /// Whether the peer has proved to be `name`, or `address` where there is no name.
+    pub(crate) fn speaks_for(&self, name: Option<&str>, address: IpAddr) -> bool {
+        let host = match name {
+            Some(name) => Host::parse(name).ok(),
+            None => Some(Host::from(address)),
+        };
+        host.zip(self.peer_identity())
+            .is_some_and(|(host, peer)| peer.speaks_for(&host))
     }
 
     fn reason(&self, error: &Error) -> CloseReason {

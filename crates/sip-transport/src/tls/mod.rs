@@ -39,8 +39,8 @@ impl Transport {
     /// Open connections stay, and responses still go over them, but no new request takes one that was made with the old
     /// identity and trust; sessions are not resumed across the change.
     pub fn set_tls(&mut self, now: Instant, tls: &Tls, clock: WallClock) {
-        self.tls = Some(Engine::new(tls, clock, now));
         self.trust += 1;
+        self.tls = Some(Engine::new(tls, clock, now, self.trust));
         self.look_at_certificates(now);
     }
 

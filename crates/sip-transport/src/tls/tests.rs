@@ -2,6 +2,7 @@
 
 #![allow(clippy::disallowed_methods)] // a test needs an instant to start from
 
+mod aliases;
 mod handshakes;
 mod identities;
 mod pki;

@@ -17,7 +17,7 @@ use crate::{
     stream::StreamError,
     via::{self, return_flow},
 };
-use sip_io::{FailReason, Flow, StreamId, Transmit};
+use sip_io::{FailReason, Flow, Protocol, StreamId, Transmit};
 use sip_message::{Frame, Message, ParseError, Request, Response, headers::Via, reject};
 
 impl Transport {
@@ -188,8 +188,27 @@ impl Transport {
 
     fn receive_request(&mut self, flow: Flow, mut request: Request) {
         via::stamp(request.headers_mut(), &flow, self.config.keep);
+        if flow.protocol() == Protocol::Tls {
+            self.note_alias(&flow, &request);
+        }
         self.stats.requests += 1;
         self.events.push_back(Event::Request { flow, request });
+    }
+
+    /// RFC 5923 §8.2: requests to the address in the Via may go back over this connection, if the peer has proved whose
+    /// it is.
+    fn note_alias(&mut self, flow: &Flow, request: &Request) {
+        let accepted = flow.stream_id().filter(|id| id.is_accepted());
+        let Some(id) = accepted.filter(|_| self.config.connection_reuse) else {
+            return;
+        };
+        if let Some(Ok(via)) = request.headers().view::<Via>()
+            && via.has_param("alias")
+        {
+            let port = via.port().unwrap_or_else(|| flow.protocol().default_port());
+            let address = SocketAddr::new(flow.remote().ip(), port);
+            self.connections.alias(id, address);
+        }
     }
 
     fn receive_response(&mut self, now: Instant, flow: Flow, response: Response) {
