@@ -33,7 +33,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! With [`Digest::back_off`] those who guess wait. Beside Digest there are tokens ([`BearerToken`], RFC 8898), and what
+//! An [`Authenticator`] is a server together with its users, as registrars and proxies have it. With [`Digest::back_off`] those who guess wait. Beside Digest there are tokens ([`BearerToken`], RFC 8898), and what
 //! networks say about callers: [`asserted`] identities (RFC 3325), and with features of their own, since they bring
 //! ciphers and certificates, `aka` (RFC 3310, RFC 4169) and `identity` (RFC 8224, RFC 8225, RFC 8588).
 //!
@@ -45,6 +45,7 @@
 pub mod aka;
 mod algorithm;
 mod asserted;
+mod authenticator;
 mod back_off;
 mod bearer;
 mod challenge;
@@ -65,6 +66,7 @@ pub use asserted::{
     Border, Reading, anonymous, assert_identity, asserted, from_untrusted, preferred,
     towards_untrusted, wants_privacy,
 };
+pub use authenticator::{Admission, Authenticator, Granted};
 pub use back_off::BackOff;
 pub use bearer::{BearerChallenge, BearerToken};
 pub use challenge::{Challenge, ChallengeError};

@@ -5,18 +5,10 @@ use crate::{
     inbound::{Checked, Refusal},
     proxy::Due,
 };
-use sip_auth::{CredentialStore, Outcome, Question, Role, Secret, Server, Verdict};
+use sip_auth::{Admission, Granted, Question, Secret};
 use sip_endpoint::{Context, ServerTransactionId};
 use sip_io::{Flow, TimerId};
 use sip_message::{Method, Request, StatusCode, headers::ProxyAuthorization};
-use std::fmt;
-
-/// Who checks credentials, and who knows them.
-pub(crate) struct Authenticator {
-    pub(crate) server: Server,
-    /// Without one, each secret is a question
-    pub(crate) store: Option<Box<dyn CredentialStore + Send>>,
-}
 
 /// A request that waits for the secret of its sender.
 #[derive(Debug)]
@@ -60,16 +52,12 @@ impl Proxy {
             ..
         } = waiting;
         let original = checked.request.clone();
-        let passed = match (secret, &mut self.config.auth) {
-            (Ok(secret), Some(auth)) => {
-                let outcome = auth.server.decide(*question, secret.as_ref());
-                self.settle(cx, &mut checked.request, &outcome)
-            }
-            (Err(error), _) => {
-                tracing::warn!(error, "a secret could not be looked up");
-                Err(Refusal::Status(StatusCode::SERVER_INTERNAL_ERROR))
-            }
-            (Ok(_), None) => Err(Refusal::Status(StatusCode::SERVER_INTERNAL_ERROR)),
+        let Some(auth) = &mut self.config.auth else {
+            return;
+        };
+        let passed = match auth.resume(cx.now, &checked.request, *question, secret) {
+            Ok(granted) => self.let_in(cx, &mut checked.request, granted),
+            Err(response) => Err(Refusal::Response(response)),
         };
         match passed {
             Ok(user) => self.ask_for_route(cx, server, flow, checked, ours, Some(user)),
@@ -164,42 +152,31 @@ impl Proxy {
                 Ok(Sender::Anyone)
             };
         };
-        let outcome = match (
-            auth.server.verify(cx.now, request, Role::Proxy),
-            &auth.store,
-        ) {
-            (Verdict::Settled(outcome), _) => outcome,
-            (Verdict::Question(mut question), Some(store)) => {
-                let secret = question.ask(store);
-                auth.server.decide(question, secret.as_ref())
-            }
-            (Verdict::Question(question), None) => return Ok(Sender::Unknown(Box::new(question))),
-        };
-        self.settle(cx, request, &outcome).map(Sender::User)
+        match auth.check(cx.now, request) {
+            Admission::Granted(granted) => self.let_in(cx, request, granted).map(Sender::User),
+            Admission::Refused(response) => Err(Refusal::Response(response)),
+            Admission::Asks(question) => Ok(Sender::Unknown(question)),
+        }
     }
 
-    /// The user, if the credentials are right and From says the same; else the challenge, or 403.
-    fn settle(
-        &mut self,
+    /// The user, if From says the same; else 403.
+    fn let_in(
+        &self,
         cx: &Context<'_>,
         request: &mut Request,
-        outcome: &Outcome,
+        granted: Granted,
     ) -> Result<String, Refusal> {
-        let Some(auth) = &mut self.config.auth else {
-            return Err(Refusal::Status(StatusCode::FORBIDDEN));
-        };
-        let Outcome::Granted { user } = outcome else {
-            let response = auth.server.answer(cx.now, request, Role::Proxy, outcome);
-            return Err(match response {
-                Some(response) => Refusal::Response(Box::new(response)),
-                None => Refusal::Status(StatusCode::FORBIDDEN),
-            });
-        };
-        consume(request, auth.server.realm());
-        if !self.config.domains.is_user(cx, request.from()?.uri(), user) {
+        if let Some(auth) = &self.config.auth {
+            consume(request, auth.server().realm());
+        }
+        if !self
+            .config
+            .domains
+            .is_user(cx, request.from()?.uri(), &granted.user)
+        {
             return Err(Refusal::Status(StatusCode::FORBIDDEN));
         }
-        Ok(user.clone())
+        Ok(granted.user)
     }
 }
 
@@ -214,13 +191,5 @@ fn consume(request: &mut Request, realm: &str) {
     request.headers_mut().remove::<ProxyAuthorization>();
     for credentials in others {
         request.headers_mut().push(credentials);
-    }
-}
-
-impl fmt::Debug for Authenticator {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Authenticator")
-            .field("asks", &self.store.is_none())
-            .finish_non_exhaustive()
     }
 }

@@ -1,7 +1,6 @@
 //! What a proxy is made from.
 
-use crate::auth::Authenticator;
-use sip_auth::{CredentialStore, Server};
+use sip_auth::{Authenticator, CredentialStore, Role, Server};
 use sip_endpoint::Domains;
 use sip_io::WallClock;
 use sip_message::Uri;
@@ -84,20 +83,14 @@ impl ProxyConfig {
         server: Server,
         users: impl CredentialStore + Send + 'static,
     ) -> Self {
-        self.auth = Some(Authenticator {
-            server,
-            store: Some(Box::new(users)),
-        });
+        self.auth = Some(Authenticator::new(server, Role::Proxy, users));
         self
     }
 
     /// As [`authenticate`](Self::authenticate), with users that are elsewhere: each secret is asked for by
     /// [`Event::SecretNeeded`](crate::Event::SecretNeeded).
     pub fn authenticate_asking(mut self, server: Server) -> Self {
-        self.auth = Some(Authenticator {
-            server,
-            store: None,
-        });
+        self.auth = Some(Authenticator::asking(server, Role::Proxy));
         self
     }
 

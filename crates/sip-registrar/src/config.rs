@@ -1,7 +1,7 @@
 //! What a registrar is made from.
 
 use crate::Terms;
-use sip_auth::{CredentialStore, Server};
+use sip_auth::{Authenticator, CredentialStore, Role, Server};
 use sip_endpoint::Domains;
 use sip_io::WallClock;
 use std::{fmt, time::Duration};
@@ -27,13 +27,6 @@ pub struct RegistrarConfig {
     pub(crate) decision: Duration,
 }
 
-/// Who checks credentials, and who knows them.
-pub(crate) struct Authenticator {
-    pub(crate) server: Server,
-    /// Without one, each secret is a question
-    pub(crate) store: Option<Box<dyn CredentialStore + Send>>,
-}
-
 impl RegistrarConfig {
     /// The defaults for the users of `domains`.
     pub fn new(clock: WallClock, domains: Domains) -> Self {
@@ -48,27 +41,21 @@ impl RegistrarConfig {
     }
 
     /// Who checks credentials, and the users. A REGISTER is then challenged with 401, and refused with 403 when its To
-    /// is not the user who authenticated (RFC 3261 §10.3 steps 3 and 4). Defaults to none: anyone may register as
-    /// anyone.
+    /// is not the user who authenticated (RFC 3261 §10.3 steps 3 and 4); the 200 has Authentication-Info. Defaults to
+    /// none: anyone may register as anyone.
     pub fn authenticate(
         mut self,
         server: Server,
         users: impl CredentialStore + Send + 'static,
     ) -> Self {
-        self.auth = Some(Authenticator {
-            server,
-            store: Some(Box::new(users)),
-        });
+        self.auth = Some(Authenticator::new(server, Role::Server, users));
         self
     }
 
     /// As [`authenticate`](Self::authenticate), with users that are elsewhere: each secret is asked for by
     /// [`Event::SecretNeeded`](crate::Event::SecretNeeded).
     pub fn authenticate_asking(mut self, server: Server) -> Self {
-        self.auth = Some(Authenticator {
-            server,
-            store: None,
-        });
+        self.auth = Some(Authenticator::asking(server, Role::Server));
         self
     }
 

@@ -4,7 +4,7 @@ use crate::{
     Binding, Change, Event, Location, RegistrarConfig, SecretId, UpdateError, UpdateId,
     refusal::{Refusal, respond},
 };
-use sip_auth::{Outcome, Question, Role, Secret, Verdict};
+use sip_auth::{Admission, Confirmation, Granted, Question, Secret};
 use sip_endpoint::{
     Context, Core, Event as EndpointEvent, ServerTransactionId, is_first_hop, neighbour_flow_of,
 };
@@ -59,14 +59,29 @@ struct Pending {
 
 /// What it waits for.
 enum Wait {
-    Secret { flow: Flow, question: Box<Question> },
-    Update { aor: Aor, change: Change },
+    Secret {
+        flow: Flow,
+        question: Box<Question>,
+    },
+    Update {
+        aor: Aor,
+        change: Change,
+        confirmation: Option<Box<Confirmation>>,
+    },
+}
+
+/// A REGISTER of somebody who may send it.
+struct Asked {
+    server: ServerTransactionId,
+    request: Request,
+    /// What its 200 says to them (RFC 7616 §3.5)
+    confirmation: Option<Box<Confirmation>>,
 }
 
 /// What is known of who sent a REGISTER.
 enum Sender {
     /// The user; `None` when nobody has to show who he is
-    Known(Option<String>),
+    Known(Option<Granted>),
     /// Somebody has to find the secret
     Unknown(Box<Question>),
 }
@@ -138,18 +153,21 @@ impl Registrar {
         if let Some(Pending {
             server,
             request,
-            wait: Wait::Update { aor, change },
+            wait:
+                Wait::Update {
+                    aor,
+                    change,
+                    confirmation,
+                },
             ..
         }) = pending
         {
-            self.finish(
-                cx,
+            let asked = Asked {
                 server,
-                &request,
-                aor,
-                &change,
-                update.map_err(Refusal::Update),
-            );
+                request,
+                confirmation,
+            };
+            self.finish(cx, &asked, aor, &change, update.map_err(Refusal::Update));
         }
     }
 
@@ -171,17 +189,12 @@ impl Registrar {
         else {
             return;
         };
-        let passed = match (secret, &mut self.config.auth) {
-            (Ok(secret), Some(auth)) => {
-                let outcome = auth.server.decide(*question, secret.as_ref());
-                self.settle(cx, &request, outcome)
-            }
-            (Err(error), _) => Err(Refusal::Update(UpdateError::Unavailable(error))),
-            (Ok(_), None) => Ok(None),
+        let Some(auth) = &mut self.config.auth else {
+            return;
         };
-        match passed {
-            Ok(user) => self.proceed(cx, server, &flow, request, user),
-            Err(refusal) => self.refuse(cx, server, &request, refusal),
+        match auth.resume(cx.now, &request, *question, secret) {
+            Ok(granted) => self.proceed(cx, server, &flow, request, Some(granted)),
+            Err(response) => self.refuse(cx, server, &request, Refusal::Response(response)),
         }
     }
 
@@ -212,7 +225,7 @@ impl Registrar {
     ) {
         self.stats.requests += 1;
         match self.admit(cx, server, &request) {
-            Ok(Sender::Known(user)) => self.proceed(cx, server, &flow, request, user),
+            Ok(Sender::Known(granted)) => self.proceed(cx, server, &flow, request, granted),
             Ok(Sender::Unknown(question)) => {
                 let (user, realm) = (question.user().to_owned(), question.realm().to_owned());
                 if let Some(id) = self.wait(cx, server, request, Wait::Secret { flow, question }) {
@@ -259,35 +272,10 @@ impl Registrar {
         let Some(auth) = &mut self.config.auth else {
             return Ok(Sender::Known(None));
         };
-        let outcome = match (
-            auth.server.verify(cx.now, request, Role::Server),
-            &auth.store,
-        ) {
-            (Verdict::Settled(outcome), _) => outcome,
-            (Verdict::Question(mut question), Some(store)) => {
-                let secret = question.ask(store);
-                auth.server.decide(question, secret.as_ref())
-            }
-            (Verdict::Question(question), None) => return Ok(Sender::Unknown(Box::new(question))),
-        };
-        self.settle(cx, request, outcome).map(Sender::Known)
-    }
-
-    /// The user, if the credentials are right; else the challenge.
-    fn settle(
-        &mut self,
-        cx: &Context<'_>,
-        request: &Request,
-        outcome: Outcome,
-    ) -> Result<Option<String>, Refusal> {
-        let Some(auth) = &mut self.config.auth else {
-            return Ok(None);
-        };
-        let response = auth.server.answer(cx.now, request, Role::Server, &outcome);
-        match (outcome, response) {
-            (Outcome::Granted { user }, _) => Ok(Some(user)),
-            (_, Some(response)) => Err(Refusal::Response(Box::new(response))),
-            (_, None) => Err(Refusal::Status(StatusCode::FORBIDDEN)),
+        match auth.check(cx.now, request) {
+            Admission::Granted(granted) => Ok(Sender::Known(Some(granted))),
+            Admission::Refused(response) => Err(Refusal::Response(response)),
+            Admission::Asks(question) => Ok(Sender::Unknown(question)),
         }
     }
 
@@ -298,10 +286,21 @@ impl Registrar {
         server: ServerTransactionId,
         flow: &Flow,
         request: Request,
-        user: Option<String>,
+        granted: Option<Granted>,
     ) {
+        let (user, confirmation) = match granted {
+            Some(granted) => (Some(granted.user), granted.confirmation),
+            None => (None, None),
+        };
         match self.change(cx, flow, &request, user) {
-            Ok((aor, change)) => self.update(cx, server, request, aor, change),
+            Ok((aor, change)) => {
+                let asked = Asked {
+                    server,
+                    request,
+                    confirmation,
+                };
+                self.update(cx, asked, aor, change);
+            }
             Err(refusal) => self.refuse(cx, server, &request, refusal),
         }
     }
@@ -372,22 +371,20 @@ impl Registrar {
     }
 
     /// RFC 3261 §10.3 steps 6 and 7, here or elsewhere.
-    fn update(
-        &mut self,
-        cx: &mut Context<'_>,
-        server: ServerTransactionId,
-        request: Request,
-        aor: Aor,
-        change: Change,
-    ) {
+    fn update(&mut self, cx: &mut Context<'_>, asked: Asked, aor: Aor, change: Change) {
         if let Some(location) = &mut self.location {
             let result = location
                 .update(cx.now, &aor, &change)
                 .map_err(Refusal::Update);
-            return self.finish(cx, server, &request, aor, &change, result);
+            return self.finish(cx, &asked, aor, &change, result);
         }
         let question = (aor.clone(), change.clone());
-        if let Some(id) = self.wait(cx, server, request, Wait::Update { aor, change }) {
+        let wait = Wait::Update {
+            aor,
+            change,
+            confirmation: asked.confirmation,
+        };
+        if let Some(id) = self.wait(cx, asked.server, asked.request, wait) {
             let (aor, change) = question;
             self.events.push_back(Event::UpdateNeeded {
                 id: UpdateId(id),
@@ -401,12 +398,12 @@ impl Registrar {
     fn finish(
         &mut self,
         cx: &mut Context<'_>,
-        server: ServerTransactionId,
-        request: &Request,
+        asked: &Asked,
         aor: Aor,
         change: &Change,
         result: Result<Vec<Binding>, Refusal>,
     ) {
+        let (server, request) = (asked.server, &asked.request);
         let bindings = match result {
             Ok(bindings) => bindings,
             Err(refusal) => return self.refuse(cx, server, request, refusal),
@@ -427,7 +424,11 @@ impl Registrar {
         builder = builder
             .header(Supported::new(EXTENSIONS).expect("are tokens"))
             .header(Date::new(at));
-        respond(cx, server, builder.build());
+        let mut response = builder.build();
+        if let Some(confirmation) = &asked.confirmation {
+            confirmation.write(&mut response);
+        }
+        respond(cx, server, response);
         if !change.is_query() {
             self.events.push_back(Event::Changed { aor, bindings });
         }

@@ -2,10 +2,13 @@
 #![allow(clippy::unwrap_used)] // in a test a panic is the answer
 #![allow(clippy::disallowed_methods)] // a test needs an instant to start from
 
-use sip_auth::{Client, Credentials, Digest, Secret, Server};
+use sip_auth::{Client, Credentials, Digest, Proof, Secret, Server};
 use sip_endpoint::{Domains, EndpointConfig, Listener, Stack, StackEvent};
 use sip_io::{Flow, Receive, StateMachine, Transmit, WallClock};
-use sip_message::{Request, Response, headers::Contact};
+use sip_message::{
+    Request, Response,
+    headers::{AuthenticationInfo, Contact},
+};
 use sip_registrar::{Change, Event, Registrar, RegistrarConfig, SecretId, UpdateError, UpdateId};
 use std::{
     net::SocketAddr,
@@ -251,4 +254,56 @@ fn a_wrong_secret_an_unknown_user_and_a_broken_store_bind_nothing() {
         assert!(fixture.answer().is_none(), "answered already");
         fixture.finish();
     }
+}
+
+impl Fixture {
+    /// The response to a REGISTER whose sender is bob, with bob's secret and his binding stored elsewhere.
+    fn registered(&mut self, request: &Request) -> Response {
+        self.send(request);
+        let id = std::iter::from_fn(|| self.stack.poll_event()).find_map(|event| match event {
+            StackEvent::Core(Event::SecretNeeded { id, .. }) => Some(id),
+            _ => None,
+        });
+        let id = id.expect("asked for the secret");
+        self.provide(id, Ok(Some(Secret::password("secret"))));
+        let (id, change) = self.question().expect("asked for the bindings");
+        let bindings = change.apply(Vec::new()).unwrap();
+        self.stack.command(self.now, |core, cx| {
+            core.provide_update(cx, id, Ok(bindings))
+        });
+        self.answer().expect("answered")
+    }
+}
+
+/// RFC 3261 §20.6, RFC 7616 §3.5: the 200 proves that the registrar knows the password, and renews the nonce in time.
+#[test]
+fn a_200_confirms_the_password_and_brings_the_next_nonce_before_the_old_one_ends() {
+    let mut fixture = Fixture::authenticating();
+    let mut client = bob();
+    let mut request = fixture.request();
+    fixture.send(&request);
+    let challenge = fixture.answer().expect("challenged");
+    request = fixture.request();
+    client.respond(&mut request, &challenge).unwrap();
+    let response = fixture.registered(&request);
+    assert_eq!(response.status(), 200);
+    assert_eq!(client.learn(&request, &response), Proof::Valid);
+    let info = response.headers().require::<AuthenticationInfo>().unwrap();
+    assert_eq!(info.param("nextnonce"), None);
+    // One who does not know the password cannot say so.
+    let mut guesser = Client::new([4; 32]);
+    guesser.add(Credentials::password("bob", "guess"));
+    let mut draft = fixture.request();
+    guesser.respond(&mut draft, &challenge).unwrap();
+    assert_eq!(guesser.learn(&request, &response), Proof::Invalid);
+    // Every two minutes for an hour, with no further challenge: a nonce is good for five.
+    for _ in 0..30 {
+        fixture.now += Duration::from_secs(120);
+        request = fixture.request();
+        client.prepare(&mut request);
+        let response = fixture.registered(&request);
+        assert_eq!(response.status(), 200);
+        assert_eq!(client.learn(&request, &response), Proof::Valid);
+    }
+    fixture.finish();
 }

@@ -16,7 +16,7 @@ pub enum Role {
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant)] // it lives for a moment
 pub enum Verdict {
-    /// Someone has to find the user's secret, for [`Server::decide`].
+    /// Someone has to find the user's secret, for [`Server::decide`](crate::Server::decide).
     Question(Question),
     /// No secret is needed to answer.
     Settled(Outcome),
