@@ -1,14 +1,15 @@
 //! Reading, editing and writing messages.
 //!
 //! `cargo bench -p sipwright-benches --bench parse` prints a comparison with other parsers, all of them in turns in one run,
-//! then the parts of this one. Instructions of a contender, for 14 kinds of messages a thousand times:
+//! then the parts of this one. Instructions, for every row of its two tables:
 //!
 //! ```console
 //! $ cargo bench -p sipwright-benches --bench parse --no-run
-//! $ valgrind --tool=callgrind --toggle-collect='*counted*' target/release/deps/parse-* count sip-message routing
+//! $ valgrind --tool=callgrind --toggle-collect=parse::table::counted --dump-after=parse::table::counted target/release/deps/parse-* count
+//! $ grep -H ^totals callgrind.out.*
 //! ```
 //!
-//! The contenders are `floor`, `httparse`, `sip-message` and `rsip`, the levels `structure` and `routing`.
+//! What it prints says which row is in which part.
 
 #[path = "parse/contenders.rs"]
 mod contenders;
@@ -27,21 +28,8 @@ use sipwright_benches::{INVITE, OK, OPTIONS, REGISTER};
 
 fn main() {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
-    if let [count, name, level] = &arguments[..]
-        && count == "count"
-    {
-        let level = match level.as_str() {
-            "structure" => contenders::Level::Structure,
-            _ => contenders::Level::Routing,
-        };
-        let contender = contenders::ALL
-            .iter()
-            .find(|known| known.name == name && known.level == level);
-        table::counted(
-            contender.expect("a name from the list"),
-            &kinds::all(),
-            1000,
-        );
+    if arguments == ["count"] {
+        table::count();
         return;
     }
     // Cargo says `--bench` for measuring, and nothing for seeing whether it runs.

@@ -1,10 +1,10 @@
 //! Who reads the messages: this crate, the floor, and parsers of others.
 
-use std::hint::black_box;
+use std::{fmt::Write, hint::black_box};
 
 use bytes::Bytes;
 use sip_message::{
-    Message,
+    Message, NameAddrView, Uri,
     headers::{
         CSeq, CallId, Contact, ContentLength, ContentType, From, MaxForwards, RecordRoute, Route,
         To, Via,
@@ -45,6 +45,9 @@ const fn contender(name: &'static str, level: Level, read: fn(&Bytes) -> bool) -
     Contender { name, level, read }
 }
 
+/// What the routing level finds, by name, for a comparison of what was found.
+pub type Values = Vec<(&'static str, String)>;
+
 fn floor_structure(wire: &Bytes) -> bool {
     let mut lines = [(0, 0, 0); 64];
     black_box(floor::structure(black_box(wire), &mut lines));
@@ -53,7 +56,9 @@ fn floor_structure(wire: &Bytes) -> bool {
 }
 
 fn floor_routing(wire: &Bytes) -> bool {
-    black_box(floor::routing(black_box(wire)));
+    let mut routes = ([floor::Address::default(); 16], 0);
+    black_box(&floor::routing(black_box(wire), &mut routes));
+    black_box(&routes);
     true
 }
 
@@ -62,44 +67,150 @@ fn httparse_structure(wire: &Bytes) -> bool {
     let wire = black_box(wire);
     let start = wire.iter().position(|&b| b == b'\n').map_or(0, |at| at + 1);
     let mut lines = [httparse::EMPTY_HEADER; 64];
-    black_box(httparse::parse_headers(&wire[start..], &mut lines)).is_ok()
+    let read = httparse::parse_headers(&wire[start..], &mut lines).is_ok();
+    black_box(&lines);
+    read
 }
 
 fn structure(wire: &Bytes) -> bool {
-    black_box(Message::parse(black_box(wire.clone()))).is_ok()
+    let message = Message::parse(black_box(wire).clone());
+    black_box(&message).is_ok()
 }
 
 fn routing(wire: &Bytes) -> bool {
-    let Ok(message) = Message::parse(black_box(wire.clone())) else {
+    let Ok(message) = &Message::parse(black_box(wire).clone()) else {
         return false;
     };
     let headers = message.headers();
     let mut good = true;
-    if let Some(Ok(via)) = headers.view::<Via>() {
-        black_box((via.branch(), via.received(), via.rport()));
+    if let Message::Request(request) = message {
+        black_box((request.method(), request.uri()));
+    }
+    if let Some(Ok(via)) = &headers.view::<Via>() {
+        black_box((via, via.branch_raw(), via.received(), via.rport()));
     } else {
         good = false;
     }
-    if let Some(Ok(from)) = headers.view::<From>() {
-        black_box(from.tag());
+    if let Some(Ok(from)) = &headers.view::<From>() {
+        black_box((from, from.tag()));
     }
-    if let Some(Ok(to)) = headers.view::<To>() {
-        black_box(to.tag());
+    if let Some(Ok(to)) = &headers.view::<To>() {
+        black_box((to, to.tag()));
     }
-    black_box(headers.view::<CallId>());
-    black_box(headers.view::<CSeq>());
-    black_box(headers.view::<Contact>());
-    black_box(headers.view::<MaxForwards>());
-    black_box(headers.view::<ContentLength>());
-    black_box(headers.view::<ContentType>());
+    black_box(&headers.view::<CallId>());
+    black_box(&headers.view::<CSeq>());
+    black_box(&headers.view::<Contact>());
+    black_box(&headers.view::<MaxForwards>());
+    black_box(&headers.view::<ContentLength>());
+    black_box(&headers.view::<ContentType>());
     for route in headers.views::<Route>() {
-        good &= black_box(route).is_ok();
+        good &= black_box(&route).is_ok();
     }
     for route in headers.views::<RecordRoute>() {
-        good &= black_box(route).is_ok();
+        good &= black_box(&route).is_ok();
     }
-    black_box(&message);
+    black_box(message);
     good
+}
+
+/// What [`routing`] finds.
+pub fn values(wire: &Bytes) -> Values {
+    fn uri<T: AsRef<[u8]>>(uri: &Uri<T>) -> String {
+        let params: String = uri
+            .params()
+            .flat_map(|(name, value)| [";", name, value.map_or("", |_| "="), value.unwrap_or("")])
+            .collect();
+        format!(
+            "{} {} {} {params}",
+            uri.user_raw().unwrap_or(""),
+            uri.host_str(),
+            uri.port().unwrap_or(0)
+        )
+    }
+    fn address(address: &NameAddrView<'_>) -> String {
+        let mut text = uri(address.uri());
+        text.push(' ');
+        for (name, _) in address.params() {
+            let value = address.param_raw(name).unwrap_or_default();
+            let equal = if value.is_empty() { "" } else { "=" };
+            let _ = write!(text, ";{name}{equal}{}", String::from_utf8_lossy(value));
+        }
+        let _ = write!(text, " {}", address.tag().unwrap_or(""));
+        text
+    }
+    let message = Message::parse(wire.clone()).expect("a good message");
+    let headers = message.headers();
+    let mut values = Values::new();
+    let mut add = |name, value| values.push((name, value));
+    match &message {
+        Message::Request(request) => {
+            add("start", request.method().to_string());
+            add("uri", uri(request.uri()));
+        }
+        Message::Response(response) => {
+            add("start", response.status().as_u16().to_string());
+            add("uri", "  0 ".to_owned());
+        }
+    }
+    let via = headers.view::<Via>().expect("a Via").expect("a good Via");
+    add(
+        "via",
+        format!(
+            "{} {} {}",
+            via.transport(),
+            via.host_str(),
+            via.port().unwrap_or(0)
+        ),
+    );
+    add("branch", via.branch().unwrap_or("").to_owned());
+    add(
+        "received",
+        via.received()
+            .map(|address| address.to_string())
+            .unwrap_or_default(),
+    );
+    add("rport", via.rport().flatten().unwrap_or(0).to_string());
+    let from = headers.view::<From>().expect("From").expect("a good From");
+    add("from", address(&from));
+    let to = headers.view::<To>().expect("To").expect("a good To");
+    add("to", address(&to));
+    let call_id = headers.get::<CallId>().expect("Call-ID");
+    add(
+        "call-id",
+        call_id.expect("a good Call-ID").as_str().to_owned(),
+    );
+    let cseq = headers.view::<CSeq>().expect("CSeq").expect("a good CSeq");
+    add("cseq", format!("{} {}", cseq.number, cseq.method));
+    let contact = headers.view::<Contact>().and_then(Result::ok).flatten();
+    add(
+        "contact",
+        contact.map_or("  0   ".to_owned(), |contact| address(&contact)),
+    );
+    let hops = headers
+        .view::<MaxForwards>()
+        .and_then(Result::ok)
+        .map_or(0, |hops| hops.0);
+    add("max-forwards", hops.to_string());
+    let length = headers
+        .view::<ContentLength>()
+        .and_then(Result::ok)
+        .map_or(0, |length| length.0);
+    add("content-length", length.to_string());
+    let content_type = headers
+        .get::<ContentType>()
+        .and_then(Result::ok)
+        .map(|content_type| content_type.to_string());
+    add("content-type", content_type.unwrap_or_default());
+    let mut all = String::new();
+    for route in headers
+        .views::<Route>()
+        .chain(headers.views::<RecordRoute>())
+    {
+        let _ = writeln!(all, "{}", address(&route.expect("a good route")));
+    }
+    add("routes", all);
+    add("body", message.body().len().to_string());
+    values
 }
 
 fn rsip_structure(wire: &Bytes) -> bool {

@@ -3,36 +3,36 @@
 //! It finds the same values as the routing level, by the first bytes of names and by delimiters. Bytes that are wrong give
 //! wrong places; no message is ever refused.
 
+use std::fmt::Write;
+
+use crate::contenders::Values;
+
 type Span = (u32, u32);
 
 /// Places of the values that routing reads.
 #[derive(Default)]
-#[expect(dead_code)] // that they are found is what is measured
 pub struct Found {
-    method: Span,
+    /// Method, or status code.
+    start: Span,
     uri: Uri,
+    transport: Span,
+    host: Span,
+    port: u32,
     branch: Span,
     received: Span,
-    rport: Span,
-    sent_by: Span,
-    from: Uri,
-    from_tag: Span,
-    to: Uri,
-    to_tag: Span,
+    rport: u32,
+    from: Address,
+    to: Address,
     call_id: Span,
     cseq: (u32, Span),
-    contact: Uri,
-    contact_params: Span,
+    contact: Address,
     max_forwards: u32,
     content_length: u32,
     content_type: Span,
-    routes: u32,
-    last_route: Uri,
     body: u32,
 }
 
 #[derive(Default, Clone, Copy)]
-#[expect(dead_code)] // as above
 struct Uri {
     user: Span,
     host: Span,
@@ -40,8 +40,19 @@ struct Uri {
     params: Span,
 }
 
+/// A URI, the parameters behind it, and the tag among them.
+#[derive(Default, Clone, Copy)]
+pub struct Address {
+    uri: Uri,
+    params: Span,
+    tag: Span,
+}
+
 /// One header line: where it starts, where its value starts, where it ends.
 pub type Line = (u16, u16, u16);
+
+/// Room for Route and Record-Route, with how much of it is used.
+pub type Routes = ([Address; 16], usize);
 
 /// Start line, header lines and the start of the body.
 pub fn structure(wire: &[u8], lines: &mut [Line; 64]) -> (usize, usize) {
@@ -62,7 +73,7 @@ pub fn structure(wire: &[u8], lines: &mut [Line; 64]) -> (usize, usize) {
 }
 
 /// As [`structure`], and the values.
-pub fn routing(wire: &[u8]) -> Found {
+pub fn routing(wire: &[u8], routes: &mut Routes) -> Found {
     let mut lines = [(0, 0, 0); 64];
     let (count, body) = structure(wire, &mut lines);
     let mut found = Found {
@@ -71,8 +82,10 @@ pub fn routing(wire: &[u8]) -> Found {
     };
     if byte(wire, 7) != b' ' || byte(wire, 3) != b'/' {
         let end = find(wire, 0, b' ');
-        found.method = span(0, end);
+        found.start = span(0, end);
         found.uri = uri(wire, end + 1).0;
+    } else {
+        found.start = span(8, 11);
     }
     let mut via = false;
     let mut contact = false;
@@ -84,8 +97,8 @@ pub fn routing(wire: &[u8]) -> Found {
                 via = true;
                 self::via(wire, at, end, &mut found);
             }
-            (b'F' | b'f', b'r' | b':') => (found.from, found.from_tag) = address(wire, at, end),
-            (b'T' | b't', b'o' | b':') => (found.to, found.to_tag) = address(wire, at, end),
+            (b'F' | b'f', b'r' | b':') => found.from = address(wire, at, end).0,
+            (b'T' | b't', b'o' | b':') => found.to = address(wire, at, end).0,
             (b'C', b'a') if length == 9 => found.call_id = span(at, end),
             (b'i', b':') => found.call_id = span(at, end),
             (b'C', b'S') => {
@@ -94,7 +107,7 @@ pub fn routing(wire: &[u8]) -> Found {
             }
             (b'C', b'o') if length == 9 && !contact => {
                 contact = true;
-                (found.contact, found.contact_params) = address(wire, at, end);
+                found.contact = address(wire, at, end).0;
             }
             (b'C', b'o') if length == 16 => found.content_length = number(wire, at).0,
             (b'l', b':') => found.content_length = number(wire, at).0,
@@ -103,10 +116,10 @@ pub fn routing(wire: &[u8]) -> Found {
             (b'R', b'o' | b'e') if length == 7 || length == 14 => {
                 let mut at = at;
                 while at < end {
-                    let (route, stop) = uri(wire, find(wire, at, b'<') + 1);
-                    found.last_route = route;
-                    found.routes += 1;
-                    at = find_before(wire, stop, end, b',') + 1;
+                    let (route, stop) = address(wire, at, end);
+                    routes.0[routes.1 & 15] = route;
+                    routes.1 += 1;
+                    at = stop + 1;
                 }
             }
             _ => {}
@@ -116,33 +129,50 @@ pub fn routing(wire: &[u8]) -> Found {
 }
 
 fn via(wire: &[u8], at: usize, end: usize, found: &mut Found) {
-    let sent_by = find(wire, at, b' ') + 1;
-    let mut param = find_before(wire, sent_by, end, b';');
-    found.sent_by = span(sent_by, param);
+    let space = find(wire, at, b' ');
+    found.transport = span(at + 8, space);
+    let host = space + 1;
+    let mut param = find_before(wire, host, end, b';');
+    let host_end = find_before(wire, host, param, b':');
+    found.host = span(host, host_end);
+    if host_end < param {
+        found.port = number(wire, host_end + 1).0;
+    }
     while param < end {
         let stop = find_before(wire, param + 1, end, b';');
         match byte(wire, param + 3) {
             b'a' => found.branch = span(param + 8, stop),
             b'c' => found.received = span(param + 10, stop),
-            b'o' => found.rport = span(param + 6, stop),
+            b'o' => found.rport = number(wire, param + 7).0,
             _ => {}
         }
         param = stop;
     }
 }
 
-/// A name-addr: its URI, and its tag or else its last parameter.
-fn address(wire: &[u8], at: usize, end: usize) -> (Uri, Span) {
+/// A name-addr up to a comma or its end.
+fn address(wire: &[u8], at: usize, end: usize) -> (Address, usize) {
     let open = find_before(wire, at, end, b'<');
     let (uri, stop) = uri(wire, if open < end { open + 1 } else { at });
-    let mut param = find_before(wire, stop, end, b';');
-    let mut last = (0, 0);
-    while param < end {
-        let stop = find_before(wire, param + 1, end, b';');
-        last = span(param + 1, stop);
-        param = stop;
+    let params = stop + usize::from(byte(wire, stop) == b'>');
+    let mut tag = (0, 0);
+    let mut at = params;
+    while at < end && byte(wire, at) != b',' {
+        let param = at + 1;
+        at = param;
+        while at < end && !matches!(byte(wire, at), b';' | b',') {
+            at += 1;
+        }
+        if byte(wire, param) == b't' && byte(wire, param + 3) == b'=' {
+            tag = span(param + 4, at);
+        }
     }
-    (uri, last)
+    let address = Address {
+        uri,
+        params: span(params, at),
+        tag,
+    };
+    (address, at)
 }
 
 /// A URI up to the byte that ends it.
@@ -220,4 +250,61 @@ fn find_before(wire: &[u8], at: usize, end: usize, wanted: u8) -> usize {
         at += 1;
     }
     at
+}
+
+/// What was found, to be compared with what others find.
+pub fn values(wire: &[u8]) -> Values {
+    let mut routes = ([Address::default(); 16], 0);
+    let found = routing(wire, &mut routes);
+    let text = |(start, end): Span| {
+        String::from_utf8_lossy(&wire[start as usize..end as usize]).into_owned()
+    };
+    let uri = |uri: &Uri| {
+        format!(
+            "{} {} {} {}",
+            text(uri.user),
+            text(uri.host),
+            uri.port,
+            text(uri.params)
+        )
+    };
+    let address = |address: &Address| {
+        format!(
+            "{} {} {}",
+            uri(&address.uri),
+            text(address.params),
+            text(address.tag)
+        )
+    };
+    let mut values = Values::new();
+    let mut add = |name, value| values.push((name, value));
+    add("start", text(found.start));
+    add("uri", uri(&found.uri));
+    add(
+        "via",
+        format!(
+            "{} {} {}",
+            text(found.transport),
+            text(found.host),
+            found.port
+        ),
+    );
+    add("branch", text(found.branch));
+    add("received", text(found.received));
+    add("rport", found.rport.to_string());
+    add("from", address(&found.from));
+    add("to", address(&found.to));
+    add("call-id", text(found.call_id));
+    add("cseq", format!("{} {}", found.cseq.0, text(found.cseq.1)));
+    add("contact", address(&found.contact));
+    add("max-forwards", found.max_forwards.to_string());
+    add("content-length", found.content_length.to_string());
+    add("content-type", text(found.content_type));
+    let mut all = String::new();
+    for route in routes.0.iter().take(routes.1) {
+        let _ = writeln!(all, "{}", address(route));
+    }
+    add("routes", all);
+    add("body", (wire.len() as u32 - found.body).to_string());
+    values
 }

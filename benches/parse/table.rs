@@ -2,19 +2,23 @@
 
 use std::{
     hint::black_box,
+    slice::IterMut,
     time::{Duration, Instant},
 };
 
 use bytes::{Bytes, BytesMut};
 use sip_message::{
-    Message, StatusCode, Tag, Uri,
+    Message, Request, StatusCode, Tag, Uri,
     headers::{MaxForwards, RecordRoute, Via},
 };
 
 use crate::{
-    contenders::{ALL, Contender, Level},
-    kinds,
+    contenders::{self, ALL, Contender, Level},
+    floor, kinds,
 };
+
+/// The size of the buffer that many messages are written to, one behind the other.
+const POOL: usize = 65_536;
 
 /// How much is measured.
 pub struct Effort {
@@ -25,7 +29,7 @@ pub struct Effort {
 impl Effort {
     /// Enough for figures.
     pub const FULL: Self = Self {
-        rounds: 150,
+        rounds: 300,
         repeats: 40,
     };
 
@@ -36,23 +40,63 @@ impl Effort {
     };
 }
 
-/// Reads every kind many times with one contender, for a counter of instructions to look at.
-#[inline(never)]
-pub fn counted(contender: &Contender, kinds: &[Bytes], times: usize) {
-    for _ in 0..times {
-        for wire in kinds {
-            black_box((contender.read)(wire));
-        }
-    }
-}
-
 /// Prints both tables.
 pub fn print(effort: &Effort) {
     let kinds = kinds::all();
     let sizes: Vec<_> = kinds.iter().map(Bytes::len).collect();
     println!("{} kinds of messages, bytes: {sizes:?}", kinds.len());
+    for wire in &kinds {
+        assert_eq!(
+            floor::values(wire),
+            contenders::values(wire),
+            "the floor finds what is found above it"
+        );
+    }
     reading(&kinds, effort);
     writing(&kinds, effort);
+}
+
+/// Runs every row of the tables once for a counter of instructions: each message of the kinds once, each writing once.
+pub fn count() {
+    let kinds = kinds::all();
+    let mut part = 0;
+    let mut row = |name: &str, messages: usize, work: &mut dyn FnMut()| {
+        // What happens once only shall not be counted.
+        work();
+        counted(work);
+        part += 1;
+        println!("part {part:>2}: {name}, {messages} messages");
+    };
+    for contender in &ALL {
+        let level = if contender.level == Level::Structure {
+            "structure"
+        } else {
+            "routing"
+        };
+        row(
+            &format!("{level}, {}", contender.name),
+            kinds.len(),
+            &mut || read_all(contender, &kinds),
+        );
+    }
+    let written = Written::new(&kinds);
+    let mut pool = BytesMut::with_capacity(POOL);
+    for (place, name) in Written::NAMES.iter().enumerate() {
+        let mut fresh = vec![written.carrier.clone(); 2];
+        let mut fresh = fresh.iter_mut();
+        row(name, 1, &mut || written.work(place, &mut fresh, &mut pool));
+    }
+}
+
+#[inline(never)]
+fn counted(work: &mut dyn FnMut()) {
+    work();
+}
+
+fn read_all(contender: &Contender, kinds: &[Bytes]) {
+    for wire in kinds {
+        black_box((contender.read)(wire));
+    }
 }
 
 fn reading(kinds: &[Bytes], effort: &Effort) {
@@ -65,11 +109,7 @@ fn reading(kinds: &[Bytes], effort: &Effort) {
                     black_box((contender.read)(wire));
                 }));
             }
-            let pass = time(effort.repeats, || {
-                for wire in kinds {
-                    black_box((contender.read)(wire));
-                }
-            });
+            let pass = time(effort.repeats, || read_all(contender, kinds));
             mixed[place] = mixed[place].min(pass / kinds.len() as u32);
         }
     }
@@ -80,87 +120,77 @@ fn reading(kinds: &[Bytes], effort: &Effort) {
         "                   (geometric mean)         (mean)                  per message   of {}",
         kinds.len()
     );
-    let mut floor = [1.0; 2];
     for (place, contender) in ALL.iter().enumerate() {
-        let mean = geometric_mean(&single[place]);
-        let level = usize::from(contender.level == Level::Routing);
-        let base = if level == 0 { "httparse" } else { "floor" };
-        if contender.name == base {
-            floor[level] = mean;
-        }
         if place == 0 || ALL[place - 1].level != contender.level {
-            println!("{}", if level == 0 { "structure" } else { "routing" });
+            let structure = contender.level == Level::Structure;
+            println!("{}", if structure { "structure" } else { "routing" });
         }
-        let allocations = allocation_counter::measure(|| counted(contender, kinds, 1)).count_total;
+        let allocations = allocation_counter::measure(|| read_all(contender, kinds)).count_total;
         let refused = kinds.iter().filter(|wire| !(contender.read)(wire)).count();
-        let ratio = if floor[level] > 1.0 {
-            format!("{:.2}x {base}", mean / floor[level])
-        } else {
-            String::new()
-        };
         println!(
-            "  {:<16} {mean:>8.0}  {ratio:<18} {:>12}   {:>15.2}   {refused:>8}",
+            "  {:<16} {:>8.0}  {:<18} {:>12}   {:>15.2}   {refused:>8}",
             contender.name,
+            geometric_mean(&single[place], |_| true),
+            ratio(place, kinds, &single),
             mixed[place].as_nanos(),
             allocations as f64 / kinds.len() as f64,
         );
     }
 }
 
+/// How many times longer than the parser to compare with, over the kinds that this one reads: to refuse takes less time.
+fn ratio(place: usize, kinds: &[Bytes], times: &[Vec<Duration>]) -> String {
+    let level = ALL[place].level;
+    let name = if level == Level::Structure {
+        "httparse"
+    } else {
+        "floor"
+    };
+    let base = ALL
+        .iter()
+        .position(|other| other.name == name && other.level == level)
+        .expect("a name from the list");
+    let read: Vec<_> = kinds.iter().map(|wire| (ALL[base].read)(wire)).collect();
+    let mean = |place: usize| geometric_mean(&times[place], |kind| read[kind]);
+    format!("{:.2}x {name}", mean(place) / mean(base))
+}
+
 fn writing(kinds: &[Bytes], effort: &Effort) {
-    let parse = |at: usize| Message::parse(kinds[at].clone()).expect("a good message");
-    let (carrier, phone) = (parse(kinds::CARRIER_INVITE), parse(kinds::PHONE_INVITE));
-    let edit = Edit::new();
-    let mut pool = BytesMut::with_capacity(1 << 20);
-    let mut best = [Duration::MAX; 6];
-    let mut allocations = [0; 6];
-    let repeats = effort.repeats;
-    let tag = Tag::new("314159").expect("a good tag");
+    let written = Written::new(kinds);
+    let mut pool = BytesMut::with_capacity(POOL);
+    let mut best = [Duration::MAX; Written::NAMES.len()];
+    let mut allocations = [0; Written::NAMES.len()];
     for _ in 0..effort.rounds {
-        let mut run = |place: usize, work: &mut dyn FnMut()| {
-            best[place] = best[place].min(time(repeats, &mut *work));
+        for place in 0..Written::NAMES.len() {
+            // Messages to edit are made beforehand and dropped afterwards.
+            let count = effort.repeats as usize + 1;
+            let mut fresh = vec![written.carrier.clone(); count];
+            let mut fresh = fresh.iter_mut();
+            let mut work = || written.work(place, &mut fresh, &mut pool);
+            best[place] = best[place].min(time(effort.repeats, &mut work));
             allocations[place] = allocation_counter::measure(work).count_total;
-        };
-        run(0, &mut || {
-            drop(black_box(Bytes::copy_from_slice(
-                &kinds[kinds::CARRIER_INVITE],
-            )))
-        });
-        run(1, &mut || drop(black_box(carrier.to_bytes())));
-        // Messages to edit are made beforehand and dropped afterwards.
-        let mut fresh = vec![carrier.clone(); repeats as usize + 2].into_iter();
-        let mut done = Vec::with_capacity(repeats as usize + 2);
-        run(2, &mut || {
-            if let Some(mut message) = fresh.next() {
-                edit.apply(&mut message);
-                message.write_to(&mut pool);
-                drop(black_box(pool.split().freeze()));
-                done.push(message);
-            }
-        });
-        let mut fresh = vec![carrier.clone(); repeats as usize + 2].into_iter();
-        let mut done = Vec::with_capacity(repeats as usize + 2);
-        run(3, &mut || {
-            if let Some(mut message) = fresh.next() {
-                edit.apply(&mut message);
-                drop(black_box(message.to_bytes()));
-                done.push(message);
-            }
-        });
-        for (place, request) in [(4, &phone), (5, &carrier)] {
-            let request = request.as_request().expect("a request");
-            run(place, &mut || {
-                let response = black_box(request)
-                    .response(StatusCode::RINGING)
-                    .to_tag(tag.clone())
-                    .build();
-                response.write_to(&mut pool);
-                drop(black_box(pool.split().freeze()));
-            });
         }
     }
     println!("\nwriting                                                        ns   allocations");
-    let names = [
+    for ((name, best), allocations) in Written::NAMES.iter().zip(best).zip(allocations) {
+        println!("  {name:<60} {:>4}   {allocations:>11}", best.as_nanos());
+    }
+    println!();
+}
+
+/// What is written: messages, and what a proxy changes in one: Request-URI, Via, Record-Route, Max-Forwards.
+struct Written {
+    phone: Message,
+    carrier: Message,
+    wire: Bytes,
+    uri: Uri,
+    via: Via,
+    record_route: RecordRoute,
+    tag: Tag,
+}
+
+impl Written {
+    const NAMES: [&str; 6] = [
         "copy of the carrier's INVITE, for comparison",
         "carrier's INVITE, unmodified",
         "carrier's INVITE, edited as by a proxy, into a pooled buffer",
@@ -168,22 +198,13 @@ fn writing(kinds: &[Bytes], effort: &Effort) {
         "180 to a phone's INVITE, into a pooled buffer",
         "180 to the carrier's INVITE, into a pooled buffer",
     ];
-    for ((name, best), allocations) in names.iter().zip(best).zip(allocations) {
-        println!("  {name:<60} {:>4}   {allocations:>11}", best.as_nanos());
-    }
-    println!();
-}
 
-/// What a proxy changes: Request-URI, Via, Record-Route, Max-Forwards.
-struct Edit {
-    uri: Uri,
-    via: Via,
-    record_route: RecordRoute,
-}
-
-impl Edit {
-    fn new() -> Self {
+    fn new(kinds: &[Bytes]) -> Self {
+        let parse = |at: usize| Message::parse(kinds[at].clone()).expect("a good message");
         Self {
+            phone: parse(kinds::PHONE_INVITE),
+            carrier: parse(kinds::CARRIER_INVITE),
+            wire: kinds[kinds::CARRIER_INVITE].clone(),
             uri: Uri::parse("sip:bob@192.0.2.4:5060").expect("a good URI"),
             via: "SIP/2.0/UDP 198.51.100.1:5060;branch=z9hG4bKabcdefgh12345"
                 .parse()
@@ -191,10 +212,31 @@ impl Edit {
             record_route: "<sip:198.51.100.1;lr>"
                 .parse()
                 .expect("a good Record-Route"),
+            tag: Tag::new("314159").expect("a good tag"),
         }
     }
 
-    fn apply(&self, message: &mut Message) {
+    fn work(&self, place: usize, fresh: &mut IterMut<'_, Message>, pool: &mut BytesMut) {
+        match place {
+            0 => drop(black_box(Bytes::copy_from_slice(&self.wire))),
+            1 => drop(black_box(self.carrier.to_bytes())),
+            2 | 3 => {
+                if let Some(message) = fresh.next() {
+                    self.edit(message);
+                    if place == 2 {
+                        message.write_to(pool);
+                        drop(black_box(pool.split().freeze()));
+                    } else {
+                        drop(black_box(message.to_bytes()));
+                    }
+                }
+            }
+            4 => self.respond(self.phone.as_request(), pool),
+            _ => self.respond(self.carrier.as_request(), pool),
+        }
+    }
+
+    fn edit(&self, message: &mut Message) {
         let Message::Request(request) = message else {
             return;
         };
@@ -206,6 +248,16 @@ impl Edit {
         headers.push_front(self.via.clone());
         headers.push_front(self.record_route.clone());
     }
+
+    fn respond(&self, request: Option<&Request>, pool: &mut BytesMut) {
+        let request = black_box(request).expect("a request");
+        let response = request
+            .response(StatusCode::RINGING)
+            .to_tag(self.tag.clone())
+            .build();
+        response.write_to(pool);
+        drop(black_box(pool.split().freeze()));
+    }
 }
 
 fn time(repeats: u32, mut work: impl FnMut()) -> Duration {
@@ -216,10 +268,13 @@ fn time(repeats: u32, mut work: impl FnMut()) -> Duration {
     begin.elapsed() / repeats
 }
 
-fn geometric_mean(times: &[Duration]) -> f64 {
-    let logarithms: f64 = times
+/// Over the kinds that shall count.
+fn geometric_mean(times: &[Duration], counts: impl Fn(usize) -> bool) -> f64 {
+    let logarithms: Vec<f64> = times
         .iter()
-        .map(|time| (time.as_nanos() as f64).max(1.0).ln())
-        .sum();
-    (logarithms / times.len() as f64).exp()
+        .enumerate()
+        .filter(|(kind, _)| counts(*kind))
+        .map(|(_, time)| (time.as_nanos() as f64).max(1.0).ln())
+        .collect();
+    (logarithms.iter().sum::<f64>() / logarithms.len() as f64).exp()
 }

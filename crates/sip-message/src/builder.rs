@@ -4,9 +4,9 @@ use bytes::Bytes;
 
 use crate::{
     HeaderField, HeaderName, HeaderValue, Headers, IntoUri, Method, NameAddr, ParseError,
-    ParseErrorKind, Request, Response, StatusCode, Tag, Uri,
+    ParseErrorKind, Request, Response, StatusCode, Tag, Uri, ViewField,
     headers::{CSeq, CallId, Contact, ContentType, From, MaxForwards, Route, To, Via},
-    message,
+    message, name_addr,
 };
 
 mod sealed {
@@ -176,7 +176,7 @@ impl RequestBuilder {
 
     /// Any header field, below those of its name that are there already.
     pub fn header<H: HeaderField>(mut self, field: H) -> Self {
-        add(&mut self.headers, H::NAME, field.value());
+        add(&mut self.headers, H::NAME, field.into_value());
         self
     }
 
@@ -271,24 +271,18 @@ fn add(headers: &mut Headers, name: HeaderName, value: HeaderValue) {
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct ResponseBuilder {
-    status: StatusCode,
-    reason: Bytes,
-    headers: Headers,
-    body: Bytes,
+    response: Response,
 }
 
 impl ResponseBuilder {
     pub(crate) fn bare(status: StatusCode) -> Self {
-        let reason = Bytes::from_static(status.reason().unwrap_or("").as_bytes());
         Self {
-            status,
-            reason,
-            headers: Headers::new(),
-            body: Bytes::new(),
+            response: Response::generated(status, Headers::new()),
         }
     }
 
     /// RFC 3261 §8.2.6.2, and for Record-Route §12.1.1, for Timestamp §8.2.6.1.
+    #[inline]
     pub(crate) fn to(request: &Request, status: StatusCode) -> Self {
         const VIA: u8 = HeaderName::VIA.id();
         const RECORD_ROUTE: u8 = HeaderName::RECORD_ROUTE.id();
@@ -304,80 +298,96 @@ impl ResponseBuilder {
             }
             _ => &[VIA, FROM, TO, CALL_ID, CSEQ],
         };
-        Self {
-            status,
-            reason: Bytes::from_static(status.reason().unwrap_or("").as_bytes()),
-            headers: Headers::of_lines(request.headers(), ids),
-            body: Bytes::new(),
-        }
+        let headers = Headers::from_wire(request.headers().wire().clone());
+        // The table of lines is large, so it is filled where it stays.
+        let mut builder = Self {
+            response: Response::generated(status, headers),
+        };
+        let headers = builder.response.headers_mut();
+        headers.copy_lines(request.headers(), ids);
+        builder
     }
 
     /// Adds our tag to To, unless the request had one: then the response keeps it.
     #[inline]
     pub fn to_tag(mut self, tag: Tag) -> Self {
-        if let Some(Ok(to)) = self.headers.view::<To>()
-            && !to.has_param("tag")
-            && let Some(value) = self.headers.raw(&HeaderName::TO)
+        let headers = self.response.headers_mut();
+        if let Some(text) = headers.raw_bytes(&HeaderName::TO)
+            && !has_tag(text)
         {
             let tag = tag.as_bytes();
-            let mut text = Vec::with_capacity(value.len() + tag.len() + 5);
-            text.extend_from_slice(value.as_bytes());
-            text.extend_from_slice(b";tag=");
-            text.extend_from_slice(tag);
-            self.headers
-                .set_raw(HeaderName::TO, HeaderValue::written(text));
+            let mut new = Vec::with_capacity(text.len() + tag.len() + 5);
+            new.extend_from_slice(text);
+            new.extend_from_slice(b";tag=");
+            new.extend_from_slice(tag);
+            headers.set_raw(HeaderName::TO, HeaderValue::written(new));
         }
         self
     }
 
     /// Another reason phrase than the customary one; line ends and other control characters become spaces.
     pub fn reason(mut self, reason: &str) -> Self {
-        self.reason = reason
-            .bytes()
-            .map(|b| if b < b' ' || b == 0x7f { b' ' } else { b })
-            .collect();
+        self.response.set_reason(
+            reason
+                .bytes()
+                .map(|b| if b < b' ' || b == 0x7f { b' ' } else { b })
+                .collect(),
+        );
         self
     }
 
     /// Any header field, below those of its name that are there already.
     pub fn header<H: HeaderField>(mut self, field: H) -> Self {
-        add(&mut self.headers, H::NAME, field.value());
+        add(self.headers_mut(), H::NAME, field.into_value());
         self
     }
 
     /// Any header field by name.
     pub fn raw_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        add(&mut self.headers, name, value);
+        add(self.headers_mut(), name, value);
         self
     }
 
     /// A Contact, below those that are there already.
     pub fn contact(mut self, contact: impl Into<Contact>) -> Self {
-        self.headers.push(contact.into());
+        self.headers_mut().push(contact.into());
         self
     }
 
     /// The body and what it is; Content-Length is written with it.
     pub fn body(mut self, content_type: ContentType, body: impl Into<Bytes>) -> Self {
-        self.body = body.into();
-        self.headers.set(content_type);
+        self.response.set_wire_body(body.into());
+        self.headers_mut().set(content_type);
         self
     }
 
     /// The header fields so far.
     pub const fn headers(&self) -> &Headers {
-        &self.headers
+        self.response.headers()
     }
 
     /// The header fields so far, to be edited.
     pub const fn headers_mut(&mut self) -> &mut Headers {
-        &mut self.headers
+        self.response.headers_mut()
     }
 
     /// The response.
+    #[inline]
     pub fn build(mut self) -> Response {
-        message::set_length(&mut self.headers, self.body.len());
-        Response::generated(self.status, self.reason, self.headers, self.body)
+        self.response.complete_content_length();
+        self.response
+    }
+}
+
+/// Whether To has a tag, or cannot be read, so that none can be added to it.
+#[inline]
+fn has_tag(to: &[u8]) -> bool {
+    if name_addr::ends_with_uri(to) {
+        return false;
+    }
+    match To::view(to) {
+        Ok((to, _)) => to.has_param("tag"),
+        Err(_) => true,
     }
 }
 

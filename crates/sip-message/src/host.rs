@@ -104,12 +104,10 @@ impl Host {
         if text.first() == Some(&b'[') {
             return ipv6(&text).map_or_else(|| Self::Name(HostName(text)), Self::V6);
         }
-        if text.first().is_some_and(u8::is_ascii_digit)
-            && let Ok(address) = scan::ascii(&text).parse()
-        {
-            return Self::V4(address);
+        match ipv4(&text) {
+            Some(address) => Self::V4(address),
+            None => Self::Name(HostName(text)),
         }
-        Self::Name(HostName(text))
     }
 
     /// The address, if it is one.
@@ -211,18 +209,24 @@ pub(crate) fn host_end(text: &[u8], at: usize) -> Result<usize, ParseError> {
 /// The end of the name or IPv4 address that starts at `at`: labels that are not empty, with dots between them.
 #[inline]
 pub(crate) fn name_end(text: &[u8], at: usize) -> Option<usize> {
-    if scan::byte(text, at) == b'-' {
-        return None;
-    }
+    let (end, is_name) = name(text, at);
+    is_name.then_some(end)
+}
+
+/// As [`name_end`], and where it stopped if it is no name.
+#[inline(always)]
+pub(crate) fn name(text: &[u8], at: usize) -> (usize, bool) {
     let mut label = at;
     loop {
         let end = scan::run(text, label, scan::LABEL);
-        match scan::byte(text, end) {
-            b'.' if end > label => label = end + 1,
-            b'.' => return None,
+        if scan::byte(text, end) != b'.' {
             // A name may end in a dot (RFC 3261 §25.1).
-            _ => return if end > at { Some(end) } else { None },
+            return (end, end > at && scan::byte(text, at) != b'-');
         }
+        if end == label {
+            return (end, false);
+        }
+        label = end + 1;
     }
 }
 
@@ -251,7 +255,6 @@ pub(crate) fn ipv6(reference: &[u8]) -> Option<Ipv6Addr> {
 }
 
 /// The port that starts at `at` and its end.
-#[inline]
 pub(crate) fn port(text: &[u8], at: usize) -> Result<(u16, usize), ParseError> {
     let mut end = at;
     let mut value = 0_u32;
@@ -266,4 +269,53 @@ pub(crate) fn port(text: &[u8], at: usize) -> Result<(u16, usize), ParseError> {
         Ok(port) if end > at => Ok((port, end)),
         _ => Err(ParseError::new(ParseErrorKind::Malformed, at)),
     }
+}
+
+/// As [`port`], if it has one to five digits.
+#[inline(always)]
+pub(crate) fn common_port(text: &[u8], at: usize) -> Option<(u16, usize)> {
+    let mut end = at;
+    let mut value = 0_u32;
+    loop {
+        let digit = scan::byte(text, end).wrapping_sub(b'0');
+        if digit > 9 || end == at + 5 {
+            break;
+        }
+        value = value * 10 + u32::from(digit);
+        end += 1;
+    }
+    match u16::try_from(value) {
+        Ok(port) if end > at && !scan::byte(text, end).is_ascii_digit() => Some((port, end)),
+        _ => None,
+    }
+}
+
+/// An IPv4 address that is all of `text`.
+pub(crate) fn ipv4(text: &[u8]) -> Option<Ipv4Addr> {
+    let mut octets = [0; 4];
+    let mut at = 0;
+    for (place, octet) in octets.iter_mut().enumerate() {
+        if place > 0 {
+            if scan::byte(text, at) != b'.' {
+                return None;
+            }
+            at += 1;
+        }
+        let start = at;
+        let mut value = 0_u16;
+        while at < start + 3 {
+            let digit = scan::byte(text, at).wrapping_sub(b'0');
+            if digit > 9 {
+                break;
+            }
+            value = value * 10 + u16::from(digit);
+            at += 1;
+        }
+        // A leading zero would be read as octal by some.
+        if at == start || (at > start + 1 && text[start] == b'0') {
+            return None;
+        }
+        *octet = u8::try_from(value).ok()?;
+    }
+    (at == text.len()).then(|| Ipv4Addr::from(octets))
 }

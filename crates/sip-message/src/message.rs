@@ -235,14 +235,6 @@ pub(crate) fn write(pieces: &Pieces<'_>) -> Bytes {
     out.into()
 }
 
-/// Appends a message to a buffer.
-pub(crate) fn append(pieces: &Pieces<'_>, out: &mut BytesMut) {
-    out.reserve(pieces.iter().map(|piece| piece.len()).sum());
-    for piece in pieces {
-        out.extend_from_slice(piece);
-    }
-}
-
 /// Writes a message with compact names.
 pub(crate) fn write_compact(start: &Pieces<'_>, headers: &Headers, body: &Bytes) -> Bytes {
     let mut out = BytesMut::with_capacity(headers.size_hint() + body.len() + 256);

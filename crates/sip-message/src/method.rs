@@ -35,12 +35,15 @@ macro_rules! methods {
             /// Every method that has a constant.
             pub const KNOWN: &'static [Self] = &[$(Self::$name),*];
 
-            pub(crate) fn from_bytes(name: &[u8]) -> Option<Self> {
-                $(if name == stringify!($name).as_bytes() { return Some(Self::$name); })*
-                if !scan::is_token(name) {
-                    return None;
-                }
-                Some(Self(Repr::Other(Arc::from(scan::ascii(name)))))
+            /// The method that has a constant and is called `name`.
+            #[inline]
+            pub(crate) fn known(name: &[u8]) -> Option<Self> {
+                // Eight bytes tell all of them apart.
+                let start = word(name);
+                $(if start == const { word(stringify!($name).as_bytes()) } {
+                    return (name == stringify!($name).as_bytes()).then_some(Self::$name);
+                })*
+                None
             }
         }
 
@@ -69,7 +72,26 @@ methods! {
     PUBLISH "Publishes event state (RFC 3903)."
 }
 
+/// The first eight bytes of a name, filled up with zeros.
+#[inline]
+const fn word(name: &[u8]) -> u64 {
+    let mut word = 0;
+    let mut at = 0;
+    while at < name.len() && at < 8 {
+        word |= (name[at] as u64) << (at * 8);
+        at += 1;
+    }
+    word
+}
+
 impl Method {
+    pub(crate) fn from_bytes(name: &[u8]) -> Option<Self> {
+        if let Some(known) = Self::known(name) {
+            return Some(known);
+        }
+        scan::is_token(name).then(|| Self(Repr::Other(Arc::from(scan::ascii(name)))))
+    }
+
     /// Any token.
     ///
     /// # Errors

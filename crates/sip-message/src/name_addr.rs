@@ -102,6 +102,53 @@ impl<'a> NameAddrView<'a> {
     /// The address that `text` starts with, and its end: behind it there is nothing or a comma.
     #[inline]
     pub(crate) fn read(text: &'a [u8]) -> Result<(Self, usize), ParseError> {
+        match Self::common(text) {
+            Some(read) => Ok(read),
+            None => Self::any(text),
+        }
+    }
+
+    /// What nearly every address looks like: angle brackets, white space before them alone, a URI of the common form. Answers
+    /// nothing for all others, and for those that are wrong.
+    #[inline(always)]
+    fn common(text: &'a [u8]) -> Option<(Self, usize)> {
+        let display = match scan::byte(text, 0) {
+            b'<' => 0,
+            b'"' => scan::plain_quoted(text)?,
+            _ => scan::run(text, 0, scan::TOKEN),
+        };
+        let open = display + usize::from(display > 0 && scan::byte(text, display) == b' ');
+        if scan::byte(text, open) != b'<' {
+            return None;
+        }
+        let parts = uri::parse_common(text, open + 1)?;
+        let params = parts.end() + 1;
+        if scan::byte(text, params - 1) != b'>' {
+            return None;
+        }
+        let mut tag = (0, 0);
+        let mut end = params;
+        while scan::byte(text, end) == b';' {
+            let name = end + 1;
+            if tag.1 == 0 && is_tag(text, name) {
+                end = params::common_value(text, name + 4)?;
+                tag = (name + 4, end);
+            } else {
+                end = params::common_one(text, name)?.1;
+            }
+        }
+        if end < text.len() && text[end] != b',' {
+            return None;
+        }
+        Some((
+            Self::placed(text, parts, (0, display), (params, end), tag),
+            end,
+        ))
+    }
+
+    /// An address of any form.
+    #[inline(never)]
+    fn any(text: &'a [u8]) -> Result<(Self, usize), ParseError> {
         let start = scan::skip_lws(text, 0);
         let (display, open) = match scan::byte(text, start) {
             b'<' => (start, start),
@@ -134,7 +181,6 @@ impl<'a> NameAddrView<'a> {
         Self::finish(text, parts, (start, start), end)
     }
 
-    #[inline(always)]
     fn finish(
         text: &'a [u8],
         parts: uri::Parts,
@@ -148,19 +194,43 @@ impl<'a> NameAddrView<'a> {
                 tag = param.value.unwrap_or_default();
             }
         })?;
+        Ok((Self::placed(text, parts, display, (params, end), tag), end))
+    }
+
+    #[inline(always)]
+    fn placed(
+        text: &'a [u8],
+        parts: uri::Parts,
+        display: (usize, usize),
+        params: (usize, usize),
+        tag: (usize, usize),
+    ) -> Self {
         // `uri::parse` has refused text of which the places would not fit.
         let span = |(start, end): (usize, usize)| (start as u32, end as u32);
-        let uri = Uri::with_parts(text, parts);
-        Ok((
-            Self {
-                uri,
-                display: span(display),
-                params: span((params, end)),
-                tag: span(tag),
-            },
-            end,
-        ))
+        Self {
+            uri: Uri::with_parts(text, parts),
+            display: span(display),
+            params: span(params),
+            tag: span(tag),
+        }
     }
+}
+
+/// Whether the address ends with its URI, so that it has no parameters; a common one, that is: for all others the answer is no.
+pub(crate) fn ends_with_uri(text: &[u8]) -> bool {
+    let display = match scan::byte(text, 0) {
+        b'"' => scan::plain_quoted(text).unwrap_or(0),
+        _ => scan::run(text, 0, scan::TOKEN),
+    };
+    let open = display + usize::from(scan::byte(text, display) == b' ');
+    scan::byte(text, open) == b'<' && memchr::memchr(b'>', text) == Some(text.len() - 1)
+}
+
+/// Whether `tag=` stands at `at`.
+#[inline(always)]
+fn is_tag(text: &[u8], at: usize) -> bool {
+    let word = text.get(at..).and_then(<[u8]>::first_chunk::<4>);
+    word.is_some_and(|word| u32::from_le_bytes(*word) | 0x0020_2020 == u32::from_le_bytes(*b"tag="))
 }
 
 /// A quoted display name: its end, and the bracket behind it.
@@ -245,12 +315,13 @@ impl<T: AsRef<[u8]>> NameAddr<T> {
 
     /// The value of the parameter `tag` (RFC 3261 §19.3), if there is one.
     pub fn tag(&self) -> Option<&str> {
+        str::from_utf8(self.tag_raw()?).ok()
+    }
+
+    /// As [`NameAddr::tag`], as bytes: for readers that only compare.
+    pub fn tag_raw(&self) -> Option<&[u8]> {
         let (start, end) = (self.tag.0 as usize, self.tag.1 as usize);
-        if end > start {
-            str::from_utf8(&self.text()[start..end]).ok()
-        } else {
-            None
-        }
+        (end > start).then(|| &self.text()[start..end])
     }
 
     /// The parameter `name`, unquoted: `None` if it is absent, `Some(None)` if it has no value.
@@ -313,6 +384,10 @@ impl NameAddr {
     pub(crate) fn value(&self) -> HeaderValue {
         HeaderValue::from_wire(self.uri.text().clone())
     }
+
+    pub(crate) fn into_value(self) -> HeaderValue {
+        HeaderValue::from_wire(self.uri.into_text())
+    }
 }
 
 impl From<&Uri> for NameAddr {
@@ -352,5 +427,63 @@ impl std::str::FromStr for NameAddr {
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
         Self::parse(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*, sample::select};
+
+    use super::*;
+
+    const PIECES: &[&str] = &[
+        "<sip:a@b>",
+        "<sip:a.b.c:5060;lr>",
+        "<sips:h;x=y>",
+        "<tel:+1>",
+        "<sip:a@b",
+        ";tag=1",
+        ";TAG=2",
+        ";tag",
+        ";x=\"a,b\"",
+        ";y=<z>",
+        "\"A <B>\"",
+        "\"A\\\"\"",
+        "Alice",
+        " ",
+        ",",
+        ";",
+        "sip:a@b",
+        "=",
+    ];
+
+    proptest! {
+        #![proptest_config(ProptestConfig { rng_seed: proptest::test_runner::RngSeed::Fixed(3261), failure_persistence: None, cases: 4096, ..ProptestConfig::default() })]
+
+        #[test]
+        fn the_common_form_says_what_the_grammar_says(pieces in vec(select(PIECES), 0..7)) {
+            let text = pieces.concat();
+            let text = text.as_bytes();
+            let places = |address: NameAddrView<'_>| (address.uri.map(|_| ()).parts(), address.display, address.params, address.tag);
+            let any = NameAddrView::any(text).map(|(address, end)| (places(address), end));
+            if let Some((address, end)) = NameAddrView::common(text) {
+                prop_assert_eq!(&any, &Ok((places(address), end)));
+            }
+            if let (true, Ok((_, end))) = (ends_with_uri(text), any) {
+                let (address, _) = NameAddrView::read(text).expect("was read");
+                prop_assert_eq!((address.params().count(), end), (0, text.len()));
+            }
+        }
+    }
+
+    #[test]
+    fn the_common_form_covers_what_phones_send() {
+        for text in [
+            "\"Alice\" <sip:alice@atlanta.example.com>;tag=9fxced76sl",
+            "Bob <sip:bob@b:5060;transport=udp>",
+            "<sip:p1.example.com;lr>, <sip:p2>",
+        ] {
+            assert!(NameAddrView::common(text.as_bytes()).is_some(), "{text}");
+        }
     }
 }

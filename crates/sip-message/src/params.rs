@@ -17,7 +17,6 @@ pub(crate) struct Param {
 }
 
 /// Reads the parameter whose semicolon stands at `at`.
-#[inline]
 fn one(text: &[u8], at: usize) -> Result<Param, ParseError> {
     let name = scan::skip_lws(text, at + 1);
     let name_end = scan::run(text, name, scan::TOKEN);
@@ -53,6 +52,33 @@ fn one(text: &[u8], at: usize) -> Result<Param, ParseError> {
         value: Some((value, end)),
         end,
     })
+}
+
+/// The end of the name of the parameter at `at`, and the end of the parameter, if it is what nearly every one is: no white
+/// space, no angle brackets.
+#[inline(always)]
+pub(crate) fn common_one(text: &[u8], at: usize) -> Option<(usize, usize)> {
+    let name = scan::run(text, at, scan::TOKEN);
+    if name == at {
+        return None;
+    }
+    if scan::byte(text, name) == b'=' {
+        return Some((name, common_value(text, name + 1)?));
+    }
+    Some((name, name))
+}
+
+/// The end of the value at `at`, if it is what nearly every one is.
+#[inline(always)]
+pub(crate) fn common_value(text: &[u8], at: usize) -> Option<usize> {
+    let end = scan::run(text, at, scan::VALUE);
+    if end > at {
+        return Some(end);
+    }
+    if scan::byte(text, at) == b'"' {
+        return scan::quoted(text, at);
+    }
+    None
 }
 
 /// The end of the value of a parameter: quoted or not.

@@ -49,8 +49,8 @@ pub(crate) fn leading_line_ends(wire: &[u8]) -> usize {
 
 fn read(wire: Bytes, limits: &Limits) -> Result<Message, ParseError> {
     let (start, lines_at) = start_line(&wire)?;
-    // The table of lines is large, so it is filled where it stays.
-    let mut message = match start {
+    // The table of lines is large, so it is filled where it stays: in what is answered.
+    let mut message = Ok(match start {
         Start::Request { method, uri } => Message::Request(Request::from_parts(
             method,
             uri,
@@ -66,7 +66,17 @@ fn read(wire: Bytes, limits: &Limits) -> Result<Message, ParseError> {
                 Bytes::new(),
             ))
         }
-    };
+    });
+    if let Ok(filled) = &mut message
+        && let Err(error) = fill(filled, lines_at, limits)
+    {
+        message = Err(error);
+    }
+    message
+}
+
+/// Reads header lines and body of a message of which the start line is read.
+fn fill(message: &mut Message, lines_at: usize, limits: &Limits) -> Result<(), ParseError> {
     let headers = message.headers_mut();
     let (body_at, content_length) = headers.read(lines_at, limits)?;
     let available = headers.wire().len() - body_at;
@@ -82,8 +92,10 @@ fn read(wire: Bytes, limits: &Limits) -> Result<Message, ParseError> {
         }
     };
     let body = headers.end_body(body_at, length);
-    message.set_wire_body(body);
-    Ok(message)
+    if !body.is_empty() {
+        message.set_wire_body(body);
+    }
+    Ok(())
 }
 
 #[cold]
@@ -252,6 +264,8 @@ pub(crate) fn header_lines(
     let mut content_length = None;
     let mut at = start;
     loop {
+        // The line end is looked for from where the line starts, not from behind the colon: so nothing waits for the name.
+        let control = scan::control(wire, at);
         let (name_end, colon, id) = match name::read(wire, at) {
             Some((length, id)) => (at + length, at + length, id),
             None => match wire.get(at..) {
@@ -260,7 +274,7 @@ pub(crate) fn header_lines(
                 _ => odd_name(wire, at)?,
             },
         };
-        let (value, end, next) = value(wire, colon + 1)?;
+        let (value, end, next) = value(wire, colon + 1, control)?;
         if next > head_limit {
             return Err(too_large(head_limit));
         }
@@ -342,19 +356,19 @@ fn blank(wire: &[u8], at: usize) -> usize {
     at
 }
 
-/// Start and end of a value without white space around it, and the start of the next line.
-#[inline]
-fn value(wire: &[u8], at: usize) -> Result<(usize, usize, usize), ParseError> {
+/// Start and end of a value without white space around it, and the start of the next line; `control` is the first control
+/// character of the line.
+#[inline(always)]
+fn value(wire: &[u8], at: usize, control: usize) -> Result<(usize, usize, usize), ParseError> {
     // What nearly every line looks like: one space, a value without control characters, CRLF, a name.
     let start = at + usize::from(scan::byte(wire, at) == b' ');
-    let end = scan::control(wire, start);
-    if let Some([b'\r', b'\n', next, ..]) = wire.get(end..)
+    if control > start
+        && let Some([last, b'\r', b'\n', next, ..]) = wire.get(control - 1..)
         && !matches!(next, b' ' | b'\t')
-        && end > start
+        && *last != b' '
         && wire[start] != b' '
-        && wire[end - 1] != b' '
     {
-        return Ok((start, end, end + 2));
+        return Ok((start, control, control + 2));
     }
     odd_value(wire, at)
 }

@@ -219,7 +219,18 @@ impl Request {
 
     /// As [`Message::write_to`].
     pub fn write_to(&self, out: &mut BytesMut) {
-        message::append(&self.pieces(), out);
+        if !self.modified && !self.headers.is_modified() {
+            out.extend_from_slice(self.headers.wire());
+            return;
+        }
+        out.reserve(
+            self.method.as_str().len()
+                + self.uri.as_bytes().len()
+                + 16
+                + self.headers.size_hint()
+                + self.body.len(),
+        );
+        self.each_piece(&mut |piece| out.extend_from_slice(piece));
     }
 
     /// As [`Message::to_slices`].
@@ -230,7 +241,7 @@ impl Request {
     /// As [`Message::to_bytes_compact`].
     pub fn to_bytes_compact(&self) -> Bytes {
         let mut start = Pieces::new();
-        self.start_pieces(&mut start);
+        self.start_line(&mut |piece| start.push(piece));
         message::write_compact(&start, &self.headers, &self.body)
     }
 
@@ -239,20 +250,25 @@ impl Request {
         let mut pieces = Pieces::new();
         if !self.modified && !self.headers.is_modified() {
             pieces.push(self.headers.wire());
-            return pieces;
+        } else {
+            self.each_piece(&mut |piece| pieces.push(piece));
         }
-        self.start_pieces(&mut pieces);
-        self.headers.pieces(&self.body, &mut pieces);
         pieces
     }
 
-    fn start_pieces<'a>(&'a self, pieces: &mut Pieces<'a>) {
-        pieces.extend([
-            self.method.as_str().as_bytes(),
-            b" ",
-            self.uri.as_bytes(),
-            b" SIP/2.0\r\n",
-        ]);
+    /// The message as it goes over the wire, piece by piece.
+    #[inline]
+    fn each_piece<'a>(&'a self, out: &mut impl FnMut(&'a [u8])) {
+        self.start_line(out);
+        self.headers.each_piece(&self.body, out);
+    }
+
+    #[inline]
+    fn start_line<'a>(&'a self, out: &mut impl FnMut(&'a [u8])) {
+        out(self.method.as_str().as_bytes());
+        out(b" ");
+        out(self.uri.as_bytes());
+        out(b" SIP/2.0\r\n");
     }
 }
 

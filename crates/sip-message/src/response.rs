@@ -68,19 +68,25 @@ impl Response {
         self.body = body;
     }
 
-    pub(crate) const fn generated(
-        status: StatusCode,
-        reason: Bytes,
-        headers: Headers,
-        body: Bytes,
-    ) -> Self {
+    /// A response with the customary reason phrase, without a body.
+    #[inline]
+    pub(crate) fn generated(status: StatusCode, headers: Headers) -> Self {
         Self {
             status,
-            reason,
+            reason: Bytes::from_static(status.reason().unwrap_or("").as_bytes()),
             headers,
-            body,
+            body: Bytes::new(),
             modified: true,
         }
+    }
+
+    pub(crate) fn set_reason(&mut self, reason: Bytes) {
+        self.reason = reason;
+    }
+
+    /// Writes the length of the body, which is new.
+    pub(crate) fn complete_content_length(&mut self) {
+        message::set_length(&mut self.headers, self.body.len());
     }
 
     /// Replaces status code and reason phrase, which becomes the customary one.
@@ -192,7 +198,12 @@ impl Response {
 
     /// As [`Message::write_to`].
     pub fn write_to(&self, out: &mut BytesMut) {
-        message::append(&self.pieces(), out);
+        if !self.modified && !self.headers.is_modified() {
+            out.extend_from_slice(self.headers.wire());
+            return;
+        }
+        out.reserve(self.reason.len() + 16 + self.headers.size_hint() + self.body.len());
+        self.each_piece(&mut |piece| out.extend_from_slice(piece));
     }
 
     /// As [`Message::to_slices`].
@@ -203,7 +214,7 @@ impl Response {
     /// As [`Message::to_bytes_compact`].
     pub fn to_bytes_compact(&self) -> Bytes {
         let mut start = Pieces::new();
-        self.start_pieces(&mut start);
+        self.start_line(&mut |piece| start.push(piece));
         message::write_compact(&start, &self.headers, &self.body)
     }
 
@@ -212,21 +223,26 @@ impl Response {
         let mut pieces = Pieces::new();
         if !self.modified && !self.headers.is_modified() {
             pieces.push(self.headers.wire());
-            return pieces;
+        } else {
+            self.each_piece(&mut |piece| pieces.push(piece));
         }
-        self.start_pieces(&mut pieces);
-        self.headers.pieces(&self.body, &mut pieces);
         pieces
     }
 
-    fn start_pieces<'a>(&'a self, pieces: &mut Pieces<'a>) {
-        pieces.extend([
-            b"SIP/2.0 ".as_slice(),
-            self.status.digits(),
-            b" ",
-            &self.reason,
-            b"\r\n",
-        ]);
+    /// The message as it goes over the wire, piece by piece.
+    #[inline]
+    fn each_piece<'a>(&'a self, out: &mut impl FnMut(&'a [u8])) {
+        self.start_line(out);
+        self.headers.each_piece(&self.body, out);
+    }
+
+    #[inline]
+    fn start_line<'a>(&'a self, out: &mut impl FnMut(&'a [u8])) {
+        out(b"SIP/2.0 ");
+        out(self.status.digits());
+        out(b" ");
+        out(&self.reason);
+        out(b"\r\n");
     }
 }
 

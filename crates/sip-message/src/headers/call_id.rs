@@ -10,8 +10,11 @@ use crate::{HeaderField, HeaderName, HeaderValue, ParseError, ParseErrorKind, Vi
 /// Call-ID  =  ( "Call-ID" / "i" ) HCOLON callid
 /// callid   =  word [ "@" word ]
 /// ```
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct CallId(Bytes);
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CallId<T = Bytes>(T);
+
+/// A Call-ID that borrows from the message it stands in.
+pub type CallIdView<'a> = CallId<&'a [u8]>;
 
 impl CallId {
     /// Checks the characters.
@@ -22,15 +25,17 @@ impl CallId {
         let text = HeaderValue::new(text.as_ref()).map_err(|error| error.within(&HeaderName::CALL_ID, 0))?;
         Self::parse(&text).map_err(|error| error.within(&HeaderName::CALL_ID, 0))
     }
+}
 
+impl<T: AsRef<[u8]>> CallId<T> {
     /// The text.
     pub fn as_str(&self) -> &str {
-        scan::ascii(&self.0)
+        scan::ascii(self.as_bytes())
     }
 
     /// The bytes.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+        self.0.as_ref()
     }
 }
 
@@ -49,48 +54,58 @@ impl HeaderField for CallId {
     fn value(&self) -> HeaderValue {
         HeaderValue::from_wire(self.0.clone())
     }
+
+    fn into_value(self) -> HeaderValue {
+        HeaderValue::from_wire(self.0)
+    }
 }
 
 impl ViewField for CallId {
-    type View<'a> = &'a str;
+    type View<'a> = CallIdView<'a>;
 
     #[inline]
-    fn view(line: &[u8]) -> Result<(&str, usize), ParseError> {
+    fn view(line: &[u8]) -> Result<(CallIdView<'_>, usize), ParseError> {
         check(line)?;
-        Ok((scan::ascii(line), line.len()))
+        Ok((CallId(line), line.len()))
     }
 }
 
+#[inline]
 fn check(text: &[u8]) -> Result<(), ParseError> {
-    if text.is_empty() {
-        return Err(ParseError::new(ParseErrorKind::Empty, 0));
+    let word = scan::run(text, 0, scan::WORD);
+    let mut end = word;
+    if word > 0 && scan::byte(text, word) == b'@' {
+        end = scan::run(text, word + 1, scan::WORD);
     }
-    let mut end = scan::run(text, 0, scan::WORD);
-    if end > 0 && scan::byte(text, end) == b'@' {
-        let host = end + 1;
-        end = scan::run(text, host, scan::WORD);
-        if end == host {
-            return Err(ParseError::new(ParseErrorKind::Malformed, end));
-        }
+    // Behind an `@` there is another word.
+    if end == text.len() && end > 0 && end != word + 1 {
+        Ok(())
+    } else {
+        Err(wrong(text, end))
     }
-    if end < text.len() { Err(ParseError::new(ParseErrorKind::Malformed, end)) } else { Ok(()) }
 }
 
-impl AsRef<str> for CallId {
+#[cold]
+fn wrong(text: &[u8], at: usize) -> ParseError {
+    let kind = if text.is_empty() { ParseErrorKind::Empty } else { ParseErrorKind::Malformed };
+    ParseError::new(kind, at)
+}
+
+impl<T: AsRef<[u8]>> AsRef<str> for CallId<T> {
     fn as_ref(&self) -> &str {
         self.as_str()
     }
 }
 
-impl PartialEq<str> for CallId {
+impl<T: AsRef<[u8]>> PartialEq<str> for CallId<T> {
     fn eq(&self, other: &str) -> bool {
-        self.0 == other.as_bytes()
+        self.as_bytes() == other.as_bytes()
     }
 }
 
-impl PartialEq<&str> for CallId {
+impl<T: AsRef<[u8]>> PartialEq<&str> for CallId<T> {
     fn eq(&self, other: &&str) -> bool {
-        self.0 == other.as_bytes()
+        self.as_bytes() == other.as_bytes()
     }
 }
 

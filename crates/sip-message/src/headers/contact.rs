@@ -184,6 +184,7 @@ impl ViewField for Contact {
     /// `None` stands for `*`.
     type View<'a> = Option<NameAddrView<'a>>;
 
+    #[inline]
     fn view(text: &[u8]) -> Result<(Option<NameAddrView<'_>>, usize), ParseError> {
         if text == b"*" {
             return Ok((None, 1));

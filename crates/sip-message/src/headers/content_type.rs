@@ -153,6 +153,7 @@ impl HeaderField for ContentType {
 impl ViewField for ContentType {
     type View<'a> = ContentTypeView<'a>;
 
+    #[inline]
     fn view(line: &[u8]) -> Result<(ContentTypeView<'_>, usize), ParseError> {
         read(line).map(|view| (view, line.len()))
     }

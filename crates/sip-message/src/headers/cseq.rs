@@ -49,15 +49,61 @@ impl ViewField for CSeq {
 
     #[inline]
     fn view(text: &[u8]) -> Result<(Self, usize), ParseError> {
-        let end = text.iter().position(|b| !b.is_ascii_digit()).unwrap_or(text.len());
-        let number = number::exact(&text[..end])?;
-        let start = scan::skip_lws(text, end);
-        if start == end {
-            return Err(ParseError::malformed(end));
+        match common(text) {
+            Some(cseq) => Ok((cseq, text.len())),
+            None => any(text).map(|cseq| (cseq, text.len())),
         }
-        let method = Method::from_bytes(&text[start..]).ok_or_else(|| ParseError::malformed(start))?;
-        Ok((Self { number, method }, text.len()))
     }
 }
 
+/// A CSeq of up to nine digits, one space and a known method.
+#[inline(always)]
+fn common(text: &[u8]) -> Option<CSeq> {
+    let mut end = 0;
+    let mut number = 0;
+    loop {
+        let digit = scan::byte(text, end).wrapping_sub(b'0');
+        if digit > 9 {
+            break;
+        }
+        if end == 9 {
+            return None;
+        }
+        number = number * 10 + u32::from(digit);
+        end += 1;
+    }
+    if end == 0 || scan::byte(text, end) != b' ' {
+        return None;
+    }
+    let method = Method::known(&text[end + 1..])?;
+    Some(CSeq { number, method })
+}
+
+#[inline(never)]
+fn any(text: &[u8]) -> Result<CSeq, ParseError> {
+    let end = text.iter().position(|b| !b.is_ascii_digit()).unwrap_or(text.len());
+    let number = number::exact(&text[..end])?;
+    let start = scan::skip_lws(text, end);
+    if start == end {
+        return Err(ParseError::malformed(end));
+    }
+    let method = Method::from_bytes(&text[start..]).ok_or_else(|| ParseError::malformed(start))?;
+    Ok(CSeq { number, method })
+}
+
 display_as_value!(CSeq);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_common_form_says_what_the_grammar_says() {
+        for text in ["1 INVITE", "0009 BYE", "999999999 ACK", "4294967295 ACK", "1  INVITE", "1 INVIT", "1 invite", "x INVITE", " INVITE", "1", "1 PUBLISHED", "1 PUBLISH"] {
+            if let Some(cseq) = common(text.as_bytes()) {
+                assert_eq!(any(text.as_bytes()), Ok(cseq), "{text}");
+            }
+        }
+        assert!(common(b"314159 NOTIFY").is_some());
+    }
+}

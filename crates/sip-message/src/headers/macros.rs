@@ -89,11 +89,16 @@ macro_rules! address_field {
             fn value(&self) -> $crate::HeaderValue {
                 self.0.value()
             }
+
+            fn into_value(self) -> $crate::HeaderValue {
+                self.0.into_value()
+            }
         }
 
         impl $crate::ViewField for $type {
             type View<'a> = $crate::NameAddrView<'a>;
 
+            #[inline]
             fn view(text: &[u8]) -> Result<($crate::NameAddrView<'_>, usize), $crate::ParseError> {
                 $crate::NameAddrView::read(text)
             }

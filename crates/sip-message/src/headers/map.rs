@@ -1,10 +1,14 @@
 //! The header section: an ordered multimap over the bytes that came.
 
+mod edit;
+mod line;
 mod write;
 
+pub(crate) use line::Line;
 pub(crate) use write::Pieces;
 
 use bytes::Bytes;
+use line::Added;
 use smallvec::SmallVec;
 
 use super::{HeaderField, Shape, ViewField};
@@ -43,68 +47,6 @@ pub struct Headers {
 
 /// Places of the first lines of the fields whose ids are small.
 pub(crate) type First = [u8; 16];
-
-/// One header line: places in the message, or the index of an added field.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Line {
-    start: u16,
-    value: u16,
-    end: u16,
-    /// 255 stands for "255 or more".
-    name_len: u8,
-    /// The id of the name; with [`EDITED`], what the other fields say depends on `name_len`.
-    id: u8,
-}
-
-/// The line is not as it came: with a name length of 0 it was added, otherwise values were taken from its front.
-const EDITED: u8 = 0x80;
-
-#[derive(Clone)]
-struct Added {
-    name: HeaderName,
-    value: HeaderValue,
-}
-
-impl Line {
-    pub(crate) const fn wire(start: u16, name_len: usize, value: u16, end: u16, id: u8) -> Self {
-        Self {
-            start,
-            value,
-            end,
-            name_len: if name_len > 255 { 255 } else { name_len as u8 },
-            id,
-        }
-    }
-
-    const fn added(index: usize, id: u8) -> Self {
-        Self {
-            start: index as u16,
-            value: (index >> 16) as u16,
-            end: 0,
-            name_len: 0,
-            id: id | EDITED,
-        }
-    }
-
-    #[inline]
-    pub(crate) const fn id(self) -> u8 {
-        self.id & !EDITED
-    }
-
-    #[inline]
-    const fn index(self) -> Option<usize> {
-        if self.id & EDITED != 0 && self.name_len == 0 {
-            Some(self.start as usize | (self.value as usize) << 16)
-        } else {
-            None
-        }
-    }
-
-    #[inline]
-    const fn is_intact(self) -> bool {
-        self.id & EDITED == 0
-    }
-}
 
 impl Clone for Headers {
     fn clone(&self) -> Self {
@@ -185,25 +127,24 @@ impl Headers {
     }
 
     /// The first value of a field, borrowing from the message: for readers that look and do not keep.
+    #[inline]
     pub fn view<H: ViewField>(&self) -> Option<Result<H::View<'_>, ParseError>> {
-        let name = H::NAME;
-        let line = self.lines[self.first_place(&name)?];
+        let line = self.lines[self.first_place(&H::NAME)?];
         Some(match H::view(self.text_at(line)) {
             Ok((view, _)) => Ok(view),
-            Err(error) => Err(error.within(&name, self.offset_of(line))),
+            Err(error) => Err(self.located::<H>(error, line, 0)),
         })
     }
 
     /// Every value of a field, borrowing from the message.
     pub fn views<H: ViewField>(&self) -> impl Iterator<Item = Result<H::View<'_>, ParseError>> {
-        let first = self.first_place(&H::NAME);
-        let mut place = first.unwrap_or(self.lines.len());
+        let mut place = self.first_place(&H::NAME).unwrap_or(self.lines.len());
         let mut at = 0;
-        let name = H::NAME;
         std::iter::from_fn(move || {
-            while !self.is_named(*self.lines.get(place)?, &name) {
-                place += 1;
-            }
+            let rest = self.lines.get(place..)?;
+            place += rest
+                .iter()
+                .position(|line| self.is_named(*line, &H::NAME))?;
             let line = self.lines[place];
             let text = self.text_at(line);
             let start = scan::skip_lws(text, at).min(text.len());
@@ -220,25 +161,34 @@ impl Headers {
                 place += 1;
                 at = 0;
             }
-            Some(
-                read.map(|(view, _)| view)
-                    .map_err(|error| error.within(&name, self.offset_of(line) + start)),
-            )
+            Some(match read {
+                Ok((view, _)) => Ok(view),
+                Err(error) => Err(self.located::<H>(error, line, start)),
+            })
         })
     }
 
-    #[inline]
+    /// An error of a value with its field and its place in the message.
+    #[cold]
+    #[inline(never)]
+    fn located<H: HeaderField>(&self, error: ParseError, line: Line, start: usize) -> ParseError {
+        error.within(&H::NAME, self.offset_of(line) + start)
+    }
+
+    #[inline(always)]
     fn first_place(&self, name: &HeaderName) -> Option<usize> {
-        let id = name.id();
-        if let Some(&first) = self.first.get(usize::from(id))
-            && first < u8::MAX
-        {
-            return usize::from(first).checked_sub(1);
+        match self.first.get(usize::from(name.id())) {
+            Some(&first) if first < u8::MAX => usize::from(first).checked_sub(1),
+            _ => self.look_for(name),
         }
-        if id == name::UNKNOWN {
-            return self.places(name).next();
+    }
+
+    #[inline(never)]
+    fn look_for(&self, name: &HeaderName) -> Option<usize> {
+        match name.id() {
+            name::UNKNOWN => self.places(name).next(),
+            id => self.lines.iter().position(|line| line.id() == id),
         }
-        self.lines.iter().position(|line| line.id() == id)
     }
 
     /// The value of a line, with its commas.
@@ -292,75 +242,6 @@ impl Headers {
         self.items(H::NAME, H::SHAPE == Shape::List).count()
     }
 
-    /// Replaces the first line of the field in its place and removes the others; where there is none, adds one in the customary place.
-    pub fn set<H: HeaderField>(&mut self, field: H) {
-        self.set_raw(H::NAME, field.value());
-    }
-
-    /// Adds a line after the last of its name, or in the customary place.
-    pub fn push<H: HeaderField>(&mut self, field: H) {
-        self.push_raw(H::NAME, field.value());
-    }
-
-    /// Adds a line before the first of its name, or in the customary place.
-    pub fn push_front<H: HeaderField>(&mut self, field: H) {
-        self.push_front_raw(H::NAME, field.value());
-    }
-
-    /// Removes every line of the field; answers whether there was one.
-    pub fn remove<H: HeaderField>(&mut self) -> bool {
-        self.remove_name(&H::NAME)
-    }
-
-    /// Takes the first value of the field away, be it a line or the first item of a line; the rest stays byte for byte.
-    pub fn pop_front<H: HeaderField>(&mut self) -> Option<HeaderValue> {
-        let place = self.first_place(&H::NAME)?;
-        let line = self.lines[place];
-        self.modified = true;
-        let value = self.value_at(line);
-        let text = value.as_bytes();
-        let end = if H::SHAPE == Shape::List {
-            scan::list_item_end(text, 0)
-        } else {
-            text.len()
-        };
-        let first = value.slice(0, scan::trim_end(text, 0, end));
-        if end == text.len() {
-            self.remove_at(place);
-            return Some(first);
-        }
-        let rest = scan::skip_lws(text, end + 1);
-        match line.index() {
-            Some(index) => self.added[index].value = value.slice(rest, text.len()),
-            None => {
-                // `rest` is inside a head of which all places fit.
-                let line = &mut self.lines[place];
-                line.value += rest as u16;
-                line.id |= EDITED;
-            }
-        }
-        Some(first)
-    }
-
-    /// Puts a new first value in the place of the first one, which may share its line with others.
-    pub fn replace_front<H: HeaderField>(&mut self, field: H) {
-        let Some(place) = self.first_place(&H::NAME) else {
-            self.push(field);
-            return;
-        };
-        let value = self.value_at(self.lines[place]);
-        let text = value.as_bytes();
-        let end = if H::SHAPE == Shape::List {
-            scan::list_item_end(text, 0)
-        } else {
-            text.len()
-        };
-        let end = scan::trim_end(text, 0, end);
-        let mut new = field.value().as_bytes().to_vec();
-        new.extend_from_slice(&text[end..]);
-        self.put(place, H::NAME, HeaderValue::from_wire(new.into()));
-    }
-
     // ---- by name -----------------------------------------------------------------------------------------------------
 
     /// Whether there is a line of this name.
@@ -374,78 +255,16 @@ impl Headers {
         Some(self.value_at(self.lines[place]))
     }
 
+    /// As [`Headers::raw`], borrowing.
+    pub(crate) fn raw_bytes(&self, name: &HeaderName) -> Option<&[u8]> {
+        let place = self.first_place(name)?;
+        Some(self.text_at(self.lines[place]))
+    }
+
     /// The values of all lines of this name, one for each line.
     pub fn raw_all<'s>(&'s self, name: &HeaderName) -> impl Iterator<Item = HeaderValue> + use<'s> {
         self.places(name)
             .map(|place| self.value_at(self.lines[place]))
-    }
-
-    /// Adds a line after the last of its name, or in the customary place.
-    pub fn push_raw(&mut self, name: HeaderName, value: HeaderValue) {
-        let last = self
-            .lines
-            .iter()
-            .rposition(|&line| self.is_named(line, &name));
-        let place = last.map_or_else(|| self.customary_place(&name), |place| place + 1);
-        self.insert(place, name, value);
-    }
-
-    /// Adds a line before the first of its name, or in the customary place.
-    pub fn push_front_raw(&mut self, name: HeaderName, value: HeaderValue) {
-        let place = self
-            .first_place(&name)
-            .unwrap_or_else(|| self.customary_place(&name));
-        self.insert(place, name, value);
-    }
-
-    /// Adds a line so that it becomes the one at `place`, counted from 0; behind the last, if there are not so many.
-    pub fn insert_raw(&mut self, place: usize, name: HeaderName, value: HeaderValue) {
-        self.insert(place.min(self.lines.len()), name, value);
-    }
-
-    /// Replaces the first line of this name in its place and removes the others, or adds one in the customary place.
-    pub fn set_raw(&mut self, name: HeaderName, value: HeaderValue) {
-        let Some(first) = self.first_place(&name) else {
-            let place = self.customary_place(&name);
-            self.insert(place, name, value);
-            return;
-        };
-        if self.is_repeated(first, &name) {
-            let mut kept = 0;
-            let mut lines = std::mem::take(&mut self.lines);
-            lines.retain(|line| {
-                let named = self.is_named(*line, &name);
-                kept += usize::from(named);
-                !named || kept == 1
-            });
-            self.lines = lines;
-            self.forget_places();
-        }
-        self.put(first, name, value);
-    }
-
-    /// Removes every line of this name; answers whether there was one.
-    pub fn remove_name(&mut self, name: &HeaderName) -> bool {
-        let before = self.lines.len();
-        let mut lines = std::mem::take(&mut self.lines);
-        lines.retain(|line| !self.is_named(*line, name));
-        self.lines = lines;
-        let removed = self.lines.len() < before;
-        self.modified |= removed;
-        if removed {
-            self.forget_places();
-        }
-        removed
-    }
-
-    /// Adds every line of this name that another message has, unchanged; answers how many.
-    pub fn copy_from(&mut self, other: &Self, name: &HeaderName) -> usize {
-        let mut copied = 0;
-        for value in other.raw_all(name) {
-            self.push_raw(name.clone(), value);
-            copied += 1;
-        }
-        copied
     }
 
     /// Every line in order: name and value.
@@ -470,39 +289,6 @@ impl Headers {
     /// Whether there are no lines.
     pub fn is_empty(&self) -> bool {
         self.lines.is_empty()
-    }
-
-    /// A section that starts with the lines of some fields of another one, sharing its buffer.
-    ///
-    /// `names` are ids in the order in which the lines shall stand.
-    pub(crate) fn of_lines(other: &Self, ids: &[u8]) -> Self {
-        let mut section = Self::from_wire(other.wire.clone());
-        section.modified = true;
-        for &id in ids {
-            let Some(first) = other.first_place(&HeaderName::from_id(id)) else {
-                continue;
-            };
-            // The parser lets no second one pass.
-            let only = !other.modified && parse::is_single(id);
-            for &line in &other.lines[first..] {
-                if line.id() != id {
-                    continue;
-                }
-                let line = match line.index() {
-                    Some(index) => {
-                        let added = other.added[index].clone();
-                        section.add(added.name, added.value)
-                    }
-                    None => line,
-                };
-                section.lines.push(line);
-                section.note_inserted(section.lines.len() - 1, id);
-                if only {
-                    break;
-                }
-            }
-        }
-        section
     }
 
     // ---- inside ------------------------------------------------------------------------------------------------------
@@ -616,85 +402,6 @@ impl Headers {
             Some(index) => self.added[index].name.clone(),
             None if line.id() != name::UNKNOWN => HeaderName::from_id(line.id()),
             None => HeaderName::from_wire(self.name_text(line)),
-        }
-    }
-
-    /// Before the first line that customarily comes later.
-    fn customary_place(&self, name: &HeaderName) -> usize {
-        let rank = name::rank(name.id());
-        if rank == name::LAST_RANK {
-            return self.lines.len();
-        }
-        self.lines
-            .iter()
-            .position(|line| name::rank(line.id()) > rank)
-            .unwrap_or(self.lines.len())
-    }
-
-    fn insert(&mut self, place: usize, name: HeaderName, value: HeaderValue) {
-        self.modified = true;
-        let line = self.add(name, value);
-        self.lines.insert(place, line);
-        self.note_inserted(place, line.id());
-    }
-
-    /// Keeps the places of first lines right after a line was inserted.
-    fn note_inserted(&mut self, place: usize, id: u8) {
-        let number = u8::try_from(place + 1).unwrap_or(u8::MAX);
-        for first in &mut self.first {
-            *first = first.saturating_add(u8::from(*first >= number));
-        }
-        if let Some(first) = self.first.get_mut(usize::from(id))
-            && (*first == 0 || (*first > number && *first < u8::MAX))
-        {
-            *first = number;
-        }
-    }
-
-    /// After lines were removed, first lines are looked for.
-    const fn forget_places(&mut self) {
-        self.first = [u8::MAX; 16];
-    }
-
-    fn put(&mut self, place: usize, name: HeaderName, value: HeaderValue) {
-        self.modified = true;
-        match self.lines[place].index() {
-            Some(index) => self.added[index] = Added { name, value },
-            None => self.lines[place] = self.add(name, value),
-        }
-    }
-
-    fn add(&mut self, name: HeaderName, value: HeaderValue) -> Line {
-        if self.added.len() > 64 && self.added.len() > 2 * self.lines.len() {
-            self.forget_removed();
-        }
-        let line = Line::added(self.added.len(), name.id());
-        self.added.push(Added { name, value });
-        line
-    }
-
-    /// Drops added fields that no line refers to, so that editing for ever does not grow for ever.
-    fn forget_removed(&mut self) {
-        let mut kept = Vec::with_capacity(self.lines.len());
-        for line in &mut self.lines {
-            if let Some(index) = line.index() {
-                let id = line.id();
-                kept.push(self.added[index].clone());
-                *line = Line::added(kept.len() - 1, id);
-            }
-        }
-        self.added = kept;
-    }
-
-    fn remove_at(&mut self, place: usize) {
-        self.modified = true;
-        let line = self.lines.remove(place);
-        self.forget_places();
-        if line
-            .index()
-            .is_some_and(|index| index + 1 == self.added.len())
-        {
-            self.added.pop();
         }
     }
 }

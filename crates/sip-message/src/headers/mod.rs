@@ -48,6 +48,12 @@ pub trait HeaderField: Sized {
     /// Writes the value.
     fn value(&self) -> HeaderValue;
 
+    /// As [`HeaderField::value`], of a field that is not needed any more.
+    #[doc(hidden)]
+    fn into_value(self) -> HeaderValue {
+        self.value()
+    }
+
     /// As [`HeaderField::parse`], of a value that may be kept.
     #[doc(hidden)]
     fn take(value: HeaderValue) -> Result<Self, ParseError> {
@@ -109,7 +115,7 @@ files! {
     answer_mode: AnswerMode;
     authentication_info: AuthenticationInfo;
     authorization: Authorization;
-    call_id: CallId;
+    call_id: CallId, CallIdView;
     call_info: CallInfo;
     contact: Contact;
     content_disposition: ContentDisposition;

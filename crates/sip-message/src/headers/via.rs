@@ -33,7 +33,7 @@ pub struct Via<T = Bytes> {
 pub type ViaView<'a> = Via<&'a [u8]>;
 
 /// Places in the value.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Parts {
     transport: (u32, u32),
     host: (u32, u32),
@@ -158,11 +158,24 @@ impl<T: AsRef<[u8]>> Via<T> {
 
     /// The branch, which names the transaction (RFC 3261 §8.1.1.7).
     pub fn branch(&self) -> Option<&str> {
-        Some(self.str(self.parts.branch)).filter(|branch| !branch.is_empty())
+        self.branch_raw().map(scan::ascii).filter(|branch| !branch.is_empty())
+    }
+
+    /// As [`Via::branch`], as bytes: for readers that only compare.
+    pub fn branch_raw(&self) -> Option<&[u8]> {
+        let (start, end) = self.parts.branch;
+        (end > start).then(|| &self.text.as_ref()[start as usize..end as usize])
     }
 
     /// Where the request really came from, if the server saw something else than sent-by.
     pub fn received(&self) -> Option<IpAddr> {
+        let (start, end) = self.parts.received;
+        if end == start {
+            return None;
+        }
+        if let Some(address) = host::ipv4(&self.text.as_ref()[start as usize..end as usize]) {
+            return Some(IpAddr::V4(address));
+        }
         let text = self.str(self.parts.received);
         let text = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
         text.parse().ok()
@@ -228,6 +241,10 @@ impl HeaderField for Via {
     fn value(&self) -> HeaderValue {
         HeaderValue::from_wire(self.text.clone())
     }
+
+    fn into_value(self) -> HeaderValue {
+        HeaderValue::from_wire(self.text)
+    }
 }
 
 impl ViewField for Via {
@@ -242,7 +259,96 @@ impl ViewField for Via {
 display_as_value!(Via);
 
 /// The Via that `text` starts with, and its end: behind it there is nothing or a comma.
+#[inline]
 fn read(text: &[u8]) -> Result<(Parts, usize), ParseError> {
+    match common(text) {
+        Some(read) => Ok(read),
+        None => any(text),
+    }
+}
+
+/// What nearly every Via looks like: one space alone, a name or an IPv4 address. Answers nothing for all others, and for those
+/// that are wrong.
+#[inline(always)]
+fn common(text: &[u8]) -> Option<(Parts, usize)> {
+    if text.len() > u32::MAX as usize || text.first_chunk() != Some(b"SIP/2.0/") {
+        return None;
+    }
+    let transport = scan::run(text, 8, scan::TOKEN);
+    let host = transport + 1;
+    if transport == 8 || scan::byte(text, transport) != b' ' {
+        return None;
+    }
+    let host_end = host::name_end(text, host)?;
+    let mut end = host_end;
+    let mut port = None;
+    if scan::byte(text, end) == b':' {
+        let (value, after) = host::common_port(text, end + 1)?;
+        port = Some(value);
+        end = after;
+    }
+    let params = end;
+    let (mut branch, mut received, mut rport) = ((0, 0), (0, 0), None);
+    while scan::byte(text, end) == b';' {
+        let at = end + 1;
+        if branch.1 == 0 && is_branch(text, at) {
+            end = params::common_value(text, at + 7)?;
+            branch = (at + 7, end);
+            continue;
+        }
+        let (name, param_end) = params::common_one(text, at)?;
+        end = param_end;
+        let value = (name + usize::from(end > name), end);
+        match &text[at..name] {
+            known if rport.is_none() && known.eq_ignore_ascii_case(b"rport") => {
+                rport = Some(number(&text[value.0..value.1]));
+            }
+            known
+                if received == (0, 0)
+                    && end > name
+                    && known.eq_ignore_ascii_case(b"received") =>
+            {
+                received = value;
+            }
+            // As it is there once more, or without a value.
+            known if known.eq_ignore_ascii_case(b"branch") => return None,
+            _ => {}
+        }
+    }
+    if end < text.len() && text[end] != b',' {
+        return None;
+    }
+    let span = |(start, end): (usize, usize)| (start as u32, end as u32);
+    let parts = Parts {
+        transport: (8, transport as u32),
+        host: span((host, host_end)),
+        port,
+        params: span((params, end)),
+        branch: span(branch),
+        received: span(received),
+        rport,
+    };
+    Some((parts, end))
+}
+
+/// Whether `branch=` stands at `at`.
+#[inline(always)]
+fn is_branch(text: &[u8], at: usize) -> bool {
+    let word = text.get(at..).and_then(<[u8]>::first_chunk::<8>);
+    // Letters of both cases differ in one bit; the last byte is the first of the value.
+    let lower = |word: u64| (word | 0x2020_2020_2020) << 8;
+    word.is_some_and(|word| lower(u64::from_le_bytes(*word)) == lower(u64::from_le_bytes(*b"branch= ")))
+}
+
+/// A port, if it is one.
+#[inline]
+fn number(text: &[u8]) -> Option<u16> {
+    host::common_port(text, 0).filter(|(_, end)| *end == text.len()).map(|(port, _)| port)
+}
+
+/// A Via of any form.
+#[inline(never)]
+fn any(text: &[u8]) -> Result<(Parts, usize), ParseError> {
     if u32::try_from(text.len()).is_err() {
         return Err(ParseError::new(ParseErrorKind::OutOfRange, 0));
     }
@@ -289,7 +395,7 @@ fn note(text: &[u8], param: &params::Param, parts: &mut Parts) {
     let span = || param.value.map_or((0, 0), |(start, end)| (start as u32, end as u32));
     match name.len() {
         5 if parts.rport.is_none() && name.eq_ignore_ascii_case(b"rport") => {
-            parts.rport = Some(param.value.and_then(|(start, end)| scan::ascii(&text[start..end]).parse().ok()));
+            parts.rport = Some(param.value.and_then(|(start, end)| number(&text[start..end])));
         }
         6 if parts.branch == (0, 0) && name.eq_ignore_ascii_case(b"branch") => parts.branch = span(),
         8 if parts.received == (0, 0) && name.eq_ignore_ascii_case(b"received") => parts.received = span(),
@@ -311,4 +417,38 @@ fn protocol(text: &[u8]) -> Result<usize, ParseError> {
         at = scan::skip_lws(text, slash + 1);
     }
     Ok(at)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*, sample::select};
+
+    use super::*;
+
+    const PIECES: &[&str] = &[
+        ";branch=", ";BRANCH=", ";branch", ";rport", ";rport=", ";received=", ";ttl=", ";maddr=", "1", "99999", "z9hG4bK", "192.0.2.1", "\"q;,\"", "=", ",",
+        " ", ":", "[::1]", ";",
+    ];
+
+    proptest! {
+        #![proptest_config(ProptestConfig { rng_seed: proptest::test_runner::RngSeed::Fixed(3261), failure_persistence: None, cases: 4096, ..ProptestConfig::default() })]
+
+        #[test]
+        fn the_common_form_says_what_the_grammar_says(sent_by in select(&["h", "a.b:5060", "192.0.2.1", "a..b", "h:", "h:123456", "[::1]"][..]), pieces in vec(select(PIECES), 0..9)) {
+            let text = format!("SIP/2.0/UDP {sent_by}{}", pieces.concat());
+            if let Some(read) = common(text.as_bytes()) {
+                prop_assert_eq!(super::any(text.as_bytes()), Ok(read));
+            }
+        }
+    }
+
+    #[test]
+    fn the_common_form_covers_what_phones_send() {
+        for text in [
+            "SIP/2.0/UDP client.atlanta.example.com:5060;branch=z9hG4bK74bf9;rport",
+            "SIP/2.0/TCP 192.0.2.1;received=192.0.2.101;rport=5060;branch=z9hG4bK74bf9, SIP/2.0/UDP h",
+        ] {
+            assert!(common(text.as_bytes()).is_some(), "{text}");
+        }
+    }
 }

@@ -53,7 +53,7 @@ pub enum Scheme {
 }
 
 /// Places in the text.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Parts {
     start: u32,
     /// The colon after the scheme.
@@ -157,6 +157,15 @@ impl Uri {
 impl<T> Uri<T> {
     pub(crate) const fn with_parts(text: T, parts: Parts) -> Self {
         Self { text, parts }
+    }
+
+    #[cfg(test)]
+    pub(crate) const fn parts(&self) -> Parts {
+        self.parts
+    }
+
+    pub(crate) fn into_text(self) -> T {
+        self.text
     }
 
     /// The same places in another buffer with the same text.

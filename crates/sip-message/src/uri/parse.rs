@@ -39,15 +39,18 @@ pub(crate) fn parse_until(text: &[u8], start: usize, stop: u8) -> Result<Parts, 
 }
 
 /// `sip:` or `sips:` and the place of its colon.
-#[inline]
+#[inline(always)]
 fn scheme(text: &[u8], start: usize) -> Option<(Scheme, usize)> {
-    match text.get(start..)? {
-        [b's' | b'S', b'i' | b'I', b'p' | b'P', b':', ..] => Some((Scheme::Sip, start + 3)),
-        [b's' | b'S', b'i' | b'I', b'p' | b'P', b's' | b'S', b':', ..] => {
-            Some((Scheme::Sips, start + 4))
-        }
-        _ => None,
+    let rest = text.get(start..)?;
+    // Letters of both cases differ in one bit; the colon is taken as it is.
+    let word = u32::from_le_bytes(*rest.first_chunk()?);
+    if word | 0x0020_2020 == u32::from_le_bytes(*b"sip:") {
+        return Some((Scheme::Sip, start + 3));
     }
+    if word | 0x2020_2020 == u32::from_le_bytes(*b"sips") && rest.get(4) == Some(&b':') {
+        return Some((Scheme::Sips, start + 4));
+    }
+    None
 }
 
 /// What nearly every URI looks like: no password, no escapes, no headers, a name or an IPv4 address. Answers nothing for all
@@ -61,24 +64,27 @@ fn common(text: &[u8], start: usize, colon: usize, scheme: Scheme) -> Option<Par
     }
     let first = colon + 1;
     let (mut user_end, mut at, mut host) = (colon, colon, first);
-    let mut end = scan::run(text, first, scan::HOST);
-    let mut stop = scan::byte(text, end);
+    let (mut host_end, mut is_name) = host::name(text, first);
+    let stop = scan::byte(text, host_end);
     if scan::is(stop, scan::USER) && !matches!(stop, b';' | b'?') {
-        end = scan::run(text, end, scan::USER);
-        stop = scan::byte(text, end);
-        if stop != b'@' {
+        user_end = scan::run(text, host_end, scan::USER);
+        if scan::byte(text, user_end) != b'@' {
             return None;
         }
+    } else if stop == b'@' {
+        user_end = host_end;
     }
-    if stop == b'@' && end > first {
-        (user_end, at, host) = (end, end, end + 1);
+    if user_end > first {
+        (at, host) = (user_end, user_end + 1);
+        (host_end, is_name) = host::name(text, host);
     }
-    // Of the first run, when it was the host after all, only the dots are looked at again.
-    let host_end = host::name_end(text, host)?;
+    if !is_name {
+        return None;
+    }
     let mut next = host_end;
     let mut port = None;
     if scan::byte(text, next) == b':' {
-        let (value, end) = host::port(text, next + 1).ok()?;
+        let (value, end) = host::common_port(text, next + 1)?;
         port = Some(value);
         next = end;
     }
@@ -320,5 +326,31 @@ fn tel_number(text: &[u8], at: usize) -> Result<usize, ParseError> {
         Ok(end)
     } else {
         Err(ParseError::new(ParseErrorKind::Empty, first))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*, sample::select};
+
+    use super::*;
+
+    const PIECES: &[&str] = &[
+        "a", "b1", "-", ".", "..", "_", "+", "@", ":", "5060", "99999", ";", "=", "lr", "?", "%41",
+        "&", "/", "[::1]", ">", " ", "sip:", "é",
+    ];
+
+    proptest! {
+        #![proptest_config(ProptestConfig { rng_seed: proptest::test_runner::RngSeed::Fixed(3261), failure_persistence: None, cases: 4096, ..ProptestConfig::default() })]
+
+        #[test]
+        fn the_common_form_says_what_the_grammar_says(scheme_text in select(&["sip:", "SIPs:", "sIp:"][..]), pieces in vec(select(PIECES), 0..9)) {
+            let text = format!("{scheme_text}{}", pieces.concat());
+            let text = text.as_bytes();
+            let (scheme, colon) = scheme(text, 0).expect("a scheme from the list");
+            if let Some(parts) = common(text, 0, colon, scheme) {
+                prop_assert_eq!(sip(&text[..parts.end()], 0, colon, scheme), Ok(parts));
+            }
+        }
     }
 }

@@ -13,11 +13,12 @@ pub(crate) type Pieces<'a> = SmallVec<[&'a [u8]; 24]>;
 const CRLF: &[u8] = b"\r\n";
 
 impl Headers {
-    /// Appends what the section, the empty line and the body are written as.
+    /// Hands out what the section, the empty line and the body are written as, piece by piece.
     ///
     /// Lines that are as they came stand in runs; a run takes the line end before it, the empty line and the body along
     /// where they stand beside it.
-    pub(crate) fn pieces<'a>(&'a self, body: &'a [u8], out: &mut Pieces<'a>) {
+    #[inline]
+    pub(crate) fn each_piece<'a>(&'a self, body: &'a [u8], out: &mut impl FnMut(&'a [u8])) {
         let wire = &self.wire[..];
         // A line was written of which the line end is still to come.
         let mut open = false;
@@ -25,66 +26,69 @@ impl Headers {
         while let Some((&line, mut after)) = rest.split_first() {
             if line.is_intact() {
                 let mut last = line;
-                let mut run = 0;
                 // Lines that follow each other here as they did on the wire; an odd line end only ends the run.
-                for &next in after {
-                    if !next.is_intact() || next.start != last.end.wrapping_add(2) {
-                        break;
-                    }
+                while let Some((&next, more)) = after.split_first()
+                    && next.is_intact()
+                    && next.start == last.end.wrapping_add(2)
+                {
                     last = next;
-                    run += 1;
+                    after = more;
                 }
-                after = &after[run..];
                 let mut start = usize::from(line.start);
                 if open {
                     if wire[..start].ends_with(CRLF) {
                         start -= CRLF.len();
                     } else {
-                        out.push(CRLF);
+                        out(CRLF);
                     }
                 }
                 let end = self.line_end(last);
                 if after.is_empty() && ends_in(&wire[end..], body) {
-                    out.push(&wire[start..]);
+                    out(&wire[start..]);
                     return;
                 }
-                out.push(&wire[start..end]);
+                out(&wire[start..end]);
                 open = false;
             } else {
                 if open {
-                    out.push(CRLF);
+                    out(CRLF);
                 }
                 open = self.edited_pieces(line, out);
             }
             rest = after;
         }
-        out.push(if open { b"\r\n\r\n" } else { CRLF });
+        out(if open { b"\r\n\r\n" } else { CRLF });
         if !body.is_empty() {
-            out.push(body);
+            out(body);
         }
     }
 
-    /// Appends an edited line; answers whether its line end is still to come.
-    fn edited_pieces<'a>(&'a self, line: Line, out: &mut Pieces<'a>) -> bool {
+    /// Hands out an edited line; answers whether its line end is still to come.
+    #[inline]
+    fn edited_pieces<'a>(&'a self, line: Line, out: &mut impl FnMut(&'a [u8])) -> bool {
         match line.index() {
             Some(index) => {
                 let added = &self.added[index];
                 match added.name.line_start() {
-                    Some(start) => out.push(start.as_bytes()),
-                    None => out.extend([added.name.as_str().as_bytes(), b": "]),
+                    Some(start) => out(start.as_bytes()),
+                    None => {
+                        out(added.name.as_str().as_bytes());
+                        out(b": ");
+                    }
                 }
-                out.push(added.value.as_bytes());
+                out(added.value.as_bytes());
                 true
             }
             None => {
-                let value = &self.wire[usize::from(line.value)..self.line_end(line)];
-                out.extend([self.name_text(line), b": ", value]);
+                out(self.name_text(line));
+                out(b": ");
+                out(&self.wire[usize::from(line.value)..self.line_end(line)]);
                 false
             }
         }
     }
 
-    /// How many bytes the lines have, roughly.
+    /// As many bytes as the lines have, or a few more.
     pub(crate) fn size_hint(&self) -> usize {
         let line = |line: &Line| match line.index() {
             Some(index) => {
@@ -109,14 +113,19 @@ impl Headers {
     }
 
     /// Behind the line end of a line that came over the wire.
+    #[inline]
     fn line_end(&self, line: Line) -> usize {
-        let mut at = usize::from(line.end);
-        if let Some([b'\r', b'\n', next, ..]) = self.wire.get(at..)
-            && !matches!(next, b' ' | b'\t')
-        {
-            return at + 2;
+        let at = usize::from(line.end);
+        match self.wire.get(at..) {
+            Some([b'\r', b'\n', next, ..]) if !matches!(next, b' ' | b'\t') => at + 2,
+            _ => self.odd_line_end(at),
         }
-        // Trailing white space may be folded: the line ends where no white space follows.
+    }
+
+    /// Trailing white space may be folded: the line ends where no white space follows.
+    #[inline(never)]
+    fn odd_line_end(&self, at: usize) -> usize {
+        let mut at = at;
         while let Some(length) = memchr::memchr(b'\n', &self.wire[at..]) {
             at += length + 1;
             if !matches!(scan::byte(&self.wire, at), b' ' | b'\t') {

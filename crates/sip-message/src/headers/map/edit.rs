@@ -1,0 +1,265 @@
+//! Editing the header section.
+
+use super::{Added, Headers, Line};
+use crate::{HeaderField, HeaderName, HeaderValue, Shape, name, parse, scan};
+
+impl Headers {
+    /// Replaces the first line of the field in its place and removes the others; where there is none, adds one in the customary place.
+    pub fn set<H: HeaderField>(&mut self, field: H) {
+        self.set_raw(H::NAME, field.into_value());
+    }
+
+    /// Adds a line after the last of its name, or in the customary place.
+    pub fn push<H: HeaderField>(&mut self, field: H) {
+        self.push_raw(H::NAME, field.into_value());
+    }
+
+    /// Adds a line before the first of its name, or in the customary place.
+    pub fn push_front<H: HeaderField>(&mut self, field: H) {
+        self.push_front_raw(H::NAME, field.into_value());
+    }
+
+    /// Removes every line of the field; answers whether there was one.
+    pub fn remove<H: HeaderField>(&mut self) -> bool {
+        self.remove_name(&H::NAME)
+    }
+
+    /// Takes the first value of the field away, be it a line or the first item of a line; the rest stays byte for byte.
+    pub fn pop_front<H: HeaderField>(&mut self) -> Option<HeaderValue> {
+        let place = self.first_place(&H::NAME)?;
+        let line = self.lines[place];
+        self.modified = true;
+        let value = self.value_at(line);
+        let text = value.as_bytes();
+        let end = if H::SHAPE == Shape::List {
+            scan::list_item_end(text, 0)
+        } else {
+            text.len()
+        };
+        let first = value.slice(0, scan::trim_end(text, 0, end));
+        if end == text.len() {
+            self.remove_at(place);
+            return Some(first);
+        }
+        let rest = scan::skip_lws(text, end + 1);
+        match line.index() {
+            Some(index) => self.added[index].value = value.slice(rest, text.len()),
+            // `rest` is inside a head of which all places fit.
+            None => self.lines[place] = line.without_front(rest as u16),
+        }
+        Some(first)
+    }
+
+    /// Puts a new first value in the place of the first one, which may share its line with others.
+    pub fn replace_front<H: HeaderField>(&mut self, field: H) {
+        let Some(place) = self.first_place(&H::NAME) else {
+            self.push(field);
+            return;
+        };
+        let value = self.value_at(self.lines[place]);
+        let text = value.as_bytes();
+        let end = if H::SHAPE == Shape::List {
+            scan::list_item_end(text, 0)
+        } else {
+            text.len()
+        };
+        let end = scan::trim_end(text, 0, end);
+        let mut new = field.value().as_bytes().to_vec();
+        new.extend_from_slice(&text[end..]);
+        self.put(place, H::NAME, HeaderValue::from_wire(new.into()));
+    }
+
+    /// Adds a line after the last of its name, or in the customary place.
+    pub fn push_raw(&mut self, name: HeaderName, value: HeaderValue) {
+        let last = self
+            .lines
+            .iter()
+            .rposition(|&line| self.is_named(line, &name));
+        let place = last.map_or_else(|| self.customary_place(&name), |place| place + 1);
+        self.insert(place, name, value);
+    }
+
+    /// Adds a line before the first of its name, or in the customary place.
+    pub fn push_front_raw(&mut self, name: HeaderName, value: HeaderValue) {
+        let place = self
+            .first_place(&name)
+            .unwrap_or_else(|| self.customary_place(&name));
+        self.insert(place, name, value);
+    }
+
+    /// Adds a line so that it becomes the one at `place`, counted from 0; behind the last, if there are not so many.
+    pub fn insert_raw(&mut self, place: usize, name: HeaderName, value: HeaderValue) {
+        self.insert(place.min(self.lines.len()), name, value);
+    }
+
+    /// Replaces the first line of this name in its place and removes the others, or adds one in the customary place.
+    pub fn set_raw(&mut self, name: HeaderName, value: HeaderValue) {
+        let Some(first) = self.first_place(&name) else {
+            let place = self.customary_place(&name);
+            self.insert(place, name, value);
+            return;
+        };
+        if !self.is_lone(name.id()) && self.is_repeated(first, &name) {
+            let mut kept = 0;
+            let mut lines = std::mem::take(&mut self.lines);
+            lines.retain(|line| {
+                let named = self.is_named(*line, &name);
+                kept += usize::from(named);
+                !named || kept == 1
+            });
+            self.lines = lines;
+            self.forget_places();
+        }
+        self.put(first, name, value);
+    }
+
+    /// Removes every line of this name; answers whether there was one.
+    pub fn remove_name(&mut self, name: &HeaderName) -> bool {
+        let before = self.lines.len();
+        let mut lines = std::mem::take(&mut self.lines);
+        lines.retain(|line| !self.is_named(*line, name));
+        self.lines = lines;
+        let removed = self.lines.len() < before;
+        self.modified |= removed;
+        if removed {
+            self.forget_places();
+        }
+        removed
+    }
+
+    /// Adds every line of this name that another message has, unchanged; answers how many.
+    pub fn copy_from(&mut self, other: &Self, name: &HeaderName) -> usize {
+        let mut copied = 0;
+        for value in other.raw_all(name) {
+            self.push_raw(name.clone(), value);
+            copied += 1;
+        }
+        copied
+    }
+
+    /// Puts the lines of some fields of another section behind its own; both stand in the same buffer.
+    ///
+    /// `ids` are those of the fields, in the order in which the lines shall stand.
+    #[inline]
+    pub(crate) fn copy_lines(&mut self, other: &Self, ids: &[u8]) {
+        self.modified = true;
+        for &id in ids {
+            let Some(place) = other.first_place(&HeaderName::from_id(id)) else {
+                continue;
+            };
+            let number = u8::try_from(self.lines.len() + 1).unwrap_or(u8::MAX);
+            if let Some(first) = self.first.get_mut(usize::from(id)) {
+                *first = number;
+            }
+            if other.is_lone(id) {
+                self.copy_line(other, other.lines[place]);
+                continue;
+            }
+            for &line in &other.lines[place..] {
+                if line.id() == id {
+                    self.copy_line(other, line);
+                }
+            }
+        }
+    }
+
+    #[inline]
+    fn copy_line(&mut self, other: &Self, line: Line) {
+        let line = match line.index() {
+            Some(index) => {
+                let added = other.added[index].clone();
+                self.add(added.name, added.value)
+            }
+            None => line,
+        };
+        self.lines.push(line);
+    }
+
+    // ---- inside ------------------------------------------------------------------------------------------------------
+
+    /// Whether the parser has seen to it that there is one line of the field at most.
+    #[inline]
+    const fn is_lone(&self, id: u8) -> bool {
+        !self.modified && parse::is_single(id)
+    }
+
+    /// Before the first line that customarily comes later.
+    fn customary_place(&self, name: &HeaderName) -> usize {
+        let rank = name::rank(name.id());
+        if rank == name::LAST_RANK {
+            return self.lines.len();
+        }
+        self.lines
+            .iter()
+            .position(|line| name::rank(line.id()) > rank)
+            .unwrap_or(self.lines.len())
+    }
+
+    fn insert(&mut self, place: usize, name: HeaderName, value: HeaderValue) {
+        self.modified = true;
+        let line = self.add(name, value);
+        self.lines.insert(place, line);
+        self.note_inserted(place, line.id());
+    }
+
+    /// Keeps the places of first lines right after a line was inserted.
+    fn note_inserted(&mut self, place: usize, id: u8) {
+        let number = u8::try_from(place + 1).unwrap_or(u8::MAX);
+        for first in &mut self.first {
+            *first = first.saturating_add(u8::from(*first >= number));
+        }
+        if let Some(first) = self.first.get_mut(usize::from(id))
+            && (*first == 0 || (*first > number && *first < u8::MAX))
+        {
+            *first = number;
+        }
+    }
+
+    /// After lines were removed, first lines are looked for.
+    const fn forget_places(&mut self) {
+        self.first = [u8::MAX; 16];
+    }
+
+    fn put(&mut self, place: usize, name: HeaderName, value: HeaderValue) {
+        self.modified = true;
+        match self.lines[place].index() {
+            Some(index) => self.added[index] = Added { name, value },
+            None => self.lines[place] = self.add(name, value),
+        }
+    }
+
+    #[inline]
+    fn add(&mut self, name: HeaderName, value: HeaderValue) -> Line {
+        if self.added.len() > 64 && self.added.len() > 2 * self.lines.len() {
+            self.forget_removed();
+        }
+        let line = Line::added(self.added.len(), name.id());
+        self.added.push(Added { name, value });
+        line
+    }
+
+    /// Drops added fields that no line refers to, so that editing for ever does not grow for ever.
+    fn forget_removed(&mut self) {
+        let mut kept = Vec::with_capacity(self.lines.len());
+        for line in &mut self.lines {
+            if let Some(index) = line.index() {
+                let id = line.id();
+                kept.push(self.added[index].clone());
+                *line = Line::added(kept.len() - 1, id);
+            }
+        }
+        self.added = kept;
+    }
+
+    fn remove_at(&mut self, place: usize) {
+        self.modified = true;
+        let line = self.lines.remove(place);
+        self.forget_places();
+        if line
+            .index()
+            .is_some_and(|index| index + 1 == self.added.len())
+        {
+            self.added.pop();
+        }
+    }
+}
