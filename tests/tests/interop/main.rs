@@ -5,7 +5,8 @@
 //!
 //! ```console
 //! # apt-get install sip-tester sipsak baresip-core kamailio kamailio-outbound-modules kamailio-tls-modules \
-//!       kamailio-websocket-modules iproute2 nftables nsd openssl
+//!       kamailio-websocket-modules iproute2 nftables nsd openssl chromium nodejs npm
+//! $ npm ci --ignore-scripts --prefix tests/tests/interop/web
 //! $ cargo build --release --examples
 //! $ cargo interop
 //! ```
@@ -17,6 +18,7 @@
 
 mod audio;
 mod baresip;
+mod browser;
 mod hostile;
 mod kamailio;
 mod locate;
@@ -28,3 +30,4 @@ mod rig;
 mod sipp;
 mod sipsak;
 mod softphone;
+mod websocket;
