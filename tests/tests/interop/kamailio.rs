@@ -13,16 +13,16 @@ use crate::programs::Softphone;
 use crate::rig;
 
 /// The rig's registrar with digest authentication; stopped when dropped.
-struct Kamailio {
+pub struct Kamailio {
     shift: u16,
     folder: Folder,
 }
 
 impl Kamailio {
-    /// The ports that the rig's registrar listens on before they are shifted.
+    /// The ports that the rig's registrar listens on before they are shifted: UDP and TCP, TLS, WS, WSS.
     const PORTS: [u16; 4] = [15060, 15061, 15080, 15443];
 
-    fn start() -> Self {
+    pub fn start() -> Self {
         installed("kamailio", "kamailio");
         let kamailio = Self {
             shift: free_shift(),
@@ -33,12 +33,23 @@ impl Kamailio {
     }
 
     /// Where it is, as `127.0.0.1:PORT`.
-    fn address(&self) -> String {
-        format!("127.0.0.1:{}", Self::PORTS[0] + self.shift)
+    pub fn address(&self) -> String {
+        self.address_for("udp")
+    }
+
+    /// Where it is over this transport.
+    pub fn address_for(&self, transport: &str) -> String {
+        let place = match transport {
+            "tls" => 1,
+            "ws" => 2,
+            "wss" => 3,
+            _ => 0,
+        };
+        format!("127.0.0.1:{}", Self::PORTS[place] + self.shift)
     }
 
     /// Waits until the user has a binding.
-    fn wait_registered(&self, user: &str) {
+    pub fn wait_registered(&self, user: &str) {
         let socket = format!(
             "unix:{}",
             self.folder.file("kam-registrar/ctl.sock").display()
@@ -82,8 +93,8 @@ fn free_shift() -> u16 {
         .expect("some ports are free")
 }
 
-fn calls(transport: &str) {
-    let kamailio = Kamailio::start();
+/// Two of our phones at Kamailio, which is reached at `registrar`; the one calls the other, and both hear each other.
+pub fn calls(kamailio: &Kamailio, registrar: &str, arguments: &[&str]) {
     let folder = Folder::new("softphones");
     let file = |name: &str| {
         folder
@@ -93,7 +104,6 @@ fn calls(transport: &str) {
             .to_owned()
     };
     let address = kamailio.address();
-    let registrar = format!("sip:{address};transport={transport}");
 
     let (low, high) = (file("low.wav"), file("high.wav"));
     write_tone(Path::new(&low), 440.0, 30);
@@ -107,23 +117,27 @@ fn calls(transport: &str) {
         None,
         &bob,
         &[
-            "--registrar",
-            &registrar,
-            "--username",
-            "bob",
-            "--password",
-            "bobpw",
-            "--listen",
-            "udp:127.0.0.1:0",
-            "--auto-answer",
-            "200",
-            "--play-file",
-            &low,
-            "--rec-file",
-            &bobs,
-            "--max-calls",
-            "1",
-        ],
+            &[
+                "--registrar",
+                registrar,
+                "--username",
+                "bob",
+                "--password",
+                "bobpw",
+                "--listen",
+                "udp:127.0.0.1:0",
+                "--auto-answer",
+                "200",
+                "--play-file",
+                &low,
+                "--rec-file",
+                &bobs,
+                "--max-calls",
+                "1",
+            ],
+            arguments,
+        ]
+        .concat(),
     );
     kamailio.wait_registered("bob");
     let mut calling = Softphone::start(
@@ -132,23 +146,27 @@ fn calls(transport: &str) {
         None,
         &format!("sip:alice@{address}"),
         &[
-            "--registrar",
-            &registrar,
-            "--username",
-            "alice",
-            "--password",
-            "alicepw",
-            "--listen",
-            "udp:127.0.0.1:0",
-            "--call",
-            &format!("{bob};transport={transport}"),
-            "--play-file",
-            &high,
-            "--rec-file",
-            &alices,
-            "--duration",
-            "4",
-        ],
+            &[
+                "--registrar",
+                registrar,
+                "--username",
+                "alice",
+                "--password",
+                "alicepw",
+                "--listen",
+                "udp:127.0.0.1:0",
+                "--call",
+                &bob,
+                "--play-file",
+                &high,
+                "--rec-file",
+                &alices,
+                "--duration",
+                "4",
+            ],
+            arguments,
+        ]
+        .concat(),
     );
     for phone in [&mut calling, &mut answering] {
         let reports = phone.reports(Duration::from_secs(30));
@@ -158,16 +176,22 @@ fn calls(transport: &str) {
     assert_heard(Path::new(&bobs), 1050.0);
 }
 
+fn calls_over(transport: &str) {
+    let kamailio = Kamailio::start();
+    let registrar = format!("sip:{};transport={transport}", kamailio.address());
+    calls(&kamailio, &registrar, &[]);
+}
+
 #[test]
 #[ignore = "needs kamailio and the rig"]
 fn two_softphones_call_each_other_through_kamailio_over_udp() {
-    calls("udp");
+    calls_over("udp");
 }
 
 #[test]
 #[ignore = "needs kamailio and the rig"]
 fn two_softphones_call_each_other_through_kamailio_over_tcp() {
-    calls("tcp");
+    calls_over("tcp");
 }
 
 #[test]

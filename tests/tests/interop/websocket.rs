@@ -3,8 +3,10 @@
 use serde_json::json;
 
 use crate::browser::Browser;
+use crate::kamailio::{self, Kamailio};
 use crate::network::free_port;
-use crate::process::Folder;
+use crate::options::options;
+use crate::process::{Folder, assert_status};
 use crate::programs::Server;
 
 /// Two browsers register at `proxy` over WebSockets, reach a `uas` on UDP and each other, and talk.
@@ -56,4 +58,24 @@ fn browsers(scheme: &str, arguments: &[&str]) {
 #[ignore = "needs chromium, node and JsSIP"]
 fn jssip_in_a_browser_registers_and_calls_over_ws() {
     browsers("ws", &[]);
+}
+
+#[test]
+#[ignore = "needs kamailio and the rig"]
+fn options_asks_kamailio_over_ws() {
+    let kamailio = Kamailio::start();
+    let address = kamailio.address_for("ws");
+    let asked = format!("sip:{address};transport=ws");
+    assert_status(&options(&[&asked, "--timeout", "5"]), 0);
+    // It answers HTTP there, and nothing that makes a WebSocket without a listener for them.
+    let plain = format!("sip:{};transport=ws", kamailio.address_for("udp"));
+    assert_status(&options(&[&plain, "--timeout", "5"]), 1);
+}
+
+#[test]
+#[ignore = "needs kamailio and the rig"]
+fn two_softphones_call_each_other_through_kamailio_over_ws() {
+    let kamailio = Kamailio::start();
+    let registrar = format!("sip:{};transport=ws", kamailio.address_for("ws"));
+    kamailio::calls(&kamailio, &registrar, &[]);
 }
