@@ -145,9 +145,12 @@ impl Lines {
         for entry in &self.entries {
             match entry {
                 Entry::Kept { start, end, next } => {
-                    out.put_slice(slice(&self.buffer, *start, *next));
-                    // The last line of a description may have come without an ending.
-                    if end == next {
+                    let line = slice(&self.buffer, *start, *next);
+                    if line.ends_with(b"\n") {
+                        out.put_slice(line);
+                    } else {
+                        // The last line of a description may have come without an ending, or with half of one.
+                        out.put_slice(slice(&self.buffer, *start, *end));
                         out.put_slice(b"\r\n");
                     }
                 }

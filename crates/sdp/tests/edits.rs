@@ -192,3 +192,19 @@ fn media_are_turned_down_in_place_or_taken_out() {
     description.turn_down(0);
     assert!(description.get::<Group>().is_none());
 }
+
+#[test]
+fn a_line_behind_half_a_line_ending_stands_alone() {
+    let wire =
+        "v=0\r\no=- 1 1 IN IP4 10.0.0.1\r\ns=-\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\na=mid:0\r";
+    let mut description = SessionDescription::parse(wire).unwrap();
+    assert_eq!(description.to_string(), wire);
+    assert!(description.anchor(0, at("203.0.113.7:30000"), None));
+    let edited = SessionDescription::parse(description.to_bytes()).unwrap();
+    assert_eq!(edited.to_bytes(), description.to_bytes());
+    assert!(
+        edited
+            .to_string()
+            .ends_with("c=IN IP4 203.0.113.7\r\na=mid:0\r\n")
+    );
+}
