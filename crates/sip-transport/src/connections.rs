@@ -303,6 +303,8 @@ impl Connections {
             return;
         };
         let (deadline, _) = connection.deadline(config);
+        let wake = connection.stream.wake();
+        let deadline = wake.map_or(deadline, |wake| wake.min(deadline));
         match connection.timer {
             Some((_, armed)) if armed <= deadline => return,
             Some((timer, _)) => drop(self.timers.cancel(timer)),
@@ -331,14 +333,10 @@ impl Connections {
         Some(connection)
     }
 
-    /// The next connection whose time is over, already forgotten, and why.
+    /// The next connection whose time has come.
     ///
     /// Activity does not touch timers: one that fires finds out how long there has been none, and is set anew.
-    pub(crate) fn expire(
-        &mut self,
-        now: Instant,
-        config: &TransportConfig,
-    ) -> Option<(Connection, CloseReason)> {
+    pub(crate) fn expire(&mut self, now: Instant, config: &TransportConfig) -> Option<Expired> {
         while let Some(id) = self.timers.pop(now) {
             let Some(connection) = self.table.get_mut(&id) else {
                 continue;
@@ -346,9 +344,17 @@ impl Connections {
             connection.timer = None;
             let (deadline, reason) = connection.deadline(config);
             if deadline <= now {
-                return self.remove(id).map(|gone| (gone, reason));
+                return self
+                    .remove(id)
+                    .map(|gone| Expired::Over(Box::new(gone), reason));
             }
+            connection.stream.keep_alive(now);
+            let said = connection.stream.output();
+            let flow = connection.flow;
             self.rearm(id, config);
+            if let Some(contents) = said {
+                return Some(Expired::Speaks(flow, contents));
+            }
         }
         None
     }
@@ -392,15 +398,24 @@ impl Connection {
             }
             State::Open => {}
         }
-        let idle = (self.active + config.idle_timeout, CloseReason::Idle);
-        match self.stream.begun() {
-            Some(begun) => {
-                let slow = (begun + config.message_timeout, CloseReason::TooSlow);
-                if slow.0 <= idle.0 { slow } else { idle }
-            }
-            None => idle,
-        }
+        let idle = Some((self.active + config.idle_timeout, CloseReason::Idle));
+        let begun = self.stream.begun();
+        let slow = begun.map(|begun| (begun + config.message_timeout, CloseReason::TooSlow));
+        let silent = self.stream.silent();
+        let silent = silent.map(|deadline| (deadline, CloseReason::Silent));
+        let first = [slow, silent, idle].into_iter().flatten();
+        first
+            .min_by_key(|(deadline, _)| *deadline)
+            .expect("there is a limit to being idle")
     }
+}
+
+/// What a connection's time means.
+pub(crate) enum Expired {
+    /// It is over and already forgotten, for this reason
+    Over(Box<Connection>, CloseReason),
+    /// Its layers have this to say
+    Speaks(Flow, Bytes),
 }
 
 /// What became of a message.

@@ -54,6 +54,8 @@ pub struct Stats {
     pub certificates_ending: u64,
     /// Connections closed because nothing happened on them
     pub closed_idle: u64,
+    /// Connections closed because their peer answered no keep-alive
+    pub closed_silent: u64,
     /// Connections closed because a message took too long to arrive
     pub closed_slow: u64,
     /// Connections closed because no message could be found on them

@@ -161,6 +161,30 @@ impl Stream {
         self.top.begun()
     }
 
+    /// When [`keep_alive`](Self::keep_alive) has something to do.
+    pub(crate) fn wake(&self) -> Option<Instant> {
+        match &self.top {
+            Top::Framer(_) => None,
+            Top::WebSocket(socket) => socket.wake(),
+        }
+    }
+
+    /// Asks a peer that has been silent for long whether it lives; what that takes is in [`output`](Self::output).
+    pub(crate) fn keep_alive(&mut self, now: Instant) {
+        match &mut self.top {
+            Top::Framer(_) => {}
+            Top::WebSocket(socket) => socket.keep_alive(now),
+        }
+    }
+
+    /// Until when a peer that was asked has to give a sign of life.
+    pub(crate) fn silent(&self) -> Option<Instant> {
+        match &self.top {
+            Top::Framer(_) => None,
+            Top::WebSocket(socket) => socket.silent(),
+        }
+    }
+
     /// Who the peer is, where somebody between us says so who is believed.
     pub(crate) const fn address(&self) -> Option<IpAddr> {
         match &self.top {
@@ -187,10 +211,10 @@ impl Top {
         }
     }
 
-    fn push(&mut self, _now: Instant, contents: &[u8]) -> Result<(), StreamError> {
+    fn push(&mut self, now: Instant, contents: &[u8]) -> Result<(), StreamError> {
         match self {
             Self::Framer(framer) => framer.framer.push(contents),
-            Self::WebSocket(socket) => socket.push(contents).map_err(StreamError::Over)?,
+            Self::WebSocket(socket) => socket.push(now, contents).map_err(StreamError::Over)?,
         }
         Ok(())
     }

@@ -18,7 +18,7 @@ use bytes::Bytes;
 use crate::{
     address::{Addresses, SentBy},
     config::TransportConfig,
-    connections::{Connection, Connections, Peer, Write},
+    connections::{Connection, Connections, Expired, Peer, Write},
     event::{CloseReason, Event, FlowError, SendError, Target},
     listener::{Listener, ListenerId},
     rate::Rate,
@@ -222,7 +222,8 @@ impl Transport {
 
     /// Gives up a connection whose peer gives no sign of life; [`Event::Closed`] follows.
     pub fn give_up(&mut self, flow: &Flow) {
-        if let Some(id) = flow.stream_id() {
+        if let Some(id) = flow.stream_id().filter(|_| self.is_open(flow)) {
+            self.stats.closed_silent += 1;
             self.end(id, CloseReason::Silent);
         }
     }
@@ -427,11 +428,19 @@ impl StateMachine for Transport {
     }
 
     fn handle_timeout(&mut self, now: Instant) {
-        while let Some((mut gone, reason)) = self.connections.expire(now, &self.config) {
+        while let Some(expired) = self.connections.expire(now, &self.config) {
+            let (mut gone, reason) = match expired {
+                Expired::Over(gone, reason) => (gone, reason),
+                Expired::Speaks(flow, contents) => {
+                    self.send_bytes(flow, contents);
+                    continue;
+                }
+            };
             match reason {
                 CloseReason::Handshake(_) => self.stats.handshakes_failed += 1,
                 CloseReason::Idle => self.stats.closed_idle += 1,
                 CloseReason::TooSlow => self.stats.closed_slow += 1,
+                CloseReason::Silent => self.stats.closed_silent += 1,
                 _ => self.stats.connections_failed += 1,
             }
             self.hang_up(&mut gone);

@@ -313,6 +313,41 @@ fn a_client_behind_a_trusted_proxy_has_its_own_address() {
     assert_eq!(request.via().unwrap().received(), Some(remote.ip()));
 }
 
+/// RFC 7118 §6: whoever is silent is asked, and whoever does not answer is gone.
+#[test]
+fn a_silent_peer_is_pinged_and_given_up() {
+    let mut stage = stage();
+    let flow = browser(&mut stage);
+    stage.until(44);
+    assert!(stage.out.is_empty());
+    stage.until(45);
+    assert_eq!(unframe(&bytes_to(&mut stage, flow)), [(0x89, Vec::new())]);
+    // Whatever it says is a sign of life.
+    stage.until(54);
+    stage.bytes(flow, masked(0x8a, b""));
+    stage.until(54 + 44);
+    assert!(stage.out.is_empty() && stage.transport.is_open(&flow));
+    stage.until(54 + 45);
+    assert_eq!(unframe(&bytes_to(&mut stage, flow)), [(0x89, Vec::new())]);
+    stage.until(54 + 54);
+    assert!(stage.transport.is_open(&flow));
+    stage.until(54 + 55);
+    assert_eq!(end(&mut stage), Some(CloseReason::Silent));
+    assert_eq!(stage.transport.stats().closed_silent, 1);
+    assert!(stage.is_closing(flow));
+    assert_eq!(stage.transport.poll_timeout(), None);
+}
+
+#[test]
+fn without_pings_a_silent_peer_is_idle() {
+    let config = WebSocketConfig::default().ping_interval(None);
+    let mut stage = stage_with(TransportConfig::default().web_socket(config));
+    let _flow = browser(&mut stage);
+    stage.until(601);
+    assert_eq!(end(&mut stage), Some(CloseReason::Idle));
+    assert_eq!(stage.transport.stats().closed_idle, 1);
+}
+
 #[test]
 fn shutting_down_says_goodbye() {
     let mut stage = stage();

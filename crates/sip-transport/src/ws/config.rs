@@ -1,6 +1,6 @@
 //! What may be set about WebSocket, and whom a server lets in.
 
-use std::{fmt, net::IpAddr, sync::Arc};
+use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use super::Upgrade;
 
@@ -28,6 +28,7 @@ pub struct WebSocketConfig {
     pub(super) admit: Option<Arc<Admit>>,
     pub(super) trusted_proxies: Vec<IpAddr>,
     pub(super) request_path: String,
+    pub(super) ping_interval: Option<Duration>,
 }
 
 /// Who decides about one client.
@@ -97,6 +98,16 @@ impl WebSocketConfig {
         self
     }
 
+    /// Sets how long a peer may be silent before it is sent a ping (RFC 7118 §6); one that does not answer within 10 s
+    /// is gone ([`CloseReason::Silent`](crate::CloseReason::Silent)).
+    ///
+    /// Defaults to 45 s, because scripts in browsers cannot send pings, and HTTP proxies close what is silent for a
+    /// minute. `None` sends none; pings of peers are answered either way.
+    pub const fn ping_interval(mut self, interval: Option<Duration>) -> Self {
+        self.ping_interval = interval;
+        self
+    }
+
     /// Sets the path that we ask for where we are the client.
     ///
     /// Defaults to `/`. Characters that cannot stand in a request line are left out.
@@ -122,6 +133,7 @@ impl Default for WebSocketConfig {
             admit: None,
             trusted_proxies: Vec::new(),
             request_path: "/".to_owned(),
+            ping_interval: Some(Duration::from_secs(45)),
         }
     }
 }
@@ -137,6 +149,7 @@ impl fmt::Debug for WebSocketConfig {
             .field("admit", &self.admit.is_some())
             .field("trusted_proxies", &self.trusted_proxies)
             .field("request_path", &self.request_path)
+            .field("ping_interval", &self.ping_interval)
             .finish()
     }
 }

@@ -104,6 +104,13 @@ impl Frames {
         }
     }
 
+    /// Asks whether the peer lives.
+    pub(super) fn ping(&mut self) {
+        if let Err(error) = self.socket.send(Message::Ping(Bytes::new())) {
+            tracing::trace!(%error, "not asked");
+        }
+    }
+
     /// What is to be written.
     pub(super) fn output(&mut self) -> Bytes {
         self.socket.get_mut().output.split().freeze()

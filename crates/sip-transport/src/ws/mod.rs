@@ -17,7 +17,7 @@ pub(crate) mod tests;
 use std::{
     net::{IpAddr, SocketAddr},
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use bytes::{Bytes, BytesMut};
@@ -42,6 +42,10 @@ pub(crate) struct WebSocket {
     begun: Option<Instant>,
     /// Who the peer is, where a trusted proxy says so
     address: Option<IpAddr>,
+    /// When the peer was last heard
+    heard: Option<Instant>,
+    /// Until when it has to answer a ping
+    answer_due: Option<Instant>,
 }
 
 enum State {
@@ -84,6 +88,8 @@ impl WebSocket {
             output: BytesMut::new(),
             begun: None,
             address: None,
+            heard: None,
+            answer_due: None,
         }
     }
 
@@ -98,7 +104,9 @@ impl WebSocket {
     }
 
     /// Takes in what was read.
-    pub(crate) fn push(&mut self, bytes: &[u8]) -> Result<(), CloseReason> {
+    pub(crate) fn push(&mut self, now: Instant, bytes: &[u8]) -> Result<(), CloseReason> {
+        self.heard = Some(now);
+        self.answer_due = None;
         let failed = match &mut self.state {
             State::Silent(_) | State::Over => return Ok(()),
             State::Open(frames) => {
@@ -247,6 +255,32 @@ impl WebSocket {
         self.begun
     }
 
+    /// When [`keep_alive`](Self::keep_alive) has something to do.
+    pub(crate) fn wake(&self) -> Option<Instant> {
+        let State::Open(_) = self.state else {
+            return None;
+        };
+        match self.answer_due {
+            Some(_) => None,
+            None => Some(self.heard? + self.config.ping_interval?),
+        }
+    }
+
+    /// Asks a peer that has been silent for long whether it lives.
+    pub(crate) fn keep_alive(&mut self, now: Instant) {
+        if self.wake().is_some_and(|wake| wake <= now)
+            && let State::Open(frames) = &mut self.state
+        {
+            frames.ping();
+            self.answer_due = Some(now + PONG_TIMEOUT);
+        }
+    }
+
+    /// Until when a peer that was asked has to give a sign of life.
+    pub(crate) const fn silent(&self) -> Option<Instant> {
+        self.answer_due
+    }
+
     /// Who the peer is, where a trusted proxy says so.
     pub(crate) const fn address(&self) -> Option<IpAddr> {
         self.address
@@ -268,3 +302,6 @@ impl WebSocket {
         self.begun = None;
     }
 }
+
+/// How long a pong may take: as long as the answer to a CRLF keep-alive (RFC 5626 §4.4.1).
+const PONG_TIMEOUT: Duration = Duration::from_secs(10);

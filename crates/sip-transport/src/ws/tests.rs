@@ -35,7 +35,7 @@ fn feed(socket: &mut WebSocket, pieces: &[&[u8]]) -> Outcome {
     let now = Instant::now();
     let mut outcome = Outcome::default();
     for piece in pieces {
-        let pushed = socket.push(piece);
+        let pushed = socket.push(now, piece);
         loop {
             match socket.next(now) {
                 Ok(Some(frame)) => outcome.frames.push(frame),
