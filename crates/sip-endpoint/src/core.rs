@@ -87,6 +87,19 @@ impl Context<'_> {
         self.endpoint.respond(self.now, id, response)
     }
 
+    /// See [`Endpoint::respond_statelessly`].
+    ///
+    /// # Errors
+    ///
+    /// When the transaction is gone or has had its final response.
+    pub fn respond_statelessly(
+        &mut self,
+        id: ServerTransactionId,
+        response: Response,
+    ) -> Result<(), RespondError> {
+        self.endpoint.respond_statelessly(self.now, id, response)
+    }
+
     /// See [`Endpoint::acknowledge`].
     pub fn acknowledge(&mut self, draft: Draft) -> AckId {
         self.endpoint.acknowledge(self.now, draft)

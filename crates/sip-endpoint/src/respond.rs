@@ -68,6 +68,31 @@ impl Endpoint {
         self.transactions.respond(now, id, &response, flow)
     }
 
+    /// As [`Self::respond`], but what answers a request other than INVITE is forgotten at once: a copy of the request is a
+    /// new one (RFC 3261 §8.2.7).
+    ///
+    /// For challenges, so that who shows no credentials costs no memory (RFC 3261 §26.3.2.4).
+    ///
+    /// # Errors
+    ///
+    /// When the transaction is gone or has had its final response.
+    pub fn respond_statelessly(
+        &mut self,
+        now: Instant,
+        id: ServerTransactionId,
+        mut response: Response,
+    ) -> Result<(), RespondError> {
+        let flow = self
+            .transactions
+            .server_flow(id)
+            .ok_or(RespondError::Gone)?;
+        if flow.is_stream() {
+            response.ensure_content_length();
+        }
+        self.transactions
+            .respond_statelessly(now, id, &response, flow)
+    }
+
     pub(crate) fn handle_transaction_send(&mut self, now: Instant, send: Send) {
         let Send {
             flow,

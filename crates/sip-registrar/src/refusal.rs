@@ -1,7 +1,7 @@
 //! What is said to a REGISTER that changes nothing.
 
 use crate::{Registrar, UpdateError};
-use sip_endpoint::{Context, ServerTransactionId};
+use sip_endpoint::{Context, RespondError, ServerTransactionId};
 use sip_message::{
     ParseError, Request, Response, ResponseBuilder, StatusCode,
     headers::{MinExpires, Unsupported},
@@ -32,23 +32,28 @@ impl Registrar {
         refusal: Refusal,
     ) {
         let tag = cx.tag_for(server);
-        let response = match refusal {
+        let (response, is_challenge) = match refusal {
             Refusal::Response(mut response) => {
                 if let Ok(to) = response.to()
                     && to.tag().is_none()
                 {
                     response.headers_mut().set(to.with_tag(&tag));
                 }
-                *response
+                (*response, true)
             }
-            other => self.refusal(request, &other).to_tag(tag).build(),
+            other => (self.refusal(request, &other).to_tag(tag).build(), false),
         };
         if response.status() == StatusCode::UNAUTHORIZED {
             self.stats.challenged += 1;
         } else {
             self.stats.refused += 1;
         }
-        respond(cx, server, response);
+        if is_challenge {
+            // RFC 3261 §26.3.2.4: who has not shown a password is not remembered.
+            log(cx.respond_statelessly(server, response));
+        } else {
+            respond(cx, server, response);
+        }
     }
 
     fn refusal(&self, request: &Request, refusal: &Refusal) -> ResponseBuilder {
@@ -78,7 +83,11 @@ impl Registrar {
 }
 
 pub(crate) fn respond(cx: &mut Context<'_>, server: ServerTransactionId, response: Response) {
-    if let Err(error) = cx.respond(server, response) {
+    log(cx.respond(server, response));
+}
+
+fn log(responded: Result<(), RespondError>) {
+    if let Err(error) = responded {
         tracing::debug!(%error, "a REGISTER could not be answered");
     }
 }

@@ -232,6 +232,30 @@ impl TransactionLayer {
         Ok(())
     }
 
+    /// As [`Self::respond`], but a transaction of a request other than INVITE ends at once, so that a copy of the request
+    /// is a new request (RFC 3261 §8.2.7).
+    ///
+    /// For challenges: those who show no credentials shall cost no memory (RFC 3261 §26.3.2.4). What answers an INVITE
+    /// stays until its ACK.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`Self::respond`].
+    pub fn respond_statelessly(
+        &mut self,
+        now: Instant,
+        id: ServerTransactionId,
+        response: &Response,
+        flow: Flow,
+    ) -> Result<(), RespondError> {
+        self.respond(now, id, response, flow)?;
+        let server = self.servers.get(id.0);
+        if response.status().is_final() && server.is_some_and(Server::is_non_invite) {
+            self.end_server(id.0);
+        }
+        Ok(())
+    }
+
     /// Takes in a request that the transport has checked.
     pub fn receive_request(&mut self, now: Instant, flow: Flow, request: Request) {
         let Some(arrival) = self.arrival(&flow, &request) else {

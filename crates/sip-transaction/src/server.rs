@@ -68,6 +68,10 @@ impl Server {
         self.flow.is_stream()
     }
 
+    pub(crate) const fn is_non_invite(&self) -> bool {
+        matches!(self.machine, Machine::NonInvite(_))
+    }
+
     pub(crate) const fn is_terminated(&self) -> bool {
         matches!(
             self.machine,

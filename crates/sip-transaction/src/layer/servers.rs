@@ -251,7 +251,7 @@ impl TransactionLayer {
         }
     }
 
-    fn end_server(&mut self, id: Id) {
+    pub(super) fn end_server(&mut self, id: Id) {
         self.disarm_server(id);
         if let Some(merge) = self.servers.remove(id).and_then(|server| server.merge)
             && self.merges.get(&merge) == Some(&id)

@@ -329,3 +329,43 @@ fn a_lingering_transaction_keeps_no_request_and_an_accepted_one_no_response() {
     assert!(size_of::<crate::client::Client>() <= 320);
     assert!(size_of::<crate::server::Server>() <= 256);
 }
+
+/// RFC 3261 §8.2.7, §26.3.2.4: a challenge leaves nothing behind, and a copy of the request is challenged anew.
+#[test]
+fn a_stateless_response_ends_the_transaction_of_all_but_invite() {
+    let mut stage = Stage::new();
+    let options = options();
+    for _ in 0..2 {
+        stage.arrive(&options, udp());
+        let id = stage.served();
+        let challenge = response(&options, 401, "bob");
+        let (now, layer) = (stage.now, &mut stage.layer);
+        layer
+            .respond_statelessly(now, id, &challenge, udp())
+            .unwrap();
+        stage.drain();
+        assert_eq!(stage.layer.len_server(), 0);
+    }
+    let invite = invite();
+    stage.arrive(&invite, udp());
+    let id = stage.served();
+    let challenge = response(&invite, 401, "bob");
+    let (now, layer) = (stage.now, &mut stage.layer);
+    layer
+        .respond_statelessly(now, id, &challenge, udp())
+        .unwrap();
+    stage.drain();
+    stage.arrive(&ack(&invite, "bob"), udp());
+    stage.until_idle();
+    stage.expect(
+        "0 up Request OPTIONS
+         0 -> 401 OPTIONS
+         0 up ServerEnded
+         0 up Request OPTIONS
+         0 -> 401 OPTIONS
+         0 up ServerEnded
+         0 up Request INVITE
+         0 -> 401 INVITE
+         5000 up ServerEnded",
+    );
+}
