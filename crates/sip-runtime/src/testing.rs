@@ -1,5 +1,9 @@
 //! Checks for every machine.
 
+mod lawful;
+
+pub use lawful::Lawful;
+
 use sip_io::{Receive, StateMachine};
 use std::{
     fmt,
