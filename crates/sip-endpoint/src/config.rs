@@ -21,6 +21,10 @@ pub struct EndpointConfig {
     pub(crate) overload_answers: u32,
     pub(crate) datagram_limit: usize,
     pub(crate) observe: usize,
+    pub(crate) trying_after: Option<Duration>,
+    pub(crate) strays: bool,
+    pub(crate) answer_stun: bool,
+    pub(crate) await_reconnection: bool,
     pub(crate) attempt_limit: Option<Duration>,
     pub(crate) attempt_delay: Duration,
     pub(crate) non_invite_limit: Option<Duration>,
@@ -45,6 +49,10 @@ impl EndpointConfig {
             overload_answers: 100,
             datagram_limit: 1300,
             observe: 0,
+            trying_after: Some(Duration::from_millis(200)),
+            strays: false,
+            answer_stun: true,
+            await_reconnection: true,
             attempt_limit: None,
             attempt_delay: Duration::from_millis(250),
             non_invite_limit: None,
@@ -169,6 +177,37 @@ impl EndpointConfig {
     /// the last of them, as long as the name leads to it. Defaults to none: each request chooses anew.
     pub fn affinity(mut self, lasts: Duration) -> Self {
         self.affinity = Some(lasts);
+        self
+    }
+
+    /// When an INVITE that no core has answered yet is answered with 100. Defaults to 200 ms (RFC 3261 §17.2.1); `None`
+    /// leaves it to the core.
+    pub fn trying_after(mut self, after: Option<Duration>) -> Self {
+        self.trying_after = after;
+        self
+    }
+
+    /// Whether responses that belong to no request of ours come as [`Event::Stray`](crate::Event::Stray): for a
+    /// stateless proxy, which alone forwards them (RFC 6026 §7.3). Defaults to no: they are counted and dropped.
+    pub fn strays(mut self, strays: bool) -> Self {
+        self.strays = strays;
+        self
+    }
+
+    /// Whether STUN binding requests on our UDP ports are answered (RFC 5626 §8.1). Defaults to yes: whoever asks learns
+    /// its own address and nothing else.
+    pub fn answer_stun(mut self, answer: bool) -> Self {
+        self.answer_stun = answer;
+        self
+    }
+
+    /// Whether a request that had a provisional response goes on when its connection breaks, as long as a listener of
+    /// ours is what its Via names: then the final response may come over a new connection (RFC 3261 §18.2.2).
+    ///
+    /// Defaults to yes. Where we listen for nothing like it such a request fails at once in any case, and so does one
+    /// that had no response at all.
+    pub fn await_reconnection(mut self, wait: bool) -> Self {
+        self.await_reconnection = wait;
         self
     }
 

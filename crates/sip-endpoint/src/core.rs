@@ -1,12 +1,13 @@
 //! What stands on an endpoint.
 
-use crate::{Draft, Endpoint, Event, RequestId, View, acknowledge::AckId};
+use crate::{Draft, Endpoint, Event, KeepAlive, RequestId, View, acknowledge::AckId};
+use sip_io::Flow;
 use sip_message::Response;
-use sip_transaction::{RespondError, ServerTransactionId};
+use sip_transaction::{RespondError, ServerTransactionId, Timers};
 use sip_transport::{Listener, ListenerId};
 use std::{
     ops::{Deref, DerefMut},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 /// A core in RFC 3261's word: a transaction user.
@@ -67,6 +68,21 @@ impl Context<'_> {
     /// See [`Endpoint::request`].
     pub fn request(&mut self, draft: Draft) -> RequestId {
         self.endpoint.request(self.now, draft)
+    }
+
+    /// See [`Endpoint::keep_alive`].
+    pub fn keep_alive(&mut self, flow: Flow, keep: KeepAlive) {
+        self.endpoint.keep_alive(self.now, flow, keep);
+    }
+
+    /// See [`Endpoint::set_timeout`].
+    pub fn set_timeout(&mut self, id: RequestId, after: Duration) -> bool {
+        self.endpoint.set_timeout(self.now, id, after)
+    }
+
+    /// See [`Endpoint::set_server_timers`].
+    pub fn set_server_timers(&mut self, id: ServerTransactionId, timers: Timers) {
+        self.endpoint.set_server_timers(self.now, id, timers);
     }
 
     /// See [`Endpoint::cancel`].
@@ -145,7 +161,7 @@ impl<A: Core, B: Core> Core for (A, B) {
 
     fn handle_event(&mut self, cx: &mut Context<'_>, event: Event) -> Option<Event> {
         // What ends concerns everyone who may have noted it.
-        if let Event::FlowClosed { .. } = event {
+        if let Event::FlowClosed { .. } | Event::NetworkChanged = event {
             let _taken = self.0.handle_event(cx, event.clone());
             return self.1.handle_event(cx, event);
         }

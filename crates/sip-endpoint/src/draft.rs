@@ -20,6 +20,7 @@ pub struct Draft {
     pub(crate) timers: Option<Timers>,
     pub(crate) deadline: Option<Duration>,
     pub(crate) branch_suffix: Option<String>,
+    pub(crate) asks_to_keep: bool,
     pub(crate) listener: Option<ListenerId>,
 }
 
@@ -35,6 +36,7 @@ impl Draft {
             timers: None,
             deadline: None,
             branch_suffix: None,
+            asks_to_keep: false,
             listener: None,
         }
     }
@@ -94,6 +96,13 @@ impl Draft {
     /// each attempt ends by its own timers.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = Some(deadline);
+        self
+    }
+
+    /// Asks the next hop in the Via whether the flow may be kept alive (RFC 6223 §4.2); a value of `keep` in the Via of
+    /// the response says that it may.
+    pub fn ask_to_keep(mut self) -> Self {
+        self.asks_to_keep = true;
         self
     }
 

@@ -5,6 +5,7 @@ use crate::{
     acknowledge::{AckId, Acknowledgement},
     failover::Failover,
     identity::Author,
+    keep_alive::Kept,
     names::{Names, View},
     observation::{Direction, Observer},
     outbound::{Outbound, RequestId},
@@ -53,6 +54,12 @@ pub struct Endpoint {
     pub(crate) undelivered: HashMap<ServerTransactionId, Undelivered, RandomState>,
     pub(crate) lookups: HashMap<LookupId, Waiter, RandomState>,
     pub(crate) connecting: HashMap<Flow, Vec<Waiter>, RandomState>,
+    /// Flows that are kept alive
+    pub(crate) kept: HashMap<Flow, Kept, RandomState>,
+    pub(crate) flows_failed: u64,
+    pub(crate) answers_stun: bool,
+    pub(crate) await_reconnection: bool,
+    pub(crate) passes_strays: bool,
     pub(crate) timers: TimerQueue<Due>,
     /// What goes before everything that the transport has to send
     pub(crate) transmits: VecDeque<Transmit>,
@@ -80,6 +87,8 @@ pub(crate) enum Due {
     /// A server that is down is asked whether it lives
     Probe(ServerKey),
     AckForgotten(AckId),
+    /// A kept flow
+    KeepAlive(Flow),
 }
 
 /// How many more 503s may be sent in this second.
@@ -136,10 +145,14 @@ impl Endpoint {
             rng.next_u64(),
             rng.next_u64(),
         );
+        let kept_hasher = hasher.clone();
         let limits = Limits::default()
             .transactions(transactions)
             .reserve(transactions / 16);
-        let layer = TransactionConfig::default().timers(timers).limits(limits);
+        let layer = TransactionConfig::default()
+            .timers(timers)
+            .limits(limits)
+            .trying_after(config.trying_after);
         Self {
             clock,
             tag_seed: rng.seed(),
@@ -172,6 +185,11 @@ impl Endpoint {
             undelivered: HashMap::with_hasher(hasher.clone()),
             lookups: HashMap::with_hasher(hasher.clone()),
             connecting: HashMap::with_hasher(hasher),
+            kept: HashMap::with_hasher(kept_hasher),
+            flows_failed: 0,
+            answers_stun: config.answer_stun,
+            await_reconnection: config.await_reconnection,
+            passes_strays: config.strays,
             timers: TimerQueue::new(now),
             transmits: VecDeque::new(),
             events: VecDeque::new(),
@@ -249,6 +267,11 @@ impl Endpoint {
         &self.default_timers
     }
 
+    /// Gives the answers to a request timers of their own, before the first of them.
+    pub fn set_server_timers(&mut self, now: Instant, id: ServerTransactionId, timers: Timers) {
+        self.transactions.set_server_timers(now, id, timers);
+    }
+
     /// Whether the request of `id` came over another way before: the same From tag, Call-ID and CSeq without a To tag,
     /// in another transaction (RFC 3261 §8.2.2.2).
     pub fn is_merged(&self, id: ServerTransactionId) -> bool {
@@ -294,6 +317,7 @@ impl Endpoint {
                 Due::Race(id) => self.race(now, id),
                 Due::Probe(server) => self.probe(now, server),
                 Due::AckForgotten(id) => self.forget_ack(id),
+                Due::KeepAlive(flow) => self.keep_alive_due(now, flow),
             }
         }
     }

@@ -76,10 +76,21 @@ pub enum Event {
         /// The transaction
         id: ServerTransactionId,
     },
-    /// A stream that was open has ended.
+    /// A stream that was open has ended, or a datagram flow that was kept alive is dead (RFC 5626 §4.4).
     FlowClosed {
         /// Which
         flow: Flow,
+    },
+    /// The addresses of this host have changed: what we wrote about ourselves may lead nowhere now.
+    NetworkChanged,
+    /// A response came that belongs to no request of ours: only where [`EndpointConfig::strays`] asks for it.
+    ///
+    /// [`EndpointConfig::strays`]: crate::EndpointConfig::strays
+    Stray {
+        /// What it came on
+        flow: Flow,
+        /// The response
+        response: Response,
     },
 }
 

@@ -141,9 +141,11 @@ impl Author {
             branch.push('.');
             branch.push_str(suffix);
         }
-        request
-            .headers_mut()
-            .push_front(transport.via(flow, &branch));
+        let mut via = transport.via(flow, &branch);
+        if draft.asks_to_keep {
+            via.set_param("keep", None);
+        }
+        request.headers_mut().push_front(via);
         request
     }
 }

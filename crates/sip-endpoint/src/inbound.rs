@@ -29,6 +29,9 @@ impl Endpoint {
                 }
                 self.transactions.receive_response(now, flow, response);
             }
+            TransportEvent::Stun { flow, contents } => self.stun_received(now, flow, &contents),
+            TransportEvent::Pong { flow } => self.pong_received(now, flow),
+            TransportEvent::NetworkChanged => self.events.push_back(Event::NetworkChanged),
             TransportEvent::Opened { flow } => self.flow_opened(now, flow),
             TransportEvent::Closed { flow, reason } => self.flow_closed(now, flow, reason),
             TransportEvent::Failed { flow, .. } => {
@@ -93,6 +96,9 @@ impl Endpoint {
                 self.events.push_back(Event::Unacknowledged { id })
             }
             // RFC 6026 §7.3: a stray response is dropped; only a stateless proxy would forward it.
+            TransactionEvent::Stray { flow, response } if self.passes_strays => {
+                self.events.push_back(Event::Stray { flow, response });
+            }
             TransactionEvent::Stray { .. } => {}
             TransactionEvent::Ended { id } => self.transaction_ended(id),
             TransactionEvent::ServerEnded { id } => {
@@ -192,7 +198,12 @@ impl Endpoint {
     }
 
     fn flow_closed(&mut self, now: Instant, flow: Flow, reason: CloseReason) {
-        self.transactions.flow_failed(now, &flow);
+        self.forget_kept(&flow);
+        if self.await_reconnection && self.transport.is_reachable(&flow) {
+            self.transactions.flow_failed(now, &flow);
+        } else {
+            self.transactions.flow_cut(now, &flow);
+        }
         self.ack_flow_failed(now, &flow);
         for waiter in self.connecting.remove(&flow).unwrap_or_default() {
             match waiter {

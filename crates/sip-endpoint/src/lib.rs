@@ -34,6 +34,8 @@
 //! - **`sips`**: a request to a `sips` URI never goes in clear text, whatever a Route says (RFC 3261 §26.2.2).
 //! - **Responses** that need a connection or a name because their connection is gone (RFC 3261 §18.2.2, RFC 3263 §5).
 //! - **ACKs to a 2xx**, resolved once and repeated byte for byte for 64×T1 (RFC 3261 §13.2.2.4).
+//! - **Flows** that a user agent is reached by: [`Endpoint::keep_alive`] (RFC 5626 §4.4), and the answers to the
+//!   keep-alives of others, STUN on the SIP port among them.
 //! - **What we write about ourselves**: Via, Contact, one or two Record-Routes (RFC 5658), from the bound or the
 //!   advertised address of the listener that faces the peer.
 //! - What nobody takes: 481, 405 or 501 by [`Stack`], never anything to an ACK or a response.
@@ -100,6 +102,7 @@ mod failover;
 mod hop;
 mod identity;
 mod inbound;
+mod keep_alive;
 mod names;
 mod neighbour;
 mod observation;
@@ -119,6 +122,7 @@ pub use domains::Domains;
 pub use draft::{ContactTemplate, Draft, RecordRouteTemplate};
 pub use endpoint::{Endpoint, EndpointStats};
 pub use event::{Attempt, AttemptFailure, Event, Failure};
+pub use keep_alive::KeepAlive;
 pub use names::View;
 pub use neighbour::{is_first_hop, neighbour_flow, neighbour_flow_of};
 pub use observation::{Direction, Observation};

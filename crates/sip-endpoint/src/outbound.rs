@@ -203,6 +203,15 @@ impl Endpoint {
         }
     }
 
+    /// Sets how long the server that has the request now may still take from now on: for any response to an INVITE, for
+    /// the final response to anything else. Whether it waits for one at all.
+    pub fn set_timeout(&mut self, now: Instant, id: RequestId, after: std::time::Duration) -> bool {
+        match self.requests.get(id.0).map(|request| &request.state) {
+            Some(State::Transaction { id, .. }) => self.transactions.set_timeout(now, *id, after),
+            _ => false,
+        }
+    }
+
     /// The flow that a request went out on, once it has.
     pub fn request_flow(&self, id: RequestId) -> Option<Flow> {
         match self.requests.get(id.0)?.state {

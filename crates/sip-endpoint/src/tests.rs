@@ -5,6 +5,7 @@ mod dual_stack;
 mod failover;
 mod harness;
 mod identity;
+mod keep_alive;
 mod laws;
 mod length;
 mod names;

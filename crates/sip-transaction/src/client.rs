@@ -16,7 +16,8 @@ use sip_message::StatusCode;
 pub(crate) struct Client {
     pub(crate) machine: Machine,
     pub(crate) flow: Flow,
-    pub(crate) timers: Timers,
+    /// Timers that are not those of all
+    pub(crate) own_timers: Option<Box<Timers>>,
     /// What is sent again: the request, or in Completed the ACK to the response
     pub(crate) contents: Bytes,
     /// Timer A or E
@@ -34,6 +35,8 @@ pub(crate) enum Input {
     Timer(Timer),
     /// The request could not be sent, or its connection is gone
     TransportError,
+    /// Its connection is gone, and no response can come over another
+    Cut,
 }
 
 /// Which figure it follows.
@@ -48,18 +51,32 @@ pub(crate) enum Machine {
 
 impl Client {
     /// Follows one arrow of its figure.
-    pub(crate) fn step(&mut self, input: Input) -> Action {
+    pub(crate) fn step(&mut self, input: Input, usual: &Timers) -> Action {
         let reliable = self.is_reliable();
+        let timers = self.own_timers.as_deref().unwrap_or(usual);
         match &mut self.machine {
-            Machine::Invite(state, _) => state.step(input.into(), &self.timers, reliable),
+            Machine::Invite(state, _) => state.step(input.into(), timers, reliable),
             Machine::NonInvite(state) | Machine::Cancel(state) => {
-                state.step(input.into(), &self.timers, reliable)
+                state.step(input.into(), timers, reliable)
             }
         }
     }
 
     pub(crate) const fn is_reliable(&self) -> bool {
         self.flow.is_stream()
+    }
+
+    /// Whether a failure of its flow concerns it: nothing has come back yet, or on a stream no final response.
+    pub(crate) const fn is_pending(&self) -> bool {
+        use client_invite::State::Proceeding as InviteProceeding;
+        use client_non_invite::State::Proceeding;
+        let proceeds = matches!(
+            self.machine,
+            Machine::Invite(InviteProceeding, _)
+                | Machine::NonInvite(Proceeding)
+                | Machine::Cancel(Proceeding)
+        );
+        self.is_unanswered() || self.is_reliable() && proceeds
     }
 
     /// Whether nothing has come back yet.
@@ -99,6 +116,7 @@ impl From<Input> for client_invite::Input {
             Input::Response(_) => Self::Failure,
             Input::Timer(timer) => Self::Timer(timer),
             Input::TransportError => Self::TransportError,
+            Input::Cut => Self::Cut,
         }
     }
 }
@@ -110,6 +128,7 @@ impl From<Input> for client_non_invite::Input {
             Input::Response(_) => Self::Final,
             Input::Timer(timer) => Self::Timer(timer),
             Input::TransportError => Self::TransportError,
+            Input::Cut => Self::Cut,
         }
     }
 }

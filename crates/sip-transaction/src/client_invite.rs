@@ -31,7 +31,8 @@ use crate::{
 /// ```
 ///
 /// Timer "Cancel" is the end of §9.1: no final response within 64×T1 after a CANCEL. A transport error matters only
-/// in Calling: later the request has arrived, and responses find their way over a new connection (§18.2.2).
+/// in Calling: later the request has arrived, and responses find their way over a new connection (§18.2.2). Where no
+/// such connection can come to us ([`Input::Cut`]), both states end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
     /// Nothing has come back yet; Timer A fires next after `interval`
@@ -59,8 +60,10 @@ pub(crate) enum Input {
     Failure,
     /// A timer fired
     Timer(Timer),
-    /// The INVITE could not be sent, or its connection is gone
+    /// The request could not be sent, or its connection is gone
     TransportError,
+    /// Its connection is gone, and no response can come over another
+    Cut,
 }
 
 impl State {
@@ -97,6 +100,7 @@ impl State {
             (Completed, Input::Timer(D)) | (Accepted, Input::Timer(M)) => (Terminated, End),
 
             (Calling { .. }, Input::TransportError) => (Terminated, Failed),
+            (Calling { .. } | Proceeding, Input::Cut) => (Terminated, Failed),
 
             (state, _) => (state, Absorb),
         };
@@ -151,6 +155,7 @@ mod tests {
             (start,      Input::Timer(M),       start,      Absorb),
             (start,      cancel,                start,      Absorb),
             (start,      Input::TransportError, Terminated, Failed),
+            (start,      Input::Cut,            Terminated, Failed),
             (start,      other,                 start,      Absorb),
             (Proceeding, Input::Provisional,    Proceeding, PassUp),
             (Proceeding, Input::Success,        Accepted,   PassUpAndArm(M, MS(32_000))),
@@ -161,6 +166,7 @@ mod tests {
             (Proceeding, Input::Timer(M),       Proceeding, Absorb),
             (Proceeding, cancel,                Terminated, TimedOut),
             (Proceeding, Input::TransportError, Proceeding, Absorb),
+            (Proceeding, Input::Cut,            Terminated, Failed),
             (Proceeding, other,                 Proceeding, Absorb),
             (Completed,  Input::Provisional,    Completed,  Absorb),
             (Completed,  Input::Success,        Completed,  Absorb),
@@ -171,6 +177,7 @@ mod tests {
             (Completed,  Input::Timer(M),       Completed,  Absorb),
             (Completed,  cancel,                Completed,  Absorb),
             (Completed,  Input::TransportError, Completed,  Absorb),
+            (Completed,  Input::Cut,            Completed,  Absorb),
             (Completed,  other,                 Completed,  Absorb),
             (Accepted,   Input::Provisional,    Accepted,   Absorb),
             (Accepted,   Input::Success,        Accepted,   PassUp),
@@ -181,6 +188,7 @@ mod tests {
             (Accepted,   Input::Timer(M),       Terminated, End),
             (Accepted,   cancel,                Accepted,   Absorb),
             (Accepted,   Input::TransportError, Accepted,   Absorb),
+            (Accepted,   Input::Cut,            Accepted,   Absorb),
             (Accepted,   other,                 Accepted,   Absorb),
             (Terminated, Input::Provisional,    Terminated, Absorb),
             (Terminated, Input::Success,        Terminated, Absorb),
@@ -191,6 +199,7 @@ mod tests {
             (Terminated, Input::Timer(M),       Terminated, Absorb),
             (Terminated, cancel,                Terminated, Absorb),
             (Terminated, Input::TransportError, Terminated, Absorb),
+            (Terminated, Input::Cut,            Terminated, Absorb),
             (Terminated, other,                 Terminated, Absorb),
         ];
         for (state, input, next, action) in table {

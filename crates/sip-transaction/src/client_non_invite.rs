@@ -25,7 +25,8 @@ use crate::{
 /// ```
 ///
 /// One arrow of the RFC's figure is not drawn: a transport error in Proceeding. The request has arrived, and the
-/// response finds its way over a new connection (§18.2.2), or Timer F fires.
+/// response finds its way over a new connection (§18.2.2), or Timer F fires. Where no such connection can come to us
+/// ([`Input::Cut`]), it is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
     /// Nothing has come back yet; Timer E fires next after `interval`
@@ -51,6 +52,8 @@ pub(crate) enum Input {
     Timer(Timer),
     /// The request could not be sent, or its connection is gone
     TransportError,
+    /// Its connection is gone, and no response can come over another
+    Cut,
 }
 
 impl State {
@@ -80,6 +83,7 @@ impl State {
             (Completed, Input::Timer(K)) => (Terminated, End),
 
             (Trying { .. }, Input::TransportError) => (Terminated, Failed),
+            (Trying { .. } | Proceeding, Input::Cut) => (Terminated, Failed),
 
             (state, _) => (state, Absorb),
         };
@@ -107,6 +111,7 @@ mod tests {
             (start,      Input::Timer(F),       Terminated,                    TimedOut),
             (start,      Input::Timer(K),       start,                         Absorb),
             (start,      Input::TransportError, Terminated,                    Failed),
+            (start,      Input::Cut,            Terminated,                     Failed),
             (start,      other,                 start,                         Absorb),
             (Proceeding, Input::Provisional,    Proceeding,                    PassUp),
             (Proceeding, Input::Final,          Completed,                     PassUpAndArm(K, MS(5_000))),
@@ -114,6 +119,7 @@ mod tests {
             (Proceeding, Input::Timer(F),       Terminated,                    TimedOut),
             (Proceeding, Input::Timer(K),       Proceeding,                    Absorb),
             (Proceeding, Input::TransportError, Proceeding,                    Absorb),
+            (Proceeding, Input::Cut,            Terminated,                     Failed),
             (Proceeding, other,                 Proceeding,                    Absorb),
             (Completed,  Input::Provisional,    Completed,                     Absorb),
             (Completed,  Input::Final,          Completed,                     Absorb),
@@ -121,6 +127,7 @@ mod tests {
             (Completed,  Input::Timer(F),       Completed,                     Absorb),
             (Completed,  Input::Timer(K),       Terminated,                    End),
             (Completed,  Input::TransportError, Completed,                     Absorb),
+            (Completed,  Input::Cut,            Completed,                      Absorb),
             (Completed,  other,                 Completed,                     Absorb),
             (Terminated, Input::Provisional,    Terminated,                    Absorb),
             (Terminated, Input::Final,          Terminated,                    Absorb),
@@ -128,6 +135,7 @@ mod tests {
             (Terminated, Input::Timer(F),       Terminated,                    Absorb),
             (Terminated, Input::Timer(K),       Terminated,                    Absorb),
             (Terminated, Input::TransportError, Terminated,                    Absorb),
+            (Terminated, Input::Cut,            Terminated,                     Absorb),
             (Terminated, other,                 Terminated,                    Absorb),
         ];
         for (state, input, next, action) in table {

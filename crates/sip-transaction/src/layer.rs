@@ -8,7 +8,7 @@ mod servers;
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
     num::NonZeroU64,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use ahash::RandomState;
@@ -63,10 +63,12 @@ pub struct TransactionLayer {
     keys: Keys,
     clients: Table<Client>,
     servers: Table<Server>,
-    /// Clients that nothing came for yet, by the hash of their flow: whom a transport error concerns
-    unanswered: BTreeSet<(u64, Id)>,
+    /// Clients by the hash of their flow, as long as its failure concerns them
+    pending: BTreeSet<(u64, Id)>,
     /// The first server of each group of requests that would be merged
     merges: HashMap<NonZeroU64, Id, RandomState>,
+    /// The timers of those servers that have their own
+    own_timers: HashMap<Id, Timers, RandomState>,
     timers: TimerQueue<Due>,
     transmits: VecDeque<Send>,
     events: VecDeque<Event>,
@@ -97,8 +99,9 @@ impl TransactionLayer {
             config,
             clients: Table::new(key::hasher(&mut rng)),
             servers: Table::new(key::hasher(&mut rng)),
-            unanswered: BTreeSet::new(),
+            pending: BTreeSet::new(),
             merges: HashMap::with_hasher(key::hasher(&mut rng)),
+            own_timers: HashMap::with_hasher(key::hasher(&mut rng)),
             keys: Keys::new(&mut rng),
             timers: TimerQueue::new(now),
             transmits: VecDeque::new(),
@@ -145,13 +148,14 @@ impl TransactionLayer {
                 limit: limits.transactions,
             });
         }
+        let own_timers = timers.map(Box::new);
         let timers = timers.unwrap_or(self.config.timers);
         let machine = if *request.method() == Method::INVITE {
             client::Machine::Invite(client_invite::State::new(&timers), Cancel::Unasked)
         } else {
             client::Machine::NonInvite(client_non_invite::State::new(&timers))
         };
-        let id = self.start(now, key, machine, flow, timers, contents);
+        let id = self.start(now, key, machine, flow, own_timers, contents);
         Ok(ClientTransactionId(id))
     }
 
@@ -203,6 +207,41 @@ impl TransactionLayer {
         }
     }
 
+    /// Sets how long a client transaction still waits from now on: for any response to an INVITE, for the final response
+    /// to anything else. Whether it waits at all: an INVITE that had a provisional response waits for its user.
+    pub fn set_timeout(&mut self, now: Instant, id: ClientTransactionId, after: Duration) -> bool {
+        let Some(client) = self.clients.get_mut(id.0) else {
+            return false;
+        };
+        let timer = match &client.machine {
+            client::Machine::Invite(client_invite::State::Calling { .. }, _) => Timer::B,
+            client::Machine::NonInvite(
+                client_non_invite::State::Trying { .. } | client_non_invite::State::Proceeding,
+            ) => Timer::F,
+            _ => return false,
+        };
+        if let Some(timer) = client.end.take() {
+            self.timers.cancel(timer);
+        }
+        client.end = Some(self.timers.insert(now + after, Due::Client(id.0, timer)));
+        true
+    }
+
+    /// Gives a server transaction that was not answered yet timers of its own.
+    pub fn set_server_timers(&mut self, now: Instant, id: ServerTransactionId, timers: Timers) {
+        let Some(server) = self.servers.get_mut(id.0) else {
+            return;
+        };
+        if let server::Machine::NonInvite(_) = server.machine
+            && let Some(end) = server.end.take()
+        {
+            self.timers.cancel(end);
+            let due = Due::Server(id.0, Timer::F);
+            server.end = Some(self.timers.insert(now + timers.lifetime(), due));
+        }
+        self.own_timers.insert(id.0, timers);
+    }
+
     /// Sends a response in a server transaction over `flow`, which the transport's `route_response` found.
     ///
     /// After a 2xx to an INVITE, further 2xx may follow: the transaction user repeats them until the ACK comes
@@ -215,8 +254,9 @@ impl TransactionLayer {
         flow: Flow,
     ) -> Result<(), RespondError> {
         let status = response.status();
+        let timers = self.server_timers(id.0);
         let server = self.servers.get_mut(id.0).ok_or(RespondError::Gone)?;
-        let action = server.step(server::Input::Response(status), &self.config.timers);
+        let action = server.step(server::Input::Response(status), &timers);
         if action == server::Action::Refuse {
             return Err(match server.status {
                 Some(sent) if sent.is_final() => RespondError::AlreadyFinal(sent),
@@ -268,10 +308,11 @@ impl TransactionLayer {
             }
             Some(id) => {
                 self.stats.requests_repeated += 1;
+                let timers = self.server_timers(id);
                 if let Some(server) = self.servers.get_mut(id) {
                     // The way back is that of the newest copy: the old one may be a NAT binding that is gone.
                     server.flow = arrival.back;
-                    let action = server.step(server::Input::Request, &self.config.timers);
+                    let action = server.step(server::Input::Request, &timers);
                     self.perform_server(now, id, action, Bytes::new());
                 }
             }
@@ -302,20 +343,14 @@ impl TransactionLayer {
     /// It fails the client transactions that had no response over it. Others wait on, because the peer has the
     /// request; and no server transaction ends by it (RFC 6026 §7.1), because its response may go another way.
     pub fn flow_failed(&mut self, now: Instant, flow: &Flow) {
-        let hash = self.keys.hash(flow);
-        let concerned: Vec<Id> = self
-            .unanswered
-            .range((hash, Id::FIRST)..=(hash, Id::LAST))
-            .map(|(_, id)| *id)
-            .filter(|id| {
-                self.clients
-                    .get(*id)
-                    .is_some_and(|client| client.flow == *flow)
-            })
-            .collect();
-        for id in concerned {
-            self.step_client(now, id, client::Input::TransportError, None);
-        }
+        self.step_clients_on(now, flow, client::Input::TransportError);
+    }
+
+    /// Takes in that a connection is gone over which alone responses could have come, because nobody can connect to us.
+    ///
+    /// It fails all client transactions over it that had no final response.
+    pub fn flow_cut(&mut self, now: Instant, flow: &Flow) {
+        self.step_clients_on(now, flow, client::Input::Cut);
     }
 
     /// Takes in that the transport refused a message.
@@ -415,6 +450,33 @@ impl TransactionLayer {
 }
 
 impl TransactionLayer {
+    fn step_clients_on(&mut self, now: Instant, flow: &Flow, input: client::Input) {
+        let hash = self.keys.hash(flow);
+        let concerned: Vec<Id> = self
+            .pending
+            .range((hash, Id::FIRST)..=(hash, Id::LAST))
+            .map(|(_, id)| *id)
+            .filter(|id| {
+                self.clients
+                    .get(*id)
+                    .is_some_and(|client| client.flow == *flow)
+            })
+            .collect();
+        for id in concerned {
+            self.step_client(now, id, input, None);
+        }
+    }
+
+    /// The timers of a server transaction.
+    fn server_timers(&self, id: Id) -> Timers {
+        let own = if self.own_timers.is_empty() {
+            None
+        } else {
+            self.own_timers.get(&id)
+        };
+        own.copied().unwrap_or(self.config.timers)
+    }
+
     /// Reads what a request is found by, and where its responses go.
     fn arrival(&self, flow: &Flow, request: &Request) -> Option<Arrival> {
         let via = request.headers().view::<Via>()?.ok()?;
@@ -449,6 +511,9 @@ impl TransactionLayer {
 
     /// Whether no table has anything left in it.
     pub(crate) fn is_empty_inside(&self) -> bool {
-        self.unanswered.is_empty() && self.merges.is_empty() && self.timers.is_empty()
+        self.pending.is_empty()
+            && self.merges.is_empty()
+            && self.own_timers.is_empty()
+            && self.timers.is_empty()
     }
 }

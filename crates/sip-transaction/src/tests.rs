@@ -7,6 +7,7 @@ mod limits;
 mod matching;
 mod model;
 mod servers;
+mod settings;
 
 use std::{
     net::SocketAddr,

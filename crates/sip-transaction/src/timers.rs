@@ -23,6 +23,8 @@ pub struct Timers {
     pub t4: Duration,
     /// Timers B and F, where they are not 64×T1
     pub give_up: Option<Duration>,
+    /// Timers H, J, L and M, where they are not 64×T1
+    pub life: Option<Duration>,
     /// Timer C, which a proxy runs for each INVITE that it forwarded
     pub c: Duration,
     /// Timer D over datagrams
@@ -68,6 +70,14 @@ impl Timers {
         self
     }
 
+    /// Sets how long a transaction is remembered for what is lost or repeated (Timers H, J, L and M).
+    ///
+    /// Defaults to 64×T1 (RFC 3261 table 4). Less saves memory and lets a late repetition pass for a new request.
+    pub const fn remember_for(mut self, life: Duration) -> Self {
+        self.life = Some(life);
+        self
+    }
+
     /// Sets Timer C.
     ///
     /// Defaults to 181 s, because it must be longer than three minutes (RFC 3261 §16.6, step 11): what is shorter
@@ -94,14 +104,14 @@ impl Timers {
         self
     }
 
-    /// 64×T1, the length of a transaction (Timers H, J, L, M).
+    /// The length of a transaction (Timers H, J, L, M): 64×T1 unless it is set.
     pub fn lifetime(&self) -> Duration {
-        self.t1 * 64
+        self.life.unwrap_or(self.t1 * 64)
     }
 
     /// How long a client transaction waits (Timers B and F).
     pub fn timeout(&self) -> Duration {
-        self.give_up.unwrap_or_else(|| self.lifetime())
+        self.give_up.unwrap_or(self.t1 * 64)
     }
 
     /// The interval that follows `interval` where T2 is the most: Timers E and G.
@@ -129,6 +139,7 @@ impl Default for Timers {
             t2: Duration::from_secs(4),
             t4: Duration::from_secs(5),
             give_up: None,
+            life: None,
             c: MINIMUM_C,
             d: MINIMUM_D,
         }
@@ -187,6 +198,9 @@ mod tests {
         let slow = timers.t1(Duration::from_secs(1));
         assert_eq!(slow.timeout(), Duration::from_secs(64));
         assert_eq!(slow.lifetime(), Duration::from_secs(64));
+        let short = slow.remember_for(Duration::from_secs(5));
+        assert_eq!(short.lifetime(), Duration::from_secs(5));
+        assert_eq!(short.timeout(), Duration::from_secs(64), "is another timer");
     }
 
     /// Trap 15: D is at least 32 s even where T1 is 10 ms, C longer than three minutes.

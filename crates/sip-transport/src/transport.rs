@@ -277,6 +277,13 @@ impl Transport {
         connection.is_some_and(Connection::is_opening)
     }
 
+    /// Whether the peer of a flow could open another connection to us: a listener of ours speaks its protocol and faces
+    /// it.
+    pub fn is_reachable(&self, flow: &Flow) -> bool {
+        let facing = self.addresses.facing(flow.protocol(), flow.remote().ip());
+        facing.is_some()
+    }
+
     /// Every listener, with the address it is bound to once it is.
     pub fn listeners(&self) -> impl Iterator<Item = (ListenerId, &Listener, Option<SocketAddr>)> {
         self.addresses.iter()

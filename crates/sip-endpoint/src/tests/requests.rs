@@ -305,7 +305,7 @@ fn a_sips_request_never_goes_in_clear_text() {
 #[test]
 fn a_transport_that_is_not_spoken_is_unreachable() {
     let mut rig = Rig::new();
-    for transport in ["tls", "ws"] {
+    for transport in ["tls", "wss"] {
         rig.request(draft(
             "OPTIONS",
             &format!("sip:bob@192.0.2.2:5061;transport={transport}"),

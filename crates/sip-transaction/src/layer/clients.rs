@@ -24,9 +24,10 @@ impl TransactionLayer {
         key: Key,
         machine: client::Machine,
         flow: Flow,
-        timers: Timers,
+        own_timers: Option<Box<Timers>>,
         contents: Bytes,
     ) -> Id {
+        let timers = *own_timers.as_deref().unwrap_or(&self.config.timers);
         let (again, give_up) = match machine {
             client::Machine::Invite(..) => (Timer::A, Timer::B),
             _ => (Timer::E, Timer::F),
@@ -36,7 +37,7 @@ impl TransactionLayer {
             Client {
                 machine,
                 flow,
-                timers,
+                own_timers,
                 contents: contents.clone(),
                 repeat: None,
                 end: None,
@@ -49,7 +50,7 @@ impl TransactionLayer {
         }
         let due = Due::Client(id, give_up);
         client.end = Some(self.timers.insert(now + timers.timeout(), due));
-        self.unanswered.insert((self.keys.hash(flow), id));
+        self.pending.insert((self.keys.hash(flow), id));
         self.stats.client_transactions += 1;
         self.transmits.push_back(Send {
             flow,
@@ -69,10 +70,10 @@ impl TransactionLayer {
         let Some(client) = self.clients.get_mut(id) else {
             return;
         };
-        let was_unanswered = client.is_unanswered();
-        let action = client.step(input);
-        if was_unanswered && !client.is_unanswered() {
-            self.unanswered.remove(&(self.keys.hash(client.flow), id));
+        let was_pending = client.is_pending();
+        let action = client.step(input, &self.config.timers);
+        if was_pending && !client.is_pending() {
+            self.pending.remove(&(self.keys.hash(client.flow), id));
         }
         self.perform_client(now, id, action, arrived);
     }
@@ -144,7 +145,7 @@ impl TransactionLayer {
         };
         client.contents = contents;
         if after.is_zero() {
-            client.step(client::Input::Timer(timer));
+            client.step(client::Input::Timer(timer), &self.config.timers);
         } else {
             client.end = Some(self.timers.insert(now + after, Due::Client(id, timer)));
         }
@@ -162,12 +163,13 @@ impl TransactionLayer {
             return;
         };
         // §9.1: without a final response within 64×T1 the INVITE counts as cancelled.
-        let (flow, timers) = (client.flow, client.timers);
+        let (flow, own_timers) = (client.flow, client.own_timers.clone());
+        let timers = *own_timers.as_deref().unwrap_or(&self.config.timers);
         let due = Due::Client(id, Timer::Cancel);
         client.end = Some(self.timers.insert(now + timers.lifetime(), due));
         if self.clients.find(&key).is_none() {
             let machine = client::Machine::Cancel(client_non_invite::State::new(&timers));
-            self.start(now, key, machine, flow, timers, cancel);
+            self.start(now, key, machine, flow, own_timers, cancel);
         }
     }
 

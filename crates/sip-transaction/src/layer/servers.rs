@@ -82,11 +82,12 @@ impl TransactionLayer {
     ) {
         use server::Action::*;
         let tag = self.keys.tag(request.headers());
+        let timers = found.map_or(self.config.timers, |id| self.server_timers(id));
         let server = found.and_then(|id| Some((id, self.servers.get_mut(id)?)));
         let invite = match server {
             // §17.2.3: without a branch the To tag must be that of our response.
             Some((_, server)) if server.loose_tag.is_some() && server.loose_tag != tag => None,
-            Some((id, server)) => match server.step(server::Input::Ack, &self.config.timers) {
+            Some((id, server)) => match server.step(server::Input::Ack, &timers) {
                 PassUp => Some(ServerTransactionId(id)),
                 PassUpAsStray => None,
                 action => {
@@ -105,8 +106,9 @@ impl TransactionLayer {
     }
 
     pub(super) fn step_server(&mut self, now: Instant, id: Id, input: server::Input) {
+        let timers = self.server_timers(id);
         if let Some(server) = self.servers.get_mut(id) {
-            let action = server.step(input, &self.config.timers);
+            let action = server.step(input, &timers);
             self.perform_server(now, id, action, Bytes::new());
         }
     }
@@ -175,8 +177,11 @@ impl TransactionLayer {
     ) {
         if !after.is_zero() {
             self.arm_server(now, id, repeat, Some((timer, after)));
-        } else if let Some(server) = self.servers.get_mut(id) {
-            server.step(server::Input::Timer(timer), &self.config.timers);
+            return;
+        }
+        let timers = self.server_timers(id);
+        if let Some(server) = self.servers.get_mut(id) {
+            server.step(server::Input::Timer(timer), &timers);
         }
     }
 
@@ -253,6 +258,9 @@ impl TransactionLayer {
 
     pub(super) fn end_server(&mut self, id: Id) {
         self.disarm_server(id);
+        if !self.own_timers.is_empty() {
+            self.own_timers.remove(&id);
+        }
         if let Some(merge) = self.servers.remove(id).and_then(|server| server.merge)
             && self.merges.get(&merge) == Some(&id)
         {

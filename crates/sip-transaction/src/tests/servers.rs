@@ -326,7 +326,7 @@ fn a_lingering_transaction_keeps_no_request_and_an_accepted_one_no_response() {
     let ok = response(&options(), 200, "bob");
     stage.respond(id, &ok).unwrap();
     assert_eq!(stage.layer.kept(id), ok.to_bytes());
-    assert!(size_of::<crate::client::Client>() <= 320);
+    assert!(size_of::<crate::client::Client>() <= 224);
     assert!(size_of::<crate::server::Server>() <= 256);
 }
 
