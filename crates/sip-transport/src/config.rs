@@ -153,14 +153,6 @@ impl TransportConfig {
         self.log_lines = lines;
         self
     }
-
-    /// Sets what holds for WebSocket connections (RFC 7118).
-    ///
-    /// Defaults to [`WebSocketConfig::default`]: whoever asks for SIP is let in.
-    pub fn web_socket(mut self, config: WebSocketConfig) -> Self {
-        self.web_socket = Arc::new(config);
-        self
-    }
 }
 
 impl Default for TransportConfig {

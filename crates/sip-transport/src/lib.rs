@@ -16,6 +16,8 @@
 //!  <--------  poll_transmit    listeners, queues              send, flow_to, route_response
 //! ```
 //!
+//! The features `tls` and `ws` are on by default; without them their listeners fail and nothing leads to their targets.
+//!
 //! Nothing that a peer sends can make it panic, and nothing that a peer sends can make it grow beyond the limits of
 //! [`TransportConfig`].
 
@@ -39,6 +41,10 @@ mod tls;
 mod tls;
 mod transport;
 mod via;
+#[cfg(feature = "ws")]
+mod ws;
+#[cfg(not(feature = "ws"))]
+#[path = "no_ws.rs"]
 mod ws;
 
 #[cfg(test)]
@@ -55,4 +61,5 @@ pub use stats::Stats;
 pub use tls::{CryptoProvider, DangerousTls, KeyLog, Tls, TlsError};
 pub use transport::Transport;
 pub use via::{ResponseRoute, return_flow};
+#[cfg(feature = "ws")]
 pub use ws::{Refusal, Upgrade, WebSocketConfig};

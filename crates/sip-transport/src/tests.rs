@@ -6,6 +6,7 @@ mod garbage;
 mod keep_alive;
 mod responses;
 mod streams;
+#[cfg(feature = "ws")]
 mod web_sockets;
 
 use std::{

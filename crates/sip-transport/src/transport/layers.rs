@@ -15,6 +15,9 @@ use sip_message::{Host, Limits};
 impl Transport {
     /// Whether a listener for `protocol` could do anything with what comes.
     pub(super) fn accepts(&self, protocol: Protocol) -> bool {
+        if matches!(protocol, Protocol::Ws | Protocol::Wss) && !cfg!(feature = "ws") {
+            return false;
+        }
         let secured = || self.tls.as_ref().is_some_and(Engine::has_identity);
         match protocol {
             Protocol::Udp | Protocol::Tcp | Protocol::Ws => true,
@@ -65,12 +68,12 @@ impl Transport {
             .head_size(self.config.message_size);
         match protocol {
             Protocol::Tcp | Protocol::Tls => Some(Top::framer(limits)),
-            Protocol::Ws | Protocol::Wss => Some(Top::WebSocket(Box::new(self.web_socket(asked)))),
+            Protocol::Ws | Protocol::Wss => Some(Top::WebSocket(Box::new(self.web_socket(asked)?))),
             _ => None,
         }
     }
 
-    fn web_socket(&self, asked: Asked<'_>) -> WebSocket {
+    fn web_socket(&self, asked: Asked<'_>) -> Option<WebSocket> {
         let config = Arc::clone(&self.config.web_socket);
         let size = self.config.message_size;
         match asked {

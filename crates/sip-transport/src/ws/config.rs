@@ -154,6 +154,16 @@ impl fmt::Debug for WebSocketConfig {
     }
 }
 
+impl crate::TransportConfig {
+    /// Sets what holds for WebSocket connections (RFC 7118).
+    ///
+    /// Defaults to [`WebSocketConfig::default`]: whoever asks for SIP is let in.
+    pub fn web_socket(mut self, config: WebSocketConfig) -> Self {
+        self.web_socket = Arc::new(config);
+        self
+    }
+}
+
 /// How a client is turned away.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

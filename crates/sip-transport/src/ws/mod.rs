@@ -67,14 +67,19 @@ impl WebSocket {
         config: Arc<WebSocketConfig>,
         message_size: usize,
         peer: SocketAddr,
-    ) -> Self {
+    ) -> Option<Self> {
         let head = Head::default();
-        Self::new(config, message_size, State::Answering { peer, head })
+        let state = State::Answering { peer, head };
+        Some(Self::new(config, message_size, state))
     }
 
     /// One that we ask `host` for.
-    pub(crate) fn opened(config: Arc<WebSocketConfig>, message_size: usize, host: String) -> Self {
-        Self::new(config, message_size, State::Silent(host))
+    pub(crate) fn opened(
+        config: Arc<WebSocketConfig>,
+        message_size: usize,
+        host: String,
+    ) -> Option<Self> {
+        Some(Self::new(config, message_size, State::Silent(host)))
     }
 
     fn new(config: Arc<WebSocketConfig>, message_size: usize, state: State) -> Self {

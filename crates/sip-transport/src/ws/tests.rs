@@ -54,7 +54,7 @@ fn peer() -> SocketAddr {
 }
 
 fn server(config: WebSocketConfig) -> WebSocket {
-    WebSocket::accepted(Arc::new(config), MESSAGE_SIZE, peer())
+    WebSocket::accepted(Arc::new(config), MESSAGE_SIZE, peer()).unwrap()
 }
 
 /// A server whose client has been let in.
@@ -78,7 +78,7 @@ fn open_client() -> WebSocket {
 
 fn client(host: &str) -> WebSocket {
     let config = WebSocketConfig::default();
-    let mut socket = WebSocket::opened(Arc::new(config), MESSAGE_SIZE, host.to_owned());
+    let mut socket = WebSocket::opened(Arc::new(config), MESSAGE_SIZE, host.to_owned()).unwrap();
     socket.open();
     socket
 }

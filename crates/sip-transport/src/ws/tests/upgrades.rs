@@ -277,7 +277,7 @@ fn a_client_asks_for_sip() {
         ("/a b\r\nX: y", "GET /abX:y HTTP/1.1\r\n"),
     ] {
         let config = Arc::new(WebSocketConfig::default().request_path(path));
-        let mut socket = WebSocket::opened(config, MESSAGE_SIZE, "h".to_owned());
+        let mut socket = WebSocket::opened(config, MESSAGE_SIZE, "h".to_owned()).unwrap();
         assert_eq!(socket.output(), None, "the connection is not open");
         socket.open();
         assert!(asked(socket).starts_with(line));
