@@ -94,7 +94,13 @@ impl Endpoint {
         }
     }
 
-    pub(crate) fn request_not_connected(&mut self, now: Instant, id: RequestId, flow: &Flow) {
+    pub(crate) fn request_not_connected(
+        &mut self,
+        now: Instant,
+        id: RequestId,
+        flow: &Flow,
+        failure: AttemptFailure,
+    ) {
         let Some(request) = self.requests.get_mut(id.0) else {
             return;
         };
@@ -105,7 +111,6 @@ impl Endpoint {
         let Some(place) = place else { return };
         let (_, hop) = connecting.under_way.remove(place);
         let is_last = connecting.under_way.is_empty();
-        let failure = AttemptFailure::Unreachable;
         self.failover
             .failed(now, &Method::INVITE, &hop.target, failure);
         if let Some(search) = self.search(id) {

@@ -4,7 +4,7 @@ use crate::RequestId;
 use sip_io::Flow;
 use sip_message::{Request, Response, StatusCode};
 use sip_transaction::ServerTransactionId;
-use sip_transport::Target;
+use sip_transport::{HandshakeFailure, Target};
 use std::fmt;
 
 /// What happened below a core. Ids belong to the core that made them or took the event that brought them; every other
@@ -180,6 +180,8 @@ pub enum AttemptFailure {
     TimedOut,
     /// Refused, unreachable or broken
     Unreachable,
+    /// The handshake of TLS or WebSocket failed: a certificate that proves nothing, an alert, a refused upgrade
+    Handshake(HandshakeFailure),
     /// No listener of ours reaches that kind of target, or we do not speak its protocol
     NoListener,
     /// It said 503
@@ -195,6 +197,7 @@ pub enum AttemptFailure {
 impl fmt::Display for AttemptFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Handshake(failure) => return failure.fmt(f),
             Self::TimedOut => "no answer in time",
             Self::Unreachable => "unreachable",
             Self::NoListener => "no listener of ours reaches it",

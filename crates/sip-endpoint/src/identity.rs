@@ -4,7 +4,7 @@ use crate::{Draft, Endpoint, RecordRouteTemplate};
 use sip_io::{Flow, Protocol, Rng};
 use sip_message::{
     Request, Scheme, Tag, Uri,
-    headers::{CallId, Contact, MaxForwards, RecordRoute, UserAgent, Via},
+    headers::{CallId, Contact, MaxForwards, RecordRoute, Route, UserAgent, Via},
 };
 use sip_transaction::ServerTransactionId;
 use sip_transport::{Listener, ListenerId, SentBy, Transport};
@@ -33,7 +33,19 @@ impl Endpoint {
 
     /// The URI under which we are reached on `flow`: the listener's advertised address, else its own.
     pub fn contact_uri(&self, flow: &Flow, user: Option<&str>) -> Uri {
-        contact_uri(&self.transport, flow, user)
+        contact_uri(&self.transport, flow, user, Scheme::Sip)
+    }
+
+    /// The URI of the Contact in `request`, one of ours: `sips` where it asks for that (RFC 3261 §8.1.1.8) and the flow is
+    /// secure.
+    pub fn contact_uri_in(&self, request: &Request, flow: &Flow, user: Option<&str>) -> Uri {
+        contact_uri(&self.transport, flow, user, asking_scheme(request))
+    }
+
+    /// The URI of the Contact in a response to `request`: `sips` where that asks for it (RFC 3261 §12.1.1) and the flow
+    /// is secure.
+    pub fn contact_uri_for(&self, request: &Request, flow: &Flow, user: Option<&str>) -> Uri {
+        contact_uri(&self.transport, flow, user, answering_scheme(request))
     }
 
     /// What a Via of ours says on `flow`.
@@ -43,17 +55,18 @@ impl Endpoint {
 
     /// Whether host and port of `uri` name one of our listeners, as bound or as advertised.
     pub fn is_local_uri(&self, uri: &Uri) -> bool {
-        let protocol = uri
+        let named = uri
             .transport()
             .and_then(|token| Protocol::from_token(&token));
-        let secure = uri.is_sips() && protocol.is_none();
-        let protocol = if secure {
-            Some(Protocol::Tls)
-        } else {
-            protocol
-        };
         let host = uri.maddr().unwrap_or_else(|| uri.host());
-        self.transport.is_local(&host, uri.port(), protocol)
+        let is_local = |protocol| self.transport.is_local(&host, uri.port(), protocol);
+        match (uri.is_sips(), named) {
+            (true, None | Some(Protocol::Tcp)) => is_local(Some(Protocol::Tls)),
+            (true, Some(Protocol::Ws)) => is_local(Some(Protocol::Wss)),
+            // RFC 7118 §5.2: `ws` stands for both.
+            (false, Some(Protocol::Ws)) => is_local(named) || is_local(Some(Protocol::Wss)),
+            (_, named) => is_local(named),
+        }
     }
 
     /// The address of ours that `remote` would see; without one, the address of the first listener that has one.
@@ -111,7 +124,8 @@ impl Author {
     ) -> Request {
         let mut request = draft.request.clone();
         if let Some(template) = &draft.contact {
-            let uri = contact_uri(transport, written_for, template.user.as_deref());
+            let scheme = asking_scheme(&draft.request);
+            let uri = contact_uri(transport, written_for, template.user.as_deref(), scheme);
             let mut contact = Contact::new(uri);
             for (name, value) in &template.params {
                 contact.set_param(name, value.as_deref());
@@ -150,12 +164,47 @@ impl Author {
     }
 }
 
-fn contact_uri(transport: &Transport, flow: &Flow, user: Option<&str>) -> Uri {
+/// RFC 3261 §8.1.1.8, §16.6 step 4: `sips` where the Request-URI or the topmost Route is.
+fn asking_scheme(request: &Request) -> Scheme {
+    let route = || request.headers().get::<Route>()?.ok();
+    if request.uri().is_sips() || route().is_some_and(|route| route.uri().is_sips()) {
+        Scheme::Sips
+    } else {
+        Scheme::Sip
+    }
+}
+
+/// RFC 3261 §12.1.1: `sips` where the Request-URI is, or the topmost Record-Route, or without any the Contact.
+fn answering_scheme(request: &Request) -> Scheme {
+    let headers = request.headers();
+    let recorded = headers.get::<RecordRoute>().and_then(Result::ok);
+    let by_way = match recorded {
+        Some(route) => route.uri().is_sips(),
+        None => headers
+            .get::<Contact>()
+            .is_some_and(|contact| contact.is_ok_and(|contact| contact.uri().is_sips())),
+    };
+    if request.uri().is_sips() || by_way {
+        Scheme::Sips
+    } else {
+        Scheme::Sip
+    }
+}
+
+/// How we are reached on a flow; a `sips` URI only where that is true.
+fn contact_uri(transport: &Transport, flow: &Flow, user: Option<&str>, scheme: Scheme) -> Uri {
     let SentBy {
         host,
         port,
         protocol,
     } = transport.sent_by(flow);
+    if scheme == Scheme::Sips && protocol.is_secure() {
+        let uri = Uri::new(Scheme::Sips, user, &host, port);
+        return match protocol {
+            Protocol::Wss => uri.with_param("transport", "ws"),
+            _ => uri,
+        };
+    }
     let uri = Uri::new(Scheme::Sip, user, &host, port);
     match protocol {
         Protocol::Udp => uri,
@@ -172,8 +221,11 @@ fn record_route(
     outbound: &Flow,
     template: &RecordRouteTemplate,
 ) {
-    let towards =
-        |flow: &Flow| contact_uri(transport, flow, template.user.as_deref()).with_param("lr", None);
+    let scheme = asking_scheme(request);
+    let towards = |flow: &Flow| {
+        contact_uri(transport, flow, template.user.as_deref(), scheme.clone())
+            .with_param("lr", None)
+    };
     let (inner, outer) = (towards(&template.inbound), towards(outbound));
     let differ = inner != outer || template.inbound.local().is_ipv4() != outbound.local().is_ipv4();
     request.headers_mut().push_front(RecordRoute::new(inner));

@@ -8,7 +8,7 @@ use crate::{
     observation::Direction,
     stack::Notice,
 };
-use sip_io::Flow;
+use sip_io::{Flow, Protocol};
 use sip_message::{Request, Response, StatusCode};
 use sip_transaction::{Event as TransactionEvent, ServerTransactionId};
 use sip_transport::{CloseReason, Event as TransportEvent, ResponseRoute};
@@ -42,6 +42,10 @@ impl Endpoint {
                 self.listeners_changed();
                 self.notices
                     .push_back(Notice::Listening { listener, local });
+            }
+            TransportEvent::CertificateEnding { domains, not_after } => {
+                self.notices
+                    .push_back(Notice::CertificateEnding { domains, not_after });
             }
             TransportEvent::ListenFailed { listener, reason } => {
                 self.notices
@@ -205,9 +209,13 @@ impl Endpoint {
             self.transactions.flow_cut(now, &flow);
         }
         self.ack_flow_failed(now, &flow);
+        let failure = match reason {
+            CloseReason::Handshake(failure) => AttemptFailure::Handshake(failure),
+            _ => AttemptFailure::Unreachable,
+        };
         for waiter in self.connecting.remove(&flow).unwrap_or_default() {
             match waiter {
-                Waiter::Request(id) => self.request_not_connected(now, id, &flow),
+                Waiter::Request(id) => self.request_not_connected(now, id, &flow, failure),
                 Waiter::Ack(id) => self.ack_not_connected(now, id),
                 Waiter::Response(id) => self.response_not_connected(now, id),
             }
@@ -219,12 +227,14 @@ impl Endpoint {
     }
 
     /// RFC 3263 §4.1: only what we speak is of use.
-    fn listeners_changed(&mut self) {
+    pub(crate) fn listeners_changed(&mut self) {
         let listeners = self.transport.listeners();
         let bound: Vec<_> = listeners
             .filter_map(|(id, listener, bound)| Some((id, listener.protocol(), bound?)))
             .collect();
-        self.names.set_reach(&bound);
+        // Whoever listens for one transport may connect over another; TLS is worth a question of its own.
+        let secure = self.transport.speaks(Protocol::Tls);
+        self.names.set_reach(&bound, secure);
     }
 
     pub(crate) fn stop_waiting(&mut self, flow: &Flow, waiter: Waiter) {

@@ -31,7 +31,8 @@
 //!   [`Failure`] at the end tells what was tried.
 //! - **The size of a request**: what is longer than [`EndpointConfig::datagram_limit`] goes over TCP instead of UDP, and
 //!   over UDP where TCP cannot be opened (RFC 3261 §18.1.1).
-//! - **`sips`**: a request to a `sips` URI never goes in clear text, whatever a Route says (RFC 3261 §26.2.2).
+//! - **`sips`**: a request to a `sips` URI never goes in clear text, whatever a Route says (RFC 3261 §26.2.2), and Contact
+//!   and Record-Route in it are `sips` (§8.1.1.8, §16.6).
 //! - **Responses** that need a connection or a name because their connection is gone (RFC 3261 §18.2.2, RFC 3263 §5).
 //! - **ACKs to a 2xx**, resolved once and repeated byte for byte for 64×T1 (RFC 3261 §13.2.2.4).
 //! - **Flows** that a user agent is reached by: [`Endpoint::keep_alive`] (RFC 5626 §4.4), and the answers to the
@@ -111,6 +112,8 @@ mod probe;
 mod respond;
 mod stack;
 mod table;
+#[cfg(feature = "tls")]
+mod tls;
 
 #[cfg(test)]
 mod tests;
@@ -132,5 +135,7 @@ pub use sip_resolver::{
     ResolverConfig, ServerHealth, ServerKey, Zone,
 };
 pub use sip_transaction::{RespondError, ServerTransactionId, Timers};
-pub use sip_transport::{Listener, ListenerId, Target, TransportConfig};
+pub use sip_transport::{HandshakeFailure, Listener, ListenerId, Target, TransportConfig};
+#[cfg(feature = "tls")]
+pub use sip_transport::{PeerIdentity, Tls};
 pub use stack::{Stack, StackEvent};

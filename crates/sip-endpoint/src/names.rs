@@ -226,11 +226,14 @@ impl Names {
             .flat_map(move |known| known.resolver.cached(now))
     }
 
-    /// What is of use to listeners of these protocols at these addresses; without any, everything is.
-    pub(crate) fn set_reach(&mut self, bound: &[(ListenerId, Protocol, SocketAddr)]) {
-        let spoken = PROTOCOLS
-            .into_iter()
-            .filter(|known| bound.iter().any(|(_, protocol, _)| protocol == known));
+    /// What is of use to listeners of these protocols at these addresses, and to who can connect over TLS if it is
+    /// `secure`; without any, everything is.
+    pub(crate) fn set_reach(&mut self, bound: &[(ListenerId, Protocol, SocketAddr)], secure: bool) {
+        let over_tls =
+            |protocol: Protocol| secure && protocol == Protocol::Tls && !bound.is_empty();
+        let spoken = PROTOCOLS.into_iter().filter(|known| {
+            over_tls(*known) || bound.iter().any(|(_, protocol, _)| protocol == known)
+        });
         let spoken: Vec<Protocol> = spoken.collect();
         for (index, known) in self.views.iter_mut().enumerate() {
             let own = bound.iter().filter(|(listener, ..)| {

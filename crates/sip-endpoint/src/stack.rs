@@ -15,7 +15,7 @@ use std::{
     collections::VecDeque,
     io,
     net::SocketAddr,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 /// One [`Endpoint`] and one [`Core`]: the machine that a driver runs.
@@ -52,6 +52,13 @@ pub enum StackEvent<E> {
         /// Why
         reason: io::ErrorKind,
     },
+    /// A certificate of ours ends soon; told once a day
+    CertificateEnding {
+        /// What it proves
+        domains: Vec<String>,
+        /// When it ends
+        not_after: SystemTime,
+    },
     /// A name is to be looked up and no nameserver is configured: answer with [`Stack::provide_answer`]
     LookupNeeded {
         /// The question's number
@@ -71,6 +78,10 @@ pub(crate) enum Notice {
     ListenFailed {
         listener: ListenerId,
         reason: io::ErrorKind,
+    },
+    CertificateEnding {
+        domains: Vec<String>,
+        not_after: SystemTime,
     },
     LookupNeeded {
         id: QuestionId,
@@ -175,6 +186,9 @@ impl<C: Core> Stack<C> {
                 Notice::Listening { listener, local } => StackEvent::Listening { listener, local },
                 Notice::ListenFailed { listener, reason } => {
                     StackEvent::ListenFailed { listener, reason }
+                }
+                Notice::CertificateEnding { domains, not_after } => {
+                    StackEvent::CertificateEnding { domains, not_after }
                 }
                 Notice::LookupNeeded { id, question } => StackEvent::LookupNeeded { id, question },
             });

@@ -12,6 +12,8 @@ mod names;
 mod observing;
 mod requests;
 mod responses;
+#[cfg(feature = "tls")]
+mod secure;
 mod servers;
 mod unclaimed;
 mod views;

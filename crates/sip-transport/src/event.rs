@@ -119,30 +119,41 @@ pub enum CloseReason {
 }
 
 /// Why a handshake failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum HandshakeFailure {
     /// It took too long
+    #[error("the handshake took too long")]
     TimedOut,
     /// A WebSocket was refused with this HTTP status: by the server that we asked, or by us
+    #[error("the WebSocket was refused with {0}")]
     Upgrade(u16),
     /// What the server answered makes no WebSocket for SIP (RFC 6455 §4.1, RFC 7118 §4.1)
+    #[error("what was answered makes no WebSocket")]
     NotWebSocket,
     /// The certificate leads to nobody whom we believe
+    #[error("the certificate leads to nobody whom we believe")]
     Untrusted,
     /// The certificate is not one of whom we wanted to reach (RFC 5922)
+    #[error("the certificate names somebody else")]
     WrongName,
     /// The certificate is not valid yet, or no longer
+    #[error("the certificate is not valid yet, or no longer")]
     OutOfDate,
     /// The certificate has another fault
+    #[error("the certificate is of no use")]
     BadCertificate,
     /// The client has no certificate, and has to have one
+    #[error("a certificate is required")]
     NoCertificate,
     /// The peer refused, with this alert (RFC 8446 §6)
+    #[error("refused with TLS alert {0}")]
     Alert(u8),
     /// What came is no TLS
+    #[error("what came is no TLS")]
     Garbled,
     /// There is no version or suite that both know, or the peer broke the protocol
+    #[error("no common TLS")]
     Disagreement,
 }
 

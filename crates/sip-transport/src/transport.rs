@@ -152,6 +152,17 @@ impl Transport {
         }
     }
 
+    /// Whether connections can be opened, or datagrams sent, over `protocol`.
+    pub fn speaks(&self, protocol: Protocol) -> bool {
+        match protocol {
+            Protocol::Udp => self
+                .addresses
+                .iter()
+                .any(|(_, listener, _)| listener.protocol() == protocol),
+            _ => !protocol.is_secure() || self.tls.is_some(),
+        }
+    }
+
     fn connect(&mut self, now: Instant, target: &Target) -> Result<Flow, FlowError> {
         let peer = Peer {
             protocol: target.protocol,

@@ -180,7 +180,7 @@ impl UserAgent {
             .refusal_of_calls()
             .filter(|_| !within)
             .unwrap_or(StatusCode::OK);
-        let contact = cx.contact_uri(&flow, request.uri().user().as_deref());
+        let contact = cx.contact_uri_for(request, &flow, request.uri().user().as_deref());
         let response = request
             .response(status)
             .to_tag(cx.tag_for(id))

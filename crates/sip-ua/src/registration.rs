@@ -312,7 +312,7 @@ impl UserAgent {
             status if status.is_success() && withdraw => self.registration_ended(id, Ok(())),
             status if status.is_success() => {
                 registration.auth.learn(&message, &response);
-                self.bound(cx, id, response, flow);
+                self.bound(cx, id, &message, response, flow);
             }
             _ if is_challenge(&response) => {
                 if challenge::answer(&mut registration.auth, &mut message, &response, ahead) {
@@ -371,14 +371,21 @@ impl UserAgent {
     }
 
     /// The registrar has bound us.
-    fn bound(&mut self, cx: &mut Context<'_>, id: RegistrationId, response: Response, flow: Flow) {
+    fn bound(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: RegistrationId,
+        message: &Request,
+        response: Response,
+        flow: Flow,
+    ) {
         let Some(registration) = self.registrations.get_mut(id) else {
             return;
         };
         let user = registration.identity.contact_user_part();
         let (contact, expires) = granted(
             &response,
-            &cx.contact_uri(&flow, user),
+            &cx.contact_uri_in(message, &flow, user),
             registration.expires,
         );
         if expires.is_zero() {

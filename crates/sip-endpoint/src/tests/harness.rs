@@ -260,7 +260,9 @@ impl Rig {
                 StackEvent::LookupNeeded { id, question } => {
                     self.questions.push_back((id, question));
                 }
-                StackEvent::Listening { .. } | StackEvent::ListenFailed { .. } => {}
+                StackEvent::Listening { .. }
+                | StackEvent::ListenFailed { .. }
+                | StackEvent::CertificateEnding { .. } => {}
             }
         }
     }

@@ -383,7 +383,11 @@ impl UserAgent {
             return None;
         };
         let body = local.as_ref().filter(|_| session);
-        let contact = cx.contact_uri(&ringing.flow, party.contact_user.as_deref());
+        let contact = cx.contact_uri_for(
+            &ringing.invite,
+            &ringing.flow,
+            party.contact_user.as_deref(),
+        );
         let builder = ringing.invite.response(status).to_tag(ringing.tag.clone());
         Some(self.dialog_response(builder.contact(Contact::new(contact)), body))
     }

@@ -370,7 +370,7 @@ impl UserAgent {
         };
         let offer = call.up_mut().and_then(|up| up.offered.take());
         call.local = Some(session.clone());
-        let contact = cx.contact_uri(&flow, call.party.contact_user.as_deref());
+        let contact = cx.contact_uri_for(&request, &flow, call.party.contact_user.as_deref());
         let builder = request
             .response(StatusCode::OK)
             .contact(Contact::new(contact));
