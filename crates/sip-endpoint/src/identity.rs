@@ -223,8 +223,7 @@ fn record_route(
 ) {
     let scheme = asking_scheme(request);
     let towards = |flow: &Flow| {
-        contact_uri(transport, flow, template.user.as_deref(), scheme.clone())
-            .with_param("lr", None)
+        contact_uri(transport, flow, template.user.as_deref(), scheme).with_param("lr", None)
     };
     let (inner, outer) = (towards(&template.inbound), towards(outbound));
     let differ = inner != outer || template.inbound.local().is_ipv4() != outbound.local().is_ipv4();

@@ -18,7 +18,9 @@ fn secured() -> Rig {
             .naptr("one.example", 10, 10, offered.0, offered.1)
             .service(offered.1, 1, 0, 5061, "one.example");
         let transport = crate::TransportConfig::default();
-        config.zone(zone).transport(transport.tls(Tls::new(), clock))
+        config
+            .zone(zone)
+            .transport(transport.tls(Tls::new(), clock))
     })
 }
 
