@@ -7,6 +7,8 @@ mod handshakes;
 mod identities;
 mod pki;
 mod replacing;
+#[cfg(feature = "ws")]
+mod web_sockets;
 
 use std::{
     net::SocketAddr,
@@ -137,7 +139,7 @@ impl Pair {
         self.accepted += 1;
         let local = at(own, 40_000 + self.accepted as u16);
         let id = StreamId::accepted(self.accepted);
-        let accepted = Flow::stream(Protocol::Tls, id, flow.remote(), local);
+        let accepted = Flow::stream(flow.protocol(), id, flow.remote(), local);
         let flow = flow.with_local(local);
         self.links.push(if by_client {
             (flow, accepted)
@@ -210,7 +212,10 @@ fn closed(events: &mut Vec<Event>) -> Option<CloseReason> {
 }
 
 fn listen(transport: &mut Transport, now: Instant, host: &str) {
-    let listener = crate::Listener::tls(at(host, 5061));
+    bind(transport, now, crate::Listener::tls(at(host, 5061)));
+}
+
+fn bind(transport: &mut Transport, now: Instant, listener: crate::Listener) {
     let id = transport.listen(now, listener);
     let Some(Transmit::Bind { token, local, .. }) = transport.poll_transmit() else {
         panic!("nothing to bind: {:?}", transport.poll_event());
