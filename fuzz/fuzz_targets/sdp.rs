@@ -47,7 +47,8 @@ fuzz_target!(|data: &[u8]| {
     let mut written = description.clone();
     written.retain_lines(|_| true);
     let bytes = written.to_bytes();
-    assert!(bytes == data || bytes.strip_suffix(b"\r\n") == Some(data));
+    // The last line may have come without an ending, or with half of one.
+    assert!([&b""[..], b"\r\n", b"\n"].iter().any(|ending| bytes.strip_suffix(*ending) == Some(data)));
 
     let mut edited = description.clone();
     edited.replace_addresses(true, |_| Some(IpAddr::from([203, 0, 113, 7])));
