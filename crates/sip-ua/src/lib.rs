@@ -36,7 +36,7 @@ pub use event::{
     CallId, Cause, Ended, Event, RegistrationId, ReofferFailure, RequestError, RequestKey,
     SessionQuestionId,
 };
-pub use registration::RegistrationOptions;
+pub use registration::{KeepAlivePolicy, RegistrationOptions};
 pub use request::RequestOptions;
 pub use sip_dialog::DialogKey;
 pub use user_agent::{UaStats, UserAgent};

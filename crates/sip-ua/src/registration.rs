@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use sip_auth::Client;
 use sip_dialog::RouteSet;
-use sip_endpoint::{ContactTemplate, Context, Draft, Failure, RequestId};
+use sip_endpoint::{ContactTemplate, Context, Draft, Failure, KeepAlive, RequestId};
 use sip_io::{Flow, TimerId};
 use sip_message::{
     Method, NameAddr, Request, Response, StatusCode, Tag, Uri,
-    headers::{self, Contact, Expires, MinExpires, RetryAfter},
+    headers::{self, Contact, Expires, FlowTimer, MinExpires, Require, RetryAfter, Supported},
 };
 
 use crate::{
@@ -31,6 +31,24 @@ pub struct RegistrationOptions {
     registrar: Option<Uri>,
     expires: Duration,
     params: Vec<(String, Option<String>)>,
+    keep_alive: KeepAlivePolicy,
+    outbound: bool,
+}
+
+/// When the flow that a binding was made on is kept alive, so that requests find us behind address translators
+/// (RFC 5626 §4.4).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KeepAlivePolicy {
+    /// Never
+    Never,
+    /// Over datagrams when the registrar agrees, by `Require: outbound` (RFC 5626) or `keep` in the Via (RFC 6223), for
+    /// which it is asked; on connections always, because line ends harm nobody, and silence counts as failure when it
+    /// has agreed or once it has answered
+    #[default]
+    WhenAgreed,
+    /// Always, because it is known that the registrar answers
+    Always,
 }
 
 impl Default for RegistrationOptions {
@@ -39,6 +57,8 @@ impl Default for RegistrationOptions {
             registrar: None,
             expires: Duration::from_secs(600),
             params: Vec::new(),
+            keep_alive: KeepAlivePolicy::default(),
+            outbound: false,
         }
     }
 }
@@ -64,6 +84,29 @@ impl RegistrationOptions {
     #[must_use]
     pub const fn expires(mut self, expires: Duration) -> Self {
         self.expires = expires;
+        self
+    }
+
+    /// When the flow of the binding is kept alive.
+    ///
+    /// Defaults to [`KeepAlivePolicy::WhenAgreed`].
+    #[must_use]
+    pub const fn keep_alive(mut self, policy: KeepAlivePolicy) -> Self {
+        self.keep_alive = policy;
+        self
+    }
+
+    /// Registers the flow itself (RFC 5626): requests to us come over it and no other. `instance` is a URN that stays the
+    /// same for this device for ever, such as `urn:uuid:…`; `flow` numbers its flows from 1.
+    ///
+    /// Defaults to no: the Contact alone says where we are.
+    #[must_use]
+    pub fn outbound(mut self, instance: &str, flow: u32) -> Self {
+        let instance = ("+sip.instance".to_owned(), Some(format!("<{instance}>")));
+        self.params.push(instance);
+        self.params
+            .push(("reg-id".to_owned(), Some(flow.to_string())));
+        self.outbound = true;
         self
     }
 
@@ -100,9 +143,13 @@ pub(crate) struct Registration {
     cseq: u32,
     expires: Duration,
     params: Vec<(String, Option<String>)>,
+    keep_alive: KeepAlivePolicy,
+    outbound: bool,
     state: State,
     failures: u32,
     bound: Option<Bound>,
+    /// The flow that is kept alive for it
+    kept: Option<Flow>,
     leaving: bool,
 }
 
@@ -153,6 +200,8 @@ impl UserAgent {
             registrar,
             expires,
             params,
+            keep_alive,
+            outbound,
         } = options;
         let registrar =
             registrar.unwrap_or_else(|| identity.aor().without_params().without_headers());
@@ -171,9 +220,12 @@ impl UserAgent {
             cseq: 0,
             expires,
             params,
+            keep_alive,
+            outbound,
             state: State::Moving,
             failures: 0,
             bound: None,
+            kept: None,
             leaving: false,
         });
         self.send_register(cx, id, false);
@@ -248,6 +300,11 @@ impl UserAgent {
             .header(Expires::new(expires))
             .build()
             .expect("From, To, Call-ID and CSeq are there");
+        if registration.outbound {
+            // RFC 5626 §4.2.1: a registrar acts on it only if it is offered.
+            let supported = Supported::new(["path", "outbound"]).expect("are tokens");
+            message.headers_mut().set(supported);
+        }
         let route = registration.identity.route_uris().iter().cloned();
         RouteSet::new(route).write(&mut message, &registration.registrar);
         let ahead = challenge::send_ahead(&mut registration.auth, &mut message);
@@ -273,7 +330,10 @@ impl UserAgent {
         };
         params.push(("expires".to_owned(), Some(expires.as_secs().to_string())));
         let user = registration.identity.contact_user_part().map(str::to_owned);
-        let draft = Draft::new((*message).clone()).contact(ContactTemplate { user, params });
+        let mut draft = Draft::new((*message).clone()).contact(ContactTemplate { user, params });
+        if registration.keep_alive == KeepAlivePolicy::WhenAgreed && !withdraw {
+            draft = draft.ask_to_keep();
+        }
         let request = cx.request(draft);
         registration.state = State::Asking {
             request,
@@ -398,6 +458,14 @@ impl UserAgent {
             flow,
         });
         let leaving = registration.leaving;
+        let before = registration.kept.take();
+        if let Some(keep) = agreed(&response, registration.keep_alive) {
+            cx.keep_alive(flow, keep);
+            registration.kept = Some(flow);
+        }
+        if let Some(before) = before {
+            cx.stop_keep_alive(&before);
+        }
         // Refreshed after 80 to 90 % of the time, so that bindings made together are not refreshed together and there is
         // time to try again.
         let after = expires.mul_f64(0.8 + 0.1 * self.rng.fraction());
@@ -462,6 +530,9 @@ impl UserAgent {
             let Some(registration) = self.registrations.get_mut(id) else {
                 continue;
             };
+            if registration.kept == Some(*flow) {
+                registration.kept = None;
+            }
             let State::Resting(timer) = registration.state else {
                 continue;
             };
@@ -476,8 +547,40 @@ impl UserAgent {
         }
     }
 
+    /// The addresses of this host have changed: what was bound on one that is gone is bound anew.
+    pub(crate) fn network_changed(&mut self, cx: &Context<'_>) {
+        let moved: Vec<Flow> = self
+            .registrations
+            .keys()
+            .into_iter()
+            .filter_map(|id| Some(self.registrations.get(id)?.bound?.flow))
+            .filter(|flow| {
+                let facing = cx.local_address(Some(flow.remote().ip()));
+                facing.is_some_and(|facing| facing != flow.local().ip())
+            })
+            .collect();
+        for flow in moved {
+            let kept = |registration: &Registration| registration.kept == Some(flow);
+            let ids = self.registrations.keys().into_iter();
+            let keepers = ids
+                .filter_map(|id| self.registrations.get(id))
+                .filter(|it| kept(it));
+            let keepers = keepers.count();
+            self.released.extend(std::iter::repeat_n(flow, keepers));
+            self.registered_flow_closed(cx, &flow);
+        }
+    }
+
+    /// Lets go of flows that ended registrations kept alive.
+    pub(crate) fn release_flows(&mut self, cx: &mut Context<'_>) {
+        for flow in self.released.drain(..) {
+            cx.stop_keep_alive(&flow);
+        }
+    }
+
     fn registration_ended(&mut self, id: RegistrationId, result: Result<(), RequestError>) {
-        if self.registrations.remove(id).is_some() {
+        if let Some(gone) = self.registrations.remove(id) {
+            self.released.extend(gone.kept);
             self.events.push_back(Event::RegistrationEnded {
                 registration: id,
                 result,
@@ -504,6 +607,35 @@ fn granted(response: &Response, ours: &Uri, asked: Duration) -> (Uri, Duration) 
         Some(contact) => (contact.uri().clone(), contact.expires().unwrap_or(common)),
         None => (ours.clone(), common),
     }
+}
+
+/// How the flow of a binding is to be kept alive, by what the registrar says about that.
+fn agreed(response: &Response, policy: KeepAlivePolicy) -> Option<KeepAlive> {
+    if policy == KeepAlivePolicy::Never {
+        return None;
+    }
+    let by_outbound = matches!(
+        response.headers().get::<Require>(),
+        Some(Ok(require)) if require.contains("outbound")
+    );
+    // RFC 6223 §4.3: the value is what the next hop wants; without one it has not agreed.
+    let by_via = response.via().ok().and_then(|via| {
+        let seconds = via.param("keep")??.parse::<u32>().ok()?;
+        Some(Duration::from_secs(seconds.into()))
+    });
+    let flow_timer = match response.headers().get::<FlowTimer>() {
+        Some(Ok(timer)) => Some(timer.duration()),
+        _ => None,
+    };
+    let agrees = by_outbound || by_via.is_some() || policy == KeepAlivePolicy::Always;
+    let keep = if agrees {
+        KeepAlive::agreed()
+    } else {
+        KeepAlive::unasked()
+    };
+    // RFC 5626 §4.4: Flow-Timer wins. A zero says that keep-alives are wanted, not how often (RFC 6223 §4.4).
+    let at_most = flow_timer.or(by_via).filter(|time| !time.is_zero());
+    Some(at_most.map_or(keep, |time| keep.at_most(time)))
 }
 
 /// The To of a REGISTER: the address-of-record (RFC 3261 §10.2).

@@ -58,6 +58,8 @@ pub struct UserAgent {
     pub(crate) handed_out: usize,
     pub(crate) timers: TimerQueue<Due>,
     pub(crate) events: VecDeque<Event>,
+    /// Flows that nobody needs to be kept alive any more
+    pub(crate) released: Vec<Flow>,
     pub(crate) next_question: u32,
     pub(crate) running: bool,
 }
@@ -143,6 +145,7 @@ impl UserAgent {
             handed_out: 0,
             timers: TimerQueue::new(now),
             events: VecDeque::new(),
+            released: Vec::new(),
             next_question: 0,
             running: true,
             rng,
@@ -209,6 +212,7 @@ impl UserAgent {
             Some(Purpose::Bye(farewell)) => self.bye_answered(cx, id, farewell, response),
             Some(Purpose::Register(registration)) => {
                 self.register_answered(cx, id, registration, response, flow);
+                self.release_flows(cx);
             }
             Some(Purpose::Exchange(key)) => self.exchange_answered(cx, id, key, response, flow),
             None => {}
@@ -293,11 +297,16 @@ impl Core for UserAgent {
                 self.registered_flow_closed(cx, &flow);
                 Some(event)
             }
+            EndpointEvent::NetworkChanged => {
+                self.network_changed(cx);
+                Some(event)
+            }
             other => Some(other),
         }
     }
 
     fn handle_timeout(&mut self, cx: &mut Context<'_>) {
+        self.release_flows(cx);
         self.dialogs.handle_timeout(cx.now);
         self.drain_dialogs(cx);
         while let Some(due) = self.timers.pop(cx.now) {

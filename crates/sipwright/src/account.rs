@@ -7,7 +7,7 @@ use crate::{
 };
 use sip_auth::Credentials;
 use sip_message::{IntoUri, Method, ParseError, Uri, headers::ContentType};
-use sip_ua::Identity;
+use sip_ua::{Identity, KeepAlivePolicy, RegistrationOptions};
 use std::time::Duration;
 
 /// An identity: an address-of-record with its credentials and its way out.
@@ -29,8 +29,7 @@ use std::time::Duration;
 pub struct Account {
     user_agent: UserAgent,
     identity: Identity,
-    registrar: Uri,
-    expires: Duration,
+    registration: RegistrationOptions,
 }
 
 impl Account {
@@ -46,8 +45,7 @@ impl Account {
         Registration::start(
             self.user_agent.shared.clone(),
             &self.identity,
-            self.registrar.clone(),
-            self.expires,
+            self.registration.clone(),
         )
         .await
     }
@@ -99,7 +97,7 @@ pub struct AccountBuilder {
     credentials: Vec<Credentials>,
     outbound: Vec<Result<Uri, ParseError>>,
     registrar: Option<Result<Uri, ParseError>>,
-    expires: Duration,
+    registration: RegistrationOptions,
 }
 
 impl AccountBuilder {
@@ -112,7 +110,7 @@ impl AccountBuilder {
             credentials: Vec::new(),
             outbound: Vec::new(),
             registrar: None,
-            expires: Duration::from_secs(600),
+            registration: RegistrationOptions::new(),
         }
     }
 
@@ -148,7 +146,21 @@ impl AccountBuilder {
 
     /// How long a binding shall last; it is refreshed before. Defaults to 600 s.
     pub fn expires(mut self, expires: Duration) -> Self {
-        self.expires = expires;
+        self.registration = self.registration.expires(expires);
+        self
+    }
+
+    /// When the flow that the binding was made on is kept alive (RFC 5626 §4.4). Defaults to
+    /// [`KeepAlivePolicy::WhenAgreed`].
+    pub fn keep_alive(mut self, policy: KeepAlivePolicy) -> Self {
+        self.registration = self.registration.keep_alive(policy);
+        self
+    }
+
+    /// Registers the flow itself (RFC 5626): requests to us come over it and no other. `instance` is a URN that stays the
+    /// same for this device for ever, such as `urn:uuid:…`; `flow` numbers its flows from 1. Defaults to no.
+    pub fn device(mut self, instance: &str, flow: u32) -> Self {
+        self.registration = self.registration.outbound(instance, flow);
         self
     }
 
@@ -180,8 +192,7 @@ impl AccountBuilder {
         Ok(Account {
             user_agent: self.user_agent,
             identity,
-            registrar,
-            expires: self.expires,
+            registration: self.registration.registrar(registrar),
         })
     }
 }

@@ -80,7 +80,7 @@ pub use request::{Options, Outgoing, Pong};
 pub use server::{Server, ServerBuilder};
 pub use sip_auth::Credentials;
 pub use sip_endpoint::{Listener, Timers};
-pub use sip_ua::Cause;
+pub use sip_ua::{Cause, KeepAlivePolicy};
 pub use user_agent::{IncomingCalls, IntoListener, UserAgent, UserAgentBuilder};
 
 pub use sip_auth as auth;

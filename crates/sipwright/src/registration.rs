@@ -59,16 +59,12 @@ impl Registration {
     pub(crate) async fn start(
         shared: Shared,
         identity: &Identity,
-        registrar: Uri,
-        expires: Duration,
+        options: RegistrationOptions,
     ) -> Result<Self, RegisterError> {
         let (sender, receiver) = oneshot::channel();
         let identity = identity.clone();
         let started = shared
             .command(move |machine, app, now| {
-                let options = RegistrationOptions::new()
-                    .registrar(registrar)
-                    .expires(expires);
                 let id = machine.ua(now, |ua, cx| ua.register(cx, &identity, options))?;
                 app.registrations.slots.insert(
                     id,

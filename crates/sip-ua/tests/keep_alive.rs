@@ -1,0 +1,274 @@
+//! Registrations whose flow is kept alive, and made again when it is dead (RFC 5626 §4.4, §4.5).
+
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)] // a test fails by a panic and needs an instant to start from
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::{Duration, Instant, SystemTime},
+};
+
+use bytes::Bytes;
+use sip_endpoint::{EndpointConfig, Listener, Stack, StackEvent};
+use sip_io::{Flow, Receive, StateMachine, Transmit, WallClock};
+use sip_message::{HeaderName, HeaderValue, Request, StatusCode, Tag, headers::Contact};
+use sip_ua::{Event, Identity, KeepAlivePolicy, RegistrationOptions, UaConfig, UserAgent};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// One user agent at 192.0.2.1, its registrar at 192.0.2.2 played by hand.
+struct Rig {
+    now: Instant,
+    stack: Stack<UserAgent>,
+    out: Vec<Transmit>,
+    events: Vec<Event>,
+}
+
+fn at(text: &str) -> SocketAddr {
+    text.parse().unwrap()
+}
+
+impl Rig {
+    fn new() -> Self {
+        let now = Instant::now();
+        let clock = WallClock {
+            at: now,
+            is: SystemTime::UNIX_EPOCH,
+        };
+        let core = UserAgent::new(UaConfig::new([1; 32], clock));
+        let mut rig = Self {
+            now,
+            stack: Stack::new(EndpointConfig::new([7; 32], clock), core),
+            out: Vec::new(),
+            events: Vec::new(),
+        };
+        rig.network("192.0.2.1");
+        let here = at("0.0.0.0:5060");
+        for listener in [Listener::udp(here), Listener::tcp(here)] {
+            rig.stack.command(now, |_, cx| cx.listen(listener));
+            let Some(Transmit::Bind { token, local, .. }) = rig.stack.poll_transmit() else {
+                panic!("asks for a socket")
+            };
+            let result = Ok(local);
+            rig.receive(Receive::Bound { token, result });
+        }
+        rig
+    }
+
+    fn network(&mut self, address: &str) {
+        let addresses: Vec<IpAddr> = vec![address.parse().unwrap()];
+        self.receive(Receive::Network { addresses });
+    }
+
+    fn receive(&mut self, receive: Receive) {
+        self.stack.handle_receive(self.now, receive);
+        self.collect();
+    }
+
+    fn collect(&mut self) {
+        self.out
+            .extend(std::iter::from_fn(|| self.stack.poll_transmit()));
+        while let Some(event) = self.stack.poll_event() {
+            if let StackEvent::Core(event) = event {
+                self.events.push(event);
+            }
+        }
+    }
+
+    fn wait(&mut self, time: Duration) {
+        let end = self.now + time;
+        while let Some(due) = self.stack.poll_timeout().filter(|due| *due <= end) {
+            self.now = due;
+            self.stack.handle_timeout(due);
+            self.collect();
+        }
+        self.now = end;
+    }
+
+    fn register(&mut self, transport: &str, options: RegistrationOptions) {
+        let identity = Identity::new("sip:alice@192.0.2.2".parse().unwrap());
+        let registrar = format!("sip:192.0.2.2;transport={transport}");
+        let options = options.registrar(registrar.parse().unwrap());
+        let started = self
+            .stack
+            .command(self.now, |ua, cx| ua.register(cx, &identity, options));
+        started.unwrap();
+        self.collect();
+    }
+
+    /// Opens what is asked to be opened, and answers the REGISTER with these lines more, its Via as the registrar wants.
+    fn accept(&mut self, lines: &[(&'static str, &str)], keep: Option<&str>) -> (Flow, Request) {
+        let out = std::mem::take(&mut self.out);
+        if let [Transmit::Open { flow }] = out[..] {
+            let flow = flow.with_local(at("192.0.2.1:40000"));
+            self.receive(Receive::Opened { flow });
+        } else {
+            self.out = out;
+        }
+        let (flow, contents) = self.sent();
+        let request = Request::parse(contents).unwrap();
+        let mut response = request
+            .response(StatusCode::OK)
+            .to_tag(Tag::new("r").unwrap())
+            .header(request.headers().get::<Contact>().unwrap().unwrap())
+            .build();
+        for (name, value) in lines {
+            let name = HeaderName::new(name).unwrap();
+            let value = HeaderValue::new(value).unwrap();
+            response.headers_mut().push_raw(name, value);
+        }
+        if let Some(keep) = keep {
+            let mut via = response.via().unwrap();
+            via.set_param("keep", keep);
+            response.headers_mut().replace_front(via);
+        }
+        response.ensure_content_length();
+        self.bytes(flow, response.to_bytes());
+        let registered = |event: &Event| matches!(event, Event::Registered { .. });
+        assert!(self.events.iter().any(registered), "{:?}", self.events);
+        self.events.clear();
+        (flow, request)
+    }
+
+    fn bytes(&mut self, flow: Flow, contents: impl Into<Bytes>) {
+        let contents = contents.into();
+        self.receive(if flow.is_stream() {
+            Receive::Stream { flow, contents }
+        } else {
+            Receive::Datagram { flow, contents }
+        });
+    }
+
+    #[track_caller]
+    fn sent(&mut self) -> (Flow, Bytes) {
+        match &std::mem::take(&mut self.out)[..] {
+            [Transmit::Datagram { flow, contents } | Transmit::Stream { flow, contents }] => {
+                (*flow, contents.clone())
+            }
+            other => panic!("sends one thing: {other:?}"),
+        }
+    }
+}
+
+/// Waits for the next thing that is sent, and how long that took.
+fn next(rig: &mut Rig) -> (Duration, Flow, Bytes) {
+    let since = rig.now;
+    while rig.out.is_empty() {
+        rig.wait(SECOND / 10);
+        assert!(rig.now < since + 700 * SECOND, "nothing is sent");
+    }
+    let (flow, contents) = rig.sent();
+    (rig.now - since, flow, contents)
+}
+
+/// TRA-032: RFC 5626 §4.4.1: a server that stops answering pings: registration on a new flow begins.
+#[test]
+fn tra_032_a_registration_moves_to_a_new_flow_when_its_own_is_silent() {
+    let mut rig = Rig::new();
+    let options = RegistrationOptions::new().outbound("urn:uuid:0", 1);
+    rig.register("tcp", options);
+    let (flow, request) = rig.accept(&[("Require", "outbound"), ("Flow-Timer", "60")], None);
+    let text = String::from_utf8(request.to_bytes().to_vec()).unwrap();
+    assert!(text.contains("Supported: path, outbound\r\n"), "{text}");
+    assert!(text.contains("+sip.instance=\"<urn:uuid:0>\""), "{text}");
+    assert!(text.contains("reg-id=1"), "{text}");
+    for _ in 0..2 {
+        let (after, asked, contents) = next(&mut rig);
+        // Flow-Timer wins over the 95 to 120 s that are usual.
+        assert!((48 * SECOND..=61 * SECOND).contains(&after), "{after:?}");
+        assert_eq!((asked, &contents[..]), (flow, &b"\r\n\r\n"[..]));
+        rig.bytes(flow, "\r\n");
+    }
+    next(&mut rig);
+    // Silence: closed after 10 s, and a moment later another connection is opened.
+    rig.wait(13 * SECOND);
+    match &rig.out[..] {
+        [
+            Transmit::Close { flow: closed },
+            Transmit::Open { flow: opened },
+        ] => {
+            assert_eq!(*closed, flow);
+            assert_ne!(*opened, flow);
+            rig.out.remove(0);
+        }
+        other => panic!("closes and opens: {other:?}"),
+    }
+    rig.accept(&[("Require", "outbound")], None);
+}
+
+/// RFC 5626 §4.4.2, RFC 6223: over datagrams nothing is sent to a registrar that has not agreed.
+#[test]
+fn datagrams_are_kept_alive_when_the_registrar_agrees() {
+    for (lines, keep, policy, asks) in [
+        (&[][..], None, KeepAlivePolicy::WhenAgreed, None),
+        (&[], Some("40"), KeepAlivePolicy::WhenAgreed, Some(32..=40)),
+        (
+            &[("Require", "outbound")],
+            None,
+            KeepAlivePolicy::WhenAgreed,
+            Some(24..=29),
+        ),
+        (
+            &[("Flow-Timer", "50")],
+            Some("40"),
+            KeepAlivePolicy::WhenAgreed,
+            Some(40..=50),
+        ),
+        (&[], None, KeepAlivePolicy::Always, Some(24..=29)),
+        (
+            &[("Require", "outbound")],
+            Some("40"),
+            KeepAlivePolicy::Never,
+            None,
+        ),
+    ] {
+        let mut rig = Rig::new();
+        rig.register("udp", RegistrationOptions::new().keep_alive(policy));
+        let (_, request) = rig.accept(lines, keep);
+        let asked = request.via().unwrap().param("keep").is_some();
+        assert_eq!(asked, policy == KeepAlivePolicy::WhenAgreed);
+        let (after, _, contents) = next(&mut rig);
+        match asks {
+            Some(range) => {
+                assert_eq!(contents.first(), Some(&0), "is STUN");
+                let range = *range.start() * SECOND..=(*range.end() + 1) * SECOND;
+                assert!(range.contains(&after), "{after:?}");
+            }
+            None => assert!(contents.starts_with(b"REGISTER"), "only the refresh"),
+        }
+    }
+}
+
+/// A flow whose registration is over is left alone.
+#[test]
+fn what_is_unregistered_is_not_kept_alive() {
+    let mut rig = Rig::new();
+    rig.register(
+        "tcp",
+        RegistrationOptions::new().keep_alive(KeepAlivePolicy::Always),
+    );
+    rig.accept(&[], None);
+    let shutdown = rig.now;
+    rig.stack.shutdown(shutdown);
+    rig.collect();
+    let (flow, contents) = rig.sent();
+    let request = Request::parse(contents).unwrap();
+    let mut response = request.response(StatusCode::OK).build();
+    response.ensure_content_length();
+    rig.bytes(flow, response.to_bytes());
+    rig.wait(300 * SECOND);
+    assert!(rig.out.is_empty(), "{:?}", rig.out);
+}
+
+/// A host that moves to another network binds its new address, and does not wait for the old binding to end.
+#[test]
+fn a_new_address_is_registered_soon() {
+    let mut rig = Rig::new();
+    rig.register("tcp", RegistrationOptions::new());
+    rig.accept(&[], None);
+    rig.network("192.0.2.1");
+    rig.wait(5 * SECOND);
+    assert!(rig.out.is_empty(), "nothing has changed");
+    rig.network("198.51.100.1");
+    rig.wait(5 * SECOND);
+    assert!(!rig.out.is_empty(), "binds anew");
+}
