@@ -12,8 +12,9 @@ use std::{process::ExitCode, time::Duration};
 #[derive(Parser)]
 #[command(version)]
 struct Args {
-    /// Whom to ask, such as sip:pbx.example.com or "sip:192.0.2.1:5062;transport=tcp"
-    #[arg(value_name = "SIP-URI", value_parser = uri)]
+    /// Whom to ask, such as sip:pbx.example.com or "sip:192.0.2.1:5062;transport=tcp" (or tls, ws,
+    /// wss)
+    #[arg(value_name = "SIP-URI", value_parser = sipwright_examples::uri)]
     uri: sipwright::message::Uri,
     /// How many seconds to wait for the answer, over all servers of the name
     #[arg(long, default_value_t = 32.0, value_name = "S", value_parser = sipwright_examples::seconds)]
@@ -21,6 +22,8 @@ struct Args {
     /// Which DNS server to ask instead of the system's; may be given several times
     #[arg(long, value_name = "IP:PORT")]
     nameserver: Vec<std::net::SocketAddr>,
+    #[command(flatten)]
+    tls: sipwright_examples::ClientTls,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -37,8 +40,8 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn ping(args: &Args) -> sipwright::Result<bool> {
-    let mut builder = UserAgent::builder().listen("udp:*:0");
+async fn ping(args: &Args) -> Result<bool, Box<dyn std::error::Error>> {
+    let mut builder = UserAgent::builder().listen("udp:*:0").tls(args.tls.read()?);
     if !args.nameserver.is_empty() {
         builder = builder.nameservers(args.nameserver.clone());
     }
@@ -57,13 +60,4 @@ async fn ping(args: &Args) -> sipwright::Result<bool> {
     let success = pong.status().is_success();
     ua.close().await;
     Ok(success)
-}
-
-fn uri(text: &str) -> Result<sipwright::message::Uri, String> {
-    let uri = sipwright::message::Uri::parse(text).map_err(|error| error.to_string())?;
-    if uri.is_sip() || uri.is_sips() {
-        Ok(uri)
-    } else {
-        Err("only sip and sips uris can be asked".into())
-    }
 }

@@ -10,7 +10,7 @@ use futures_util::FutureExt;
 use sipwright::{
     Listener,
     auth::{Algorithm, Digest, Server as Authenticator, Users},
-    endpoint::{Domains, Either, EndpointConfig, Stack, StackEvent},
+    endpoint::{Domains, Either, EndpointConfig, Stack, StackEvent, TransportConfig},
     io::{Rng, StateMachine, WallClock},
     message::{StatusCode, Uri},
     proxy_core::{Event, Plan, Proxy, ProxyConfig, ProxyId, Target},
@@ -33,12 +33,14 @@ use std::{
 #[derive(Parser)]
 #[command(version)]
 struct Args {
-    /// Where to listen, as udp:IP:PORT or tcp:IP:PORT; may be given several times
+    /// Where to listen, as udp:, tcp:, tls:, ws: or wss:IP:PORT; may be given several times
     #[arg(long, required = true, value_name = "TRANSPORT:IP:PORT")]
     listen: Vec<Listener>,
     /// The host, and the port if it is another one, that peers are told instead of the listener's own
     #[arg(long, value_name = "HOST[:PORT]")]
     advertise: Option<String>,
+    #[command(flatten)]
+    tls: sipwright_examples::ServerTls,
     /// A domain that is ours beside the listeners' addresses; the first one is the realm. May be given several times
     #[arg(long, value_name = "D")]
     domain: Vec<String>,
@@ -52,7 +54,7 @@ struct Args {
     #[arg(long, value_enum, default_value = "MD5", value_name = "ALGORITHMS")]
     digest: Algorithms,
     /// Where requests go that are for nobody registered, also ACK and BYE without Route to our own URI
-    #[arg(long, value_name = "SIP-URI", value_parser = uri)]
+    #[arg(long, value_name = "SIP-URI", value_parser = sipwright_examples::uri)]
     forward: Option<Uri>,
     /// Which DNS server to ask instead of the system's; may be given several times
     #[arg(long, value_name = "IP:PORT")]
@@ -192,7 +194,12 @@ fn stack(runtime: &dyn Runtime, args: &Args) -> Result<Stack<Cores>, Box<dyn Err
     } else {
         args.nameserver.clone()
     };
+    let mut transport = TransportConfig::default();
+    if let Some(tls) = args.tls.read()? {
+        transport = transport.tls(sipwright::with_roots(tls), clock);
+    }
     let config = EndpointConfig::new(rng.seed(), clock)
+        .transport(transport)
         .zone(zone)
         .nameservers(nameservers)
         .attempt_limit(Duration::from_secs(5))
@@ -281,14 +288,5 @@ async fn log_counters(driver: &DriverHandle<Stack<Cores>, Decisions>) {
     });
     if let Ok((endpoint, registrar, proxy)) = counters.await {
         tracing::info!(?endpoint, ?registrar, ?proxy, "counters");
-    }
-}
-
-fn uri(text: &str) -> Result<Uri, String> {
-    let uri = Uri::parse(text).map_err(|error| error.to_string())?;
-    if uri.is_sip() || uri.is_sips() {
-        Ok(uri)
-    } else {
-        Err("only sip and sips uris can be reached".into())
     }
 }

@@ -26,10 +26,10 @@ use std::{
 #[command(version)]
 struct Args {
     /// Who we are: the address-of-record
-    #[arg(long, value_name = "SIP-URI", value_parser = uri)]
+    #[arg(long, value_name = "SIP-URI", value_parser = sipwright_examples::uri)]
     id: Uri,
     /// Where to register, and the first hop of calls; without it nothing is registered
-    #[arg(long, value_name = "SIP-URI", value_parser = uri)]
+    #[arg(long, value_name = "SIP-URI", value_parser = sipwright_examples::uri)]
     registrar: Option<Uri>,
     /// The user of the credentials; the user part of --id by default
     #[arg(long, value_name = "U")]
@@ -37,7 +37,7 @@ struct Args {
     /// The password
     #[arg(long, value_name = "P")]
     password: Option<String>,
-    /// Where to listen, as udp:IP:PORT or tcp:IP:PORT; may be given several times
+    /// Where to listen, as udp:, tcp:, tls:, ws: or wss:IP:PORT; may be given several times
     #[arg(
         long,
         default_value = "udp:0.0.0.0:0",
@@ -45,7 +45,7 @@ struct Args {
     )]
     listen: Vec<sipwright::Listener>,
     /// Whom to call
-    #[arg(long, value_name = "SIP-URI", value_parser = uri, conflicts_with = "auto_answer")]
+    #[arg(long, value_name = "SIP-URI", value_parser = sipwright_examples::uri, conflicts_with = "auto_answer")]
     call: Option<Uri>,
     /// Wait for calls and answer them so: 200 to 299 take them, 300 to 699 refuse them
     #[arg(long, value_name = "CODE", value_parser = final_code)]
@@ -71,6 +71,8 @@ struct Args {
     /// Which DNS server to ask instead of the system's; may be given several times
     #[arg(long, value_name = "IP:PORT")]
     nameserver: Vec<std::net::SocketAddr>,
+    #[command(flatten)]
+    tls: sipwright_examples::ClientTls,
 }
 
 /// How long a server may say nothing before the next one is asked.
@@ -96,7 +98,9 @@ async fn run(args: Args) -> Result<bool, Box<dyn Error>> {
     if let Some(file) = &args.play_file {
         Wav::open(file).map_err(|error| format!("{}: {error}", file.display()))?;
     }
-    let mut builder = UserAgent::builder().attempt_limit(SILENCE);
+    let mut builder = UserAgent::builder()
+        .attempt_limit(SILENCE)
+        .tls(args.tls.read()?);
     if !args.nameserver.is_empty() {
         builder = builder.nameservers(args.nameserver.clone());
     }
@@ -314,15 +318,6 @@ fn numbered(file: &Path, number: usize) -> PathBuf {
         .map(|extension| format!(".{}", extension.to_string_lossy()))
         .unwrap_or_default();
     file.with_file_name(format!("{stem}-{number}{extension}"))
-}
-
-fn uri(text: &str) -> Result<Uri, String> {
-    let uri = Uri::parse(text).map_err(|error| error.to_string())?;
-    if uri.is_sip() || uri.is_sips() {
-        Ok(uri)
-    } else {
-        Err("only sip and sips uris can be reached".into())
-    }
 }
 
 fn final_code(text: &str) -> Result<u16, String> {

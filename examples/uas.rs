@@ -14,12 +14,14 @@ use std::{process::ExitCode, time::Duration};
 #[derive(Clone, Parser)]
 #[command(version)]
 struct Args {
-    /// Where to listen, as udp:IP:PORT or tcp:IP:PORT; may be given several times
+    /// Where to listen, as udp:, tcp:, tls:, ws: or wss:IP:PORT; may be given several times
     #[arg(long, required = true, value_name = "TRANSPORT:IP:PORT")]
     listen: Vec<Listener>,
     /// The host, and the port if it is another one, that peers are told instead of the listener's own
     #[arg(long, value_name = "HOST[:PORT]")]
     advertise: Option<String>,
+    #[command(flatten)]
+    tls: sipwright_examples::ServerTls,
     /// How many milliseconds to ring before the answer
     #[arg(long, default_value_t = 0, value_name = "MS")]
     ring: u64,
@@ -45,6 +47,9 @@ async fn serve(args: Args) -> Result<(), Box<dyn std::error::Error>> {
     let mut builder = UserAgent::builder();
     for listener in sipwright_examples::advertised(&args.listen, args.advertise.as_deref())? {
         builder = builder.listen(listener);
+    }
+    if let Some(tls) = args.tls.read()? {
+        builder = builder.tls(tls);
     }
     let ua = builder.start().await?;
     for address in ua.listeners() {

@@ -4,6 +4,12 @@ use signal_hook::{
     consts::{SIGINT, SIGTERM},
     iterator::Signals,
 };
+use sipwright::{Tls, message::Uri};
+use std::{
+    error::Error,
+    fs,
+    path::{Path, PathBuf},
+};
 use tracing_subscriber::EnvFilter;
 
 /// Logs to standard error what `RUST_LOG` asks for; what goes on (info) by default.
@@ -65,5 +71,126 @@ pub fn seconds(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(seconds) if (0.001..=86_400.0).contains(&seconds) => Ok(seconds),
         _ => Err("not a number of seconds between 0.001 and 86400".into()),
+    }
+}
+
+/// What a server of an example proves over TLS, and whom it believes.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ServerTls {
+    /// The certificate for tls: and wss: listeners, in PEM, those that vouch for it behind
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub cert: Option<PathBuf>,
+    /// The key of the certificate, in PEM
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub key: Option<PathBuf>,
+    /// Who certifies clients, in PEM: those that have no certificate are refused. Servers that we connect to are
+    /// believed by it as well; without it, those that the platform believes
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub client_ca: Option<PathBuf>,
+}
+
+impl ServerTls {
+    /// The files, read; `None` where no certificate is given.
+    pub fn read(&self) -> Result<Option<Tls>, Box<dyn Error>> {
+        let (Some(cert), Some(key)) = (&self.cert, &self.key) else {
+            return Ok(None);
+        };
+        let mut tls = Tls::new()
+            .identity_pem(&contents(cert)?, &contents(key)?)
+            .map_err(|error| format!("{}, {}: {error}", cert.display(), key.display()))?;
+        if let Some(file) = &self.client_ca {
+            let pem = contents(file)?;
+            tls = tls
+                .require_client_certificates(&pem)
+                .and_then(|tls| tls.roots_pem(&pem))
+                .map_err(|error| format!("{}: {error}", file.display()))?;
+        }
+        Ok(Some(tls))
+    }
+}
+
+/// Whom a client of an example believes over TLS.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ClientTls {
+    /// Who certifies servers, in PEM, instead of those that the platform believes
+    #[arg(long, value_name = "FILE", conflicts_with = "tls_insecure")]
+    pub tls_ca: Option<PathBuf>,
+    /// Believe every server, whoever it is: for tests only
+    #[arg(long)]
+    pub tls_insecure: bool,
+}
+
+impl ClientTls {
+    /// The file, read.
+    pub fn read(&self) -> Result<Tls, Box<dyn Error>> {
+        match &self.tls_ca {
+            _ if self.tls_insecure => Ok(Tls::new().dangerous().accept_any_certificate()),
+            Some(file) => Tls::new()
+                .roots_pem(&contents(file)?)
+                .map_err(|error| format!("{}: {error}", file.display()).into()),
+            None => Ok(Tls::new()),
+        }
+    }
+}
+
+fn contents(file: &Path) -> Result<Vec<u8>, Box<dyn Error>> {
+    fs::read(file).map_err(|error| format!("{}: {error}", file.display()).into())
+}
+
+/// A `sip` or `sips` URI of a command line. `transport=tls` and `transport=wss`, which no registry knows, become `sips`
+/// and `sips` with `transport=ws` (RFC 5630 §3.1, RFC 7118 §5.2).
+pub fn uri(text: &str) -> Result<Uri, String> {
+    let uri = Uri::parse(text).map_err(|error| error.to_string())?;
+    if !(uri.is_sip() || uri.is_sips()) {
+        return Err("only sip and sips uris can be reached".into());
+    }
+    let transport = uri.transport().map(|token| token.to_ascii_lowercase());
+    let mut secured = match transport.as_deref() {
+        Some("tls" | "wss") if !uri.is_sips() => {
+            let rest = uri
+                .as_str()
+                .get(uri.scheme_str().len()..)
+                .unwrap_or_default();
+            Uri::parse(format!("sips{rest}")).map_err(|error| error.to_string())?
+        }
+        _ => uri,
+    };
+    match transport.as_deref() {
+        Some("tls") => secured.set_param("transport", "tcp"),
+        Some("wss") => secured.set_param("transport", "ws"),
+        _ => {}
+    }
+    Ok(secured)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn secure_transports_become_sips() {
+        for (given, meant) in [
+            (
+                "sip:bob@example.com;transport=tls",
+                "sips:bob@example.com;transport=tcp",
+            ),
+            (
+                "sip:bob@example.com:5071;transport=WSS",
+                "sips:bob@example.com:5071;transport=ws",
+            ),
+            (
+                "sips:bob@example.com;transport=tls",
+                "sips:bob@example.com;transport=tcp",
+            ),
+            (
+                "sip:bob@example.com;transport=tcp",
+                "sip:bob@example.com;transport=tcp",
+            ),
+            ("sips:bob@example.com", "sips:bob@example.com"),
+        ] {
+            assert_eq!(
+                super::uri(given).map(|uri| uri.to_string()),
+                Ok(meant.to_owned())
+            );
+        }
+        assert!(super::uri("tel:123").is_err());
     }
 }

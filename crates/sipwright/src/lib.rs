@@ -62,6 +62,8 @@ mod routing;
 mod runtime_choice;
 mod server;
 mod shared;
+#[cfg(feature = "tls")]
+mod tls;
 pub mod trace;
 mod user_agent;
 
@@ -80,7 +82,11 @@ pub use request::{Options, Outgoing, Pong};
 pub use server::{Server, ServerBuilder};
 pub use sip_auth::Credentials;
 pub use sip_endpoint::{Listener, Timers};
+#[cfg(feature = "tls")]
+pub use sip_endpoint::{PeerIdentity, Tls};
 pub use sip_ua::{Cause, KeepAlivePolicy};
+#[cfg(feature = "tls")]
+pub use tls::with_roots;
 pub use user_agent::{IncomingCalls, IntoListener, UserAgent, UserAgentBuilder};
 
 pub use sip_auth as auth;
@@ -91,6 +97,7 @@ pub use sip_proxy as proxy_core;
 pub use sip_registrar as registrar;
 pub use sip_resolver as resolver;
 pub use sip_runtime as runtime;
+pub use sip_transport as transport;
 pub use sip_ua as ua;
 pub use {rtp, sdp};
 

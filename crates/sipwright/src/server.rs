@@ -40,7 +40,7 @@ use std::{fmt, future::Future, net::SocketAddr, sync::Arc, time::Duration};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Server {
-    shared: Shared,
+    pub(crate) shared: Shared,
 }
 
 impl Server {
@@ -86,7 +86,7 @@ impl Server {
 /// A server to be; a setter that is not called leaves its default.
 #[must_use = "nothing happens before `start`"]
 pub struct ServerBuilder {
-    stack: StackBuilder,
+    pub(crate) stack: StackBuilder,
     domains: Vec<String>,
     auth: Option<Auth>,
     registrar: Option<Registrar>,

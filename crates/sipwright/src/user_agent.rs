@@ -201,7 +201,7 @@ impl UserAgentBuilder {
         }
     }
 
-    /// A listener: `udp:ADDRESS:PORT` or `tcp:ADDRESS:PORT`, or a [`Listener`] with more to it. `*` as the address is
+    /// A listener: `udp:ADDRESS:PORT`, likewise `tcp`, `tls`, `ws` and `wss`, or a [`Listener`] with more to it. `*` as the address is
     /// every address of the host, port 0 asks the system. May be given several times; defaults to none, with which
     /// nothing can be sent over UDP.
     pub fn listen(mut self, listener: impl IntoListener) -> Self {
@@ -340,12 +340,16 @@ mod sealed {
     impl Sealed for sip_endpoint::Listener {}
 }
 
+/// Adds TLS to a transport, once the clock is known by which certificates hold.
+pub(crate) type Secured = Box<dyn FnOnce(TransportConfig, WallClock) -> TransportConfig + Send>;
+
 /// What user agents and servers are built from alike.
 pub(crate) struct StackBuilder {
     listeners: Vec<Result<Listener, BindError>>,
     runtime: Option<Arc<dyn Runtime>>,
     timers: Timers,
     transport: TransportConfig,
+    pub(crate) secured: Option<Secured>,
     zone: Zone,
     nameservers: Option<Vec<SocketAddr>>,
     attempt_limit: Option<Duration>,
@@ -364,6 +368,7 @@ impl StackBuilder {
             runtime: None,
             timers: Timers::default(),
             transport: TransportConfig::default(),
+            secured: None,
             zone: Zone::new(),
             nameservers: None,
             attempt_limit: None,
@@ -430,9 +435,13 @@ impl StackBuilder {
             .fold(self.zone, |zone, (name, address)| {
                 zone.address(name, *address)
             });
+        let transport = match self.secured {
+            Some(secured) => secured(self.transport, clock),
+            None => self.transport,
+        };
         let mut endpoint = EndpointConfig::new(rng.seed(), clock)
             .timers(self.timers)
-            .transport(self.transport)
+            .transport(transport)
             .zone(zone)
             .nameservers(self.nameservers.unwrap_or(system.nameservers))
             .observe(self.trace.as_ref().map_or(0, Trace::limit));

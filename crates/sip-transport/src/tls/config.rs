@@ -128,6 +128,11 @@ impl Tls {
         !self.roots.is_empty()
     }
 
+    /// Whether every server is believed; see [`dangerous`](Self::dangerous).
+    pub const fn believes_anyone(&self) -> bool {
+        self.believes_anyone
+    }
+
     /// Whether there is a certificate of ours, without which there is no server.
     pub const fn has_identity(&self) -> bool {
         !self.identities.is_empty()

@@ -1,0 +1,96 @@
+//! TLS of user agents and servers: what they prove, and whom they believe.
+
+use crate::{Gone, Server, ServerBuilder, UserAgent, UserAgentBuilder, user_agent::StackBuilder};
+use sip_endpoint::{PeerIdentity, Tls};
+use sip_io::Flow;
+
+impl UserAgentBuilder {
+    /// Speaks TLS: to `sips` URIs and those with `transport=tls`, and, with an identity, on `tls:` and `wss:` listeners.
+    ///
+    /// Defaults to not at all. Without roots of its own the platform's are believed. Servers prove the domain of the URI
+    /// that leads to them (RFC 5922); [`Tls::dangerous`] is the only way round.
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.stack.secure(tls);
+        self
+    }
+}
+
+impl ServerBuilder {
+    /// Speaks TLS; see [`UserAgentBuilder::tls`].
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.stack.secure(tls);
+        self
+    }
+}
+
+impl UserAgent {
+    /// Replaces certificates, trust and all else about TLS while it runs. Open connections stay; new requests open new
+    /// ones, and no session is resumed.
+    ///
+    /// # Errors
+    ///
+    /// When the user agent is closed.
+    pub async fn set_tls(&self, tls: Tls) -> Result<(), Gone> {
+        let tls = with_roots(tls);
+        self.shared
+            .command(move |machine, _, now| {
+                machine.stack.command(now, |_, cx| cx.set_tls(now, &tls));
+            })
+            .await
+            .map_err(|_| Gone)
+    }
+
+    /// Who the peer on a flow has proved to be by certificate; `None` when it has proved nothing or is gone.
+    pub async fn peer_identity(&self, flow: Flow) -> Option<PeerIdentity> {
+        let identity = self
+            .shared
+            .command(move |machine, _, _| machine.stack.endpoint().peer_identity(&flow));
+        identity.await.ok().flatten()
+    }
+}
+
+impl Server {
+    /// Replaces certificates, trust and all else about TLS while it runs; see [`UserAgent::set_tls`].
+    ///
+    /// # Errors
+    ///
+    /// When the server is closed.
+    pub async fn set_tls(&self, tls: Tls) -> Result<(), Gone> {
+        let tls = with_roots(tls);
+        self.shared
+            .command(move |machine, _, now| {
+                machine.stack.command(now, |_, cx| cx.set_tls(now, &tls));
+            })
+            .await
+            .map_err(|_| Gone)
+    }
+
+    /// Who the peer on a flow has proved to be by certificate; `None` when it has proved nothing or is gone.
+    pub async fn peer_identity(&self, flow: Flow) -> Option<PeerIdentity> {
+        let identity = self
+            .shared
+            .command(move |machine, _, _| machine.stack.endpoint().peer_identity(&flow));
+        identity.await.ok().flatten()
+    }
+}
+
+impl StackBuilder {
+    fn secure(&mut self, tls: Tls) {
+        self.secured = Some(Box::new(|transport, clock| {
+            transport.tls(with_roots(tls), clock)
+        }));
+    }
+}
+
+/// Believes those whom the platform believes, where nobody else was named.
+pub fn with_roots(tls: Tls) -> Tls {
+    if tls.has_roots() || tls.believes_anyone() {
+        return tls;
+    }
+    let found = rustls_native_certs::load_native_certs();
+    for error in &found.errors {
+        tracing::warn!(%error, "a certificate of the platform cannot be read");
+    }
+    let certificates = found.certs.into_iter();
+    tls.roots_der(certificates.map(|certificate| certificate.to_vec()))
+}
