@@ -138,4 +138,6 @@ pub use sip_transaction::{RespondError, ServerTransactionId, Timers};
 pub use sip_transport::{HandshakeFailure, Listener, ListenerId, Target, TransportConfig};
 #[cfg(feature = "tls")]
 pub use sip_transport::{PeerIdentity, Tls};
+#[cfg(feature = "ws")]
+pub use sip_transport::{Refusal, Upgrade, WebSocketConfig};
 pub use stack::{Stack, StackEvent};

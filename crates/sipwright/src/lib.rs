@@ -84,6 +84,8 @@ pub use sip_auth::Credentials;
 pub use sip_endpoint::{Listener, Timers};
 #[cfg(feature = "tls")]
 pub use sip_endpoint::{PeerIdentity, Tls};
+#[cfg(feature = "ws")]
+pub use sip_endpoint::{Refusal, Upgrade, WebSocketConfig};
 pub use sip_ua::{Cause, KeepAlivePolicy};
 #[cfg(feature = "tls")]
 pub use tls::with_roots;

@@ -10,7 +10,7 @@ use crate::{
     user_agent::{IntoListener, StackBuilder},
 };
 use sip_auth::{CredentialStore, Digest};
-use sip_endpoint::{Domains, EndpointStats, Timers};
+use sip_endpoint::{Domains, EndpointStats, Timers, TransportConfig};
 use sip_io::{Rng, WallClock};
 use sip_message::Uri;
 use sip_proxy::{Foreign, Proxy, ProxyConfig, ProxyStats};
@@ -125,6 +125,12 @@ impl ServerBuilder {
     /// The runtime. Defaults to the tokio runtime of the caller of [`start`](Self::start).
     pub fn runtime(mut self, runtime: impl Runtime) -> Self {
         self.stack.set_runtime(runtime);
+        self
+    }
+
+    /// The limits and times of the transport layer.
+    pub fn transport(mut self, transport: TransportConfig) -> Self {
+        self.stack.set_transport(transport);
         self
     }
 

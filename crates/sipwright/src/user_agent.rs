@@ -224,7 +224,7 @@ impl UserAgentBuilder {
 
     /// The limits and times of the transport layer.
     pub fn transport(mut self, transport: TransportConfig) -> Self {
-        self.stack.transport = transport;
+        self.stack.set_transport(transport);
         self
     }
 
@@ -395,6 +395,10 @@ impl StackBuilder {
 
     pub(crate) fn set_close_within(&mut self, time: Duration) {
         self.close_within = time;
+    }
+
+    pub(crate) fn set_transport(&mut self, transport: TransportConfig) {
+        self.transport = transport;
     }
 
     pub(crate) fn set_timers(&mut self, timers: Timers) {
