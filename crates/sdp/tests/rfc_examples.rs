@@ -352,6 +352,155 @@ fn rfc_4317_4_1_an_added_stream_with_a_connection_of_its_own() {
     assert_eq!(keys.remote_host(), "host.atlanta.example.com");
 }
 
+/// RFC 3264 §9 (figure 1): what OPTIONS tells of carol. Ports of 0 offer nothing, so that each line is turned down.
+#[test]
+fn rfc_3264_9_capabilities_without_ports() {
+    let told = example!("rfc3264/9-01");
+    assert_eq!(
+        shape(&told),
+        ["audio 0 RTP/AVP 0 1 3", "video 0 RTP/AVP 31 34"]
+    );
+    let codecs = |place: usize| -> Vec<String> {
+        let maps = told.media()[place].all::<sdp::RtpMap>();
+        maps.map(|map| map.unwrap().value()).collect()
+    };
+    assert_eq!(codecs(0), ["0 PCMU/8000", "1 1016/8000", "3 GSM/8000"]);
+    assert_eq!(codecs(1), ["31 H261/90000", "34 H263/90000"]);
+    let mine = at()
+        .media(audio(4_000, [Codec::PCMU]))
+        .media(video(4_002, [h261()]));
+    let mut session = Session::new(1);
+    match session.answer(&told, &mine) {
+        Ok((answer, seen)) => {
+            assert!(answer.media().iter().all(sdp::Media::is_rejected));
+            assert!(seen.media().iter().all(Option::is_none));
+        }
+        Err(error) => assert_eq!(error.status(), 488),
+    }
+}
+
+#[test]
+fn rfc_4317_4_2_video_is_added_to_audio() {
+    let alices = at().media(audio(49_170, [Codec::PCMU]));
+    let mut alice = Session::new(1);
+    let offer = offers(&mut alice, &alices, &example!("rfc4317/4.2-01"));
+    let seen = alice.apply_answer(&example!("rfc4317/4.2-02")).unwrap();
+    assert_eq!(seen.media().len(), 1);
+    let both = alices.media(video(49_172, [h261()]));
+    let second = offers(&mut alice, &both, &example!("rfc4317/4.2-03"));
+    assert_eq!(version(&second), version(&offer) + 1);
+    let seen = alice.apply_answer(&example!("rfc4317/4.2-04")).unwrap();
+    let picture = seen.media()[1].as_ref().unwrap();
+    assert_eq!(picture.direction(), Direction::SendRecv);
+    assert_eq!(picture.remote_host(), "host.biloxi.example.com");
+
+    let bobs = at().media(audio(49_172, [Codec::PCMU]));
+    let mut bob = Session::new(2);
+    answers(
+        &mut bob,
+        &example!("rfc4317/4.2-01"),
+        &bobs,
+        &example!("rfc4317/4.2-02"),
+    );
+    let first = version(bob.local().unwrap());
+    answers(
+        &mut bob,
+        &example!("rfc4317/4.2-03"),
+        &bobs.media(video(49_168, [h261()])),
+        &example!("rfc4317/4.2-04"),
+    );
+    assert_eq!(version(bob.local().unwrap()), first + 1);
+}
+
+#[test]
+fn rfc_4317_4_3_video_is_deleted_and_its_line_stays() {
+    let bobs = at()
+        .media(audio(49_174, [ilbc(97)]))
+        .media(video(49_170, [h261()]));
+    let mut bob = Session::new(1);
+    answers(
+        &mut bob,
+        &example!("rfc4317/4.3-01"),
+        &bobs,
+        &example!("rfc4317/4.3-02"),
+    );
+    let first = version(bob.local().unwrap());
+    let mut one = bobs;
+    one.all_mut()[1] = video(0, [h261()]);
+    let offer = offers(&mut bob, &one, &example!("rfc4317/4.3-03"));
+    assert_eq!(version(&offer), first + 1);
+    let seen = bob.apply_answer(&example!("rfc4317/4.3-04")).unwrap();
+    assert!(seen.audio().is_some() && seen.media()[1].is_none());
+
+    let alices = at()
+        .media(audio(49_170, [ilbc(97)]))
+        .media(video(51_372, [h261()]));
+    let mut alice = Session::new(2);
+    offers(&mut alice, &alices, &example!("rfc4317/4.3-01"));
+    alice.apply_answer(&example!("rfc4317/4.3-02")).unwrap();
+    let seen = answers(
+        &mut alice,
+        &example!("rfc4317/4.3-03"),
+        &alices,
+        &example!("rfc4317/4.3-04"),
+    );
+    assert!(seen.audio().is_some() && seen.media()[1].is_none());
+}
+
+#[test]
+fn rfc_4317_5_1_no_media_and_then_audio() {
+    let mut alice = Session::new(1);
+    offers(&mut alice, &at(), &example!("rfc4317/5.1-01"));
+    let seen = alice.apply_answer(&example!("rfc4317/5.1-02")).unwrap();
+    assert!(seen.media().is_empty());
+    let talking = at().media(audio(49_170, [ilbc(97)]));
+    offers(&mut alice, &talking, &example!("rfc4317/5.1-03"));
+    let seen = alice.apply_answer(&example!("rfc4317/5.1-04")).unwrap();
+    assert_eq!(seen.audio().unwrap().direction(), Direction::SendRecv);
+
+    let bobs = at().media(audio(49_172, [ilbc(97)]));
+    let mut bob = Session::new(2);
+    let seen = answers(
+        &mut bob,
+        &example!("rfc4317/5.1-01"),
+        &bobs,
+        &example!("rfc4317/5.1-02"),
+    );
+    assert!(seen.media().is_empty());
+    let first = version(bob.local().unwrap());
+    answers(
+        &mut bob,
+        &example!("rfc4317/5.1-03"),
+        &bobs,
+        &example!("rfc4317/5.1-04"),
+    );
+    assert_eq!(version(bob.local().unwrap()), first + 1);
+}
+
+/// The answer has an address of zeros: there is nowhere to send to until the other side offers one.
+#[test]
+fn rfc_4317_5_3_an_answer_with_an_address_of_zeros_is_hold() {
+    let alices = at().media(audio(49_170, [ilbc(97)]));
+    let mut alice = Session::new(1);
+    let offer = offers(&mut alice, &alices, &example!("rfc4317/5.3-01"));
+    let seen = alice.apply_answer(&example!("rfc4317/5.3-02")).unwrap();
+    let held = seen.audio().unwrap();
+    assert!(!held.direction().sends());
+    assert_eq!((held.remote(), held.remote_rtcp()), (None, None));
+    let seen = answers(
+        &mut alice,
+        &example!("rfc4317/5.3-03"),
+        &alices,
+        &example!("rfc4317/5.3-04"),
+    );
+    assert_eq!(seen.audio().unwrap().direction(), Direction::SendRecv);
+    assert_eq!(
+        version(alice.local().unwrap()),
+        version(&offer),
+        "nothing of ours has changed"
+    );
+}
+
 /// A controller offers an address of zeros first, and the real one in a second offer.
 #[test]
 fn rfc_4317_5_2_an_address_of_zeros_is_hold() {

@@ -81,6 +81,7 @@ fn policies_meet() {
         (Optional, Off, Some(("RTP/AVP", false))),
         (Optional, Optional, Some(("RTP/AVP", true))),
         (Optional, Mandatory, Some(("RTP/AVP", true))),
+        (Optional, DuplicateOffer, Some(("RTP/AVP", true))),
         (Mandatory, Off, None),
         (Mandatory, Optional, Some(("RTP/SAVP", true))),
         (Mandatory, Mandatory, Some(("RTP/SAVP", true))),
