@@ -1,10 +1,10 @@
 //! Requests downstream and what comes back: forking, failing over, cancelling (RFC 3261 §16.6 to §16.10).
 
 use crate::{
-    Proxy, ProxyId, Target,
+    Event, Finding, Proxy, ProxyId, Target,
     breadth::shares,
     choice::Outcome,
-    context::{Branch, ResponseContext, Stage, Verdict},
+    context::{Branch, ResponseContext, Stage, Verdict, Watched},
     proxy::Due,
     route,
     token::DialogFlows,
@@ -12,8 +12,9 @@ use crate::{
 use sip_endpoint::{Context, Draft, Failure, RecordRouteTemplate, RequestId};
 use sip_message::{
     Method, Request, Response, StatusCode,
-    headers::{MaxBreadth, MaxForwards, Route, Via},
+    headers::{MaxBreadth, MaxForwards, RetryAfter, Route, Via},
 };
+use std::time::Instant;
 
 impl Proxy {
     /// Goes on with a request: waits, starts the next group, or comes to an end.
@@ -73,14 +74,42 @@ impl Proxy {
                 return;
             };
             let is_binding = target.is_binding;
-            let Some(draft) = draft(&self.key, context, target, breadth) else {
+            let watched = context.watch.then(|| Watched {
+                uri: target.uri.clone(),
+                since: cx.now,
+                heard: None,
+            });
+            if self.watching
+                && context.token.is_some()
+                && *context.request.method() == Method::BYE
+                && let Ok(call) = context.request.call_id()
+            {
+                self.events.push_back(Event::CallEnding { call });
+            }
+            let listener = target.listener.and_then(|local| {
+                let mut listeners = cx.listeners();
+                let found = listeners.find(|(_, _, bound)| *bound == Some(local))?;
+                Some(found.0)
+            });
+            let can_locate = cx.can_locate(&target.uri);
+            let Some(draft) = draft(&self.key, context, target, breadth, can_locate) else {
                 context
                     .outcomes
                     .add(Outcome::Found(StatusCode::UNSUPPORTED_URI_SCHEME));
                 continue;
             };
+            let draft = match listener {
+                Some(listener) => draft.by_listener(listener),
+                None => draft,
+            };
             let request = cx.request(draft);
             self.stats.branches += 1;
+            if let Some(watched) = &watched {
+                self.watching = true;
+                let uri = watched.uri.clone();
+                let call = context.request.call_id().ok().filter(|_| is_invite);
+                self.events.push_back(Event::TargetTried { id, uri, call });
+            }
             let timer_c = is_invite.then(|| {
                 self.timers
                     .insert(cx.now + self.config.timer_c, Due::C(request))
@@ -91,6 +120,7 @@ impl Proxy {
                 timer_c,
                 is_binding,
                 verdict: Verdict::AsIs,
+                watched,
             });
             self.contexts.link(request, id);
         }
@@ -114,6 +144,9 @@ impl Proxy {
         };
         let verdict = branch.verdict;
         let status = response.status();
+        if let Some(done) = watched(cx.now, id, branch, &response) {
+            self.events.push_back(done);
+        }
         // RFC 3261 §16.7 step 3: our Via goes; one that was the only one was for a request of ours.
         response.headers_mut().pop_front::<Via>();
         let for_upstream = response.headers().contains::<Via>();
@@ -211,6 +244,15 @@ impl Proxy {
         if let Some(timer) = branch.timer_c {
             self.timers.cancel(timer);
         }
+        if let Some(watched) = branch.watched.filter(|_| branch.pending) {
+            self.events.push_back(Event::TargetDone {
+                id,
+                uri: watched.uri,
+                // Whoever said anything lives; what failed then is the call.
+                finding: watched.heard.map_or(Finding::Failed, Finding::Answered),
+                status: None,
+            });
+        }
         if branch.pending && branch.verdict != Verdict::Ignored && context.stage != Stage::Answered
         {
             let status = match branch.verdict {
@@ -297,12 +339,41 @@ impl Proxy {
     }
 }
 
+/// What a response says about a target that is watched, when it is its first final one.
+fn watched(now: Instant, id: ProxyId, branch: &mut Branch, response: &Response) -> Option<Event> {
+    let is_pending = branch.pending;
+    let watched = branch.watched.as_mut()?;
+    let after = now.saturating_duration_since(watched.since);
+    // How long a callee lets it ring says nothing about who forwards the call.
+    let heard = *watched.heard.get_or_insert(after);
+    let status = response.status();
+    if !status.is_final() || !is_pending {
+        return None;
+    }
+    let finding = if status == StatusCode::SERVICE_UNAVAILABLE {
+        let retry_after = match response.headers().get::<RetryAfter>() {
+            Some(Ok(retry_after)) => Some(retry_after.delay()),
+            _ => None,
+        };
+        Finding::Unavailable(retry_after)
+    } else {
+        Finding::Answered(heard)
+    };
+    Some(Event::TargetDone {
+        id,
+        uri: watched.uri.clone(),
+        finding,
+        status: Some(status),
+    })
+}
+
 /// One copy of a request (RFC 3261 §16.6); `None` for a target that has no way.
 fn draft(
     key: &crate::token::TokenKey,
     context: &ResponseContext,
     target: Target,
     breadth: u32,
+    can_locate: bool,
 ) -> Option<Draft> {
     let mut request = context.request.clone();
     request.set_uri(route::request_uri(&target.uri));
@@ -315,7 +386,7 @@ fn draft(
     for (name, value) in &context.headers {
         headers.push_raw(name.clone(), value.clone());
     }
-    if !request.uri().is_sip() && !request.headers().contains::<Route>() {
+    if !can_locate && !request.headers().contains::<Route>() {
         return None;
     }
     let record_route =

@@ -8,11 +8,11 @@ use crate::{
 use ahash::RandomState;
 use sip_endpoint::{RequestId, ServerTransactionId};
 use sip_io::{Flow, TimerId};
-use sip_message::{HeaderName, HeaderValue, Request, StatusCode};
+use sip_message::{HeaderName, HeaderValue, Request, StatusCode, Uri};
 use slab::Slab;
 use std::{
     collections::{HashMap, VecDeque},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// One request and everything that it became.
@@ -45,6 +45,8 @@ pub(crate) struct ResponseContext {
     pub(crate) ring_for: Option<Duration>,
     pub(crate) failover_on: Option<Vec<StatusCode>>,
     pub(crate) hold_failure: bool,
+    /// Whether it is told how each target does
+    pub(crate) watch: bool,
     pub(crate) branches: Vec<Branch>,
     /// How many targets were sent to, all plans together
     pub(crate) tried: usize,
@@ -82,6 +84,17 @@ pub(crate) struct Branch {
     /// The target is a device that registered
     pub(crate) is_binding: bool,
     pub(crate) verdict: Verdict,
+    /// What is told about the target, if somebody watches
+    pub(crate) watched: Option<Watched>,
+}
+
+/// A target whose outcome is told.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    pub(crate) uri: Uri,
+    pub(crate) since: Instant,
+    /// How long the first response took, if there was one
+    pub(crate) heard: Option<Duration>,
 }
 
 /// What the failure of a branch counts as.
@@ -102,6 +115,7 @@ impl ResponseContext {
         self.ring_for = plan.ring_for;
         self.failover_on = plan.failover_on;
         self.hold_failure = plan.hold_failure;
+        self.watch = plan.watch;
         self.headers = plan.headers;
         self.record_route = plan.record_route.unwrap_or(record_route);
         let before = std::mem::take(&mut self.outcomes);

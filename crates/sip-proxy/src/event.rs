@@ -1,7 +1,8 @@
 //! What a proxy tells its owner, and asks.
 
+use crate::Finding;
 use sip_io::Flow;
-use sip_message::{Request, Response, StatusCode};
+use sip_message::{Request, Response, StatusCode, Uri, headers::CallId};
 use std::fmt;
 
 /// Names a request that a proxy is handling: a response context (RFC 3261 §16.2).
@@ -83,6 +84,32 @@ pub enum Event {
     Abandoned {
         /// The request's name
         id: ProxyId,
+    },
+    /// A request goes to a target of a plan that is [watched](crate::Plan::watch). One [`TargetDone`](Self::TargetDone)
+    /// follows.
+    TargetTried {
+        /// The request's name
+        id: ProxyId,
+        /// The target
+        uri: Uri,
+        /// The call that the request begins, if it is an INVITE
+        call: Option<CallId>,
+    },
+    /// A target of a plan that is watched has answered, or will not.
+    TargetDone {
+        /// The request's name, which may be of no more use
+        id: ProxyId,
+        /// The target
+        uri: Uri,
+        /// What that says about it
+        finding: Finding,
+        /// Its final response, if there was one
+        status: Option<StatusCode>,
+    },
+    /// A BYE ends a call that went through us; told once a plan was watched.
+    CallEnding {
+        /// The call
+        call: CallId,
     },
 }
 

@@ -250,6 +250,7 @@ impl Proxy {
             ring_for: None,
             failover_on: None,
             hold_failure: false,
+            watch: false,
             branches: Vec::new(),
             tried: 0,
             outcomes: crate::choice::Outcomes::default(),

@@ -68,7 +68,7 @@ mod token;
 pub use config::{Foreign, ProxyConfig};
 pub use dispatch::{
     Algorithm, DestinationState, DestinationStatus, DispatchError, DispatchEvent, DispatchSet,
-    Dispatcher, Finding, Probe, SetId,
+    Dispatcher, Finding, HoldsSet, Probe, SetId,
 };
 pub use event::{Event, ProxyId, RelayError, SecretId};
 pub use plan::{Plan, Target};

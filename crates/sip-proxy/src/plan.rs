@@ -2,7 +2,7 @@
 
 use sip_io::Flow;
 use sip_message::{HeaderName, HeaderValue, StatusCode, Uri};
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, net::SocketAddr, time::Duration};
 
 /// One element of a target set (RFC 3261 §16.5): the Request-URI that a branch gets, and how to reach it.
 ///
@@ -23,6 +23,7 @@ pub struct Target {
     pub(crate) is_binding: bool,
     pub(crate) q: u16,
     pub(crate) instance: Option<String>,
+    pub(crate) listener: Option<SocketAddr>,
 }
 
 impl Target {
@@ -36,6 +37,7 @@ impl Target {
             is_binding: false,
             q: 1_000,
             instance: None,
+            listener: None,
         }
     }
 
@@ -83,6 +85,13 @@ impl Target {
         self
     }
 
+    /// Sends by the listener that is bound to this address: its view of names counts, and datagrams leave from it; see
+    /// [`Draft::by_listener`](sip_endpoint::Draft::by_listener). Defaults to none.
+    pub const fn by_listener(mut self, local: SocketAddr) -> Self {
+        self.listener = Some(local);
+        self
+    }
+
     /// The URI.
     pub const fn uri(&self) -> &Uri {
         &self.uri
@@ -116,6 +125,7 @@ pub struct Plan {
     pub(crate) failover_on: Option<Vec<StatusCode>>,
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     pub(crate) record_route: Option<bool>,
+    pub(crate) watch: bool,
 }
 
 impl Plan {
@@ -214,6 +224,13 @@ impl Plan {
     /// Whether we stay on the way of requests inside the dialog that is made. Defaults to what the configuration says.
     pub const fn record_route(mut self, record_route: bool) -> Self {
         self.record_route = Some(record_route);
+        self
+    }
+
+    /// Whether it is told how each target does, by [`Event::TargetTried`](crate::Event::TargetTried) and
+    /// [`Event::TargetDone`](crate::Event::TargetDone). Defaults to no.
+    pub const fn watch(mut self, watch: bool) -> Self {
+        self.watch = watch;
         self
     }
 

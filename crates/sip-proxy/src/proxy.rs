@@ -44,6 +44,8 @@ pub struct Proxy {
     pub(crate) events: VecDeque<Event>,
     pub(crate) stats: ProxyStats,
     pub(crate) shutting_down: bool,
+    /// Whether a plan was watched, so that the end of calls is told
+    pub(crate) watching: bool,
 }
 
 /// What a proxy's timers are for.
@@ -117,6 +119,7 @@ impl Proxy {
             events: VecDeque::new(),
             stats: ProxyStats::default(),
             shutting_down: false,
+            watching: false,
             config,
         }
     }

@@ -107,7 +107,7 @@ impl UserAgent {
         target: Uri,
         options: RequestOptions,
     ) -> Result<RequestKey, StartError> {
-        if !(target.is_sip() || target.is_sips()) {
+        if !cx.can_locate(&target) {
             return Err(StartError::UnsupportedScheme);
         }
         self.may_request()?;

@@ -8,6 +8,7 @@ use crate::{
     messages::Delivered,
     queue::Queue,
     registration::Registrations,
+    resolve::Lookups,
     routing::Routing,
     trace::Trace,
 };
@@ -15,6 +16,7 @@ use futures_channel::oneshot;
 use sip_endpoint::{Either, ListenerId, ServerTransactionId, StackEvent};
 use sip_io::{Flow, StateMachine};
 use sip_message::{Request, Response, StatusCode, headers::RetryAfter};
+use sip_resolver::LookupError;
 use sip_runtime::Application;
 use sip_ua::{CallId, Event as UaEvent, RequestKey};
 use std::{
@@ -38,6 +40,7 @@ pub(crate) struct App {
         oneshot::Sender<Result<SocketAddr, io::ErrorKind>>,
     )>,
     pub(crate) routing: Option<Routing>,
+    pub(crate) lookups: Option<Lookups>,
     pub(crate) trace: Option<Trace>,
 }
 
@@ -45,7 +48,12 @@ pub(crate) struct App {
 pub(crate) type Answered = Result<(Response, Flow), RequestError>;
 
 impl App {
-    pub(crate) fn new(calls: Calls, routing: Option<Routing>, trace: Option<Trace>) -> Self {
+    pub(crate) fn new(
+        calls: Calls,
+        routing: Option<Routing>,
+        lookups: Option<Lookups>,
+        trace: Option<Trace>,
+    ) -> Self {
         Self {
             calls,
             registrations: Registrations::default(),
@@ -55,6 +63,7 @@ impl App {
             listening: HashMap::new(),
             listeners_awaited: Vec::new(),
             routing,
+            lookups,
             trace,
         }
     }
@@ -77,13 +86,23 @@ impl App {
                     routing.handle_event(machine, now, event);
                 }
             }
-            StackEvent::Core(Either::Right(Either::Right(event))) => {
+            StackEvent::Core(Either::Right(Either::Right(Either::Left(changed)))) => {
+                tracing::info!(?changed, "a destination has changed");
+            }
+            StackEvent::Core(Either::Right(Either::Right(Either::Right(event)))) => {
                 self.handle_ua(machine, now, event)
             }
             StackEvent::Listening { listener, local } => self.listener_done(listener, Ok(local)),
             StackEvent::ListenFailed { listener, reason } => {
                 self.listener_done(listener, Err(reason))
             }
+            StackEvent::LookupNeeded { id, question } => match &mut self.lookups {
+                Some(lookups) => lookups.start(machine, now, id, question),
+                None => {
+                    let nobody = Err(LookupError::NoServer);
+                    machine.stack.provide_answer(now, id, nobody);
+                }
+            },
             _ => {}
         }
     }
@@ -205,6 +224,9 @@ impl Application<Machine> for App {
     }
 
     fn poll(&mut self, machine: &mut Machine, now: Instant, cx: &mut Context<'_>) {
+        if let Some(lookups) = &mut self.lookups {
+            lookups.poll(machine, now, cx);
+        }
         if let Some(routing) = &mut self.routing {
             routing.poll(machine, now, cx);
         }

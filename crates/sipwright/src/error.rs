@@ -88,7 +88,7 @@ pub enum RequestError {
     /// A text did not parse
     #[error(transparent)]
     Parse(#[from] ParseError),
-    /// Only `sip` and `sips` URIs can be reached
+    /// Only `sip` and `sips` URIs can be reached, and `tel` URIs when there is a suffix for ENUM
     #[error("only sip and sips uris can be reached")]
     UnsupportedScheme,
     /// Nobody answered in time

@@ -1,10 +1,14 @@
 //! A request seen by a proxy, its verbs and their outcomes.
 
-use crate::routing::{Ask, Asks};
+use crate::{
+    dispatch::{DispatchSet, Gateways},
+    routing::{Ask, Asks},
+};
 use futures_channel::oneshot;
 use sip_io::Flow;
 use sip_message::{
-    HeaderField, Method, ParseError, Request, Response, StatusCode, Uri, headers::Contact,
+    HeaderField, Method, ParseError, Request, Response, StatusCode, Uri,
+    headers::{Contact, RetryAfter},
 };
 use sip_proxy::{Plan, ProxyId, Target};
 use std::{
@@ -99,11 +103,19 @@ impl Inbound {
         }
     }
 
-    /// Sends the request on: to one URI, to several in their order, or to a [`Plan`]. Set more, then await it.
+    /// Sends the request on: to one URI, to several in their order, to [`Gateways`], or to a [`Plan`]. Set more, then
+    /// await it.
     pub fn relay(&self, targets: impl IntoPlan) -> Relay<'_> {
+        let Planned {
+            plan,
+            set,
+            retry_after,
+        } = targets.into_plan();
         Relay {
             inbound: self,
-            plan: targets.into_plan(),
+            plan,
+            set,
+            retry_after,
         }
     }
 
@@ -156,34 +168,66 @@ pub fn at_once(uris: impl IntoIterator<Item = Uri>) -> Plan {
     Plan::at_once(uris)
 }
 
-/// A URI, several in their order, or a [`Plan`]; what other types there could be is nobody's business.
+/// A URI, several in their order, [`Gateways`], or a [`Plan`]; what other types there could be is nobody's business.
 pub trait IntoPlan: sealed::Sealed {
     /// The plan.
     #[doc(hidden)]
-    fn into_plan(self) -> Plan;
+    fn into_plan(self) -> Planned;
+}
+
+/// A plan, and where its targets are from.
+#[doc(hidden)]
+#[derive(Debug)]
+#[expect(unnameable_types, reason = "nobody outside makes one")]
+pub struct Planned {
+    plan: Plan,
+    set: Option<DispatchSet>,
+    /// When there is no target: when there may be one again
+    retry_after: Option<Duration>,
+}
+
+impl From<Plan> for Planned {
+    fn from(plan: Plan) -> Self {
+        Self {
+            plan,
+            set: None,
+            retry_after: None,
+        }
+    }
+}
+
+impl IntoPlan for Gateways {
+    fn into_plan(self) -> Planned {
+        let (plan, set, retry_after) = self.into_parts();
+        Planned {
+            plan,
+            set: Some(set),
+            retry_after,
+        }
+    }
 }
 
 impl IntoPlan for Uri {
-    fn into_plan(self) -> Plan {
-        Plan::to(self)
+    fn into_plan(self) -> Planned {
+        Plan::to(self).into()
     }
 }
 
 impl<const N: usize> IntoPlan for [Uri; N] {
-    fn into_plan(self) -> Plan {
-        Plan::in_order(self)
+    fn into_plan(self) -> Planned {
+        Plan::in_order(self).into()
     }
 }
 
 impl IntoPlan for Vec<Uri> {
-    fn into_plan(self) -> Plan {
-        Plan::in_order(self)
+    fn into_plan(self) -> Planned {
+        Plan::in_order(self).into()
     }
 }
 
 impl IntoPlan for Plan {
-    fn into_plan(self) -> Plan {
-        self
+    fn into_plan(self) -> Planned {
+        self.into()
     }
 }
 
@@ -194,6 +238,7 @@ mod sealed {
     impl<const N: usize> Sealed for [sip_message::Uri; N] {}
     impl Sealed for Vec<sip_message::Uri> {}
     impl Sealed for sip_proxy::Plan {}
+    impl Sealed for crate::dispatch::Gateways {}
 }
 
 /// A request on its way; see [`Inbound::relay`].
@@ -206,6 +251,8 @@ mod sealed {
 pub struct Relay<'a> {
     inbound: &'a Inbound,
     plan: Plan,
+    set: Option<DispatchSet>,
+    retry_after: Option<Duration>,
 }
 
 impl Relay<'_> {
@@ -245,6 +292,12 @@ impl<'a> IntoFuture for Relay<'a> {
         Box::pin(async move {
             let (reply, outcome) = oneshot::channel();
             let (id, asks) = (self.inbound.id, self.inbound.asks.clone());
+            if self.plan.is_empty() && self.set.is_some() {
+                return Err(Rejected::unavailable(
+                    &self.inbound.request,
+                    self.retry_after,
+                ));
+            }
             if self.plan.is_empty() {
                 return Err(StatusCode::TEMPORARILY_UNAVAILABLE.into());
             }
@@ -252,6 +305,7 @@ impl<'a> IntoFuture for Relay<'a> {
                 id,
                 Ask::Relay {
                     plan: self.plan,
+                    set: self.set,
                     reply,
                 },
             );
@@ -332,6 +386,16 @@ impl Rejected {
             self.status(),
             StatusCode::REQUEST_TIMEOUT | StatusCode::TEMPORARILY_UNAVAILABLE
         )
+    }
+
+    /// No gateway is up: 503, and when there may be one again.
+    fn unavailable(request: &Request, retry_after: Option<Duration>) -> Self {
+        let response = request.response(StatusCode::SERVICE_UNAVAILABLE);
+        let response = match retry_after {
+            Some(after) => response.header(RetryAfter::new(after.max(Duration::from_secs(1)))),
+            None => response,
+        };
+        response.build().into()
     }
 
     /// The status that it will be answered with.

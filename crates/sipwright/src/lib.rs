@@ -48,15 +48,20 @@ mod audio;
 mod call;
 mod calls;
 mod dial;
+mod dispatch;
 mod error;
+#[cfg(feature = "hickory-resolver")]
+mod hickory;
 mod inbound;
 mod incoming;
 mod latch;
+mod locating;
 mod machine;
 mod messages;
 mod queue;
 mod registration;
 mod request;
+mod resolve;
 mod router;
 mod routing;
 mod runtime_choice;
@@ -76,6 +81,7 @@ pub use error::{
     Result,
 };
 pub use incoming::{EarlyMedia, IncomingCall};
+pub use locating::Names;
 pub use messages::{IncomingMessage, Messages};
 pub use registration::{Registration, RegistrationState, RegistrationStates};
 pub use request::{Options, Outgoing, Pong};
@@ -97,18 +103,29 @@ pub use sip_io as io;
 pub use sip_message as message;
 pub use sip_proxy as proxy_core;
 pub use sip_registrar as registrar;
-pub use sip_resolver as resolver;
 pub use sip_runtime as runtime;
 pub use sip_transport as transport;
 pub use sip_ua as ua;
 pub use {rtp, sdp};
 
+/// Where names lead: what answers for them, and how it is configured.
+pub mod resolver {
+    #[cfg(feature = "hickory-resolver")]
+    pub use crate::hickory::Hickory;
+    pub use crate::resolve::Resolve;
+    pub use sip_endpoint::View;
+    pub use sip_resolver::*;
+}
+
 /// Routing as control flow: what a [`Server`] asks and is told.
 pub mod proxy {
+    pub use crate::dispatch::{DispatchSet, Gateways};
     pub use crate::inbound::{Contacts, Inbound, IntoPlan, Rejected, Relay, Relayed, at_once};
     pub use crate::router::Router;
     pub use crate::server::{MemoryLocation, Registrar};
-    pub use sip_proxy::{Foreign, Plan, Target};
+    pub use sip_proxy::{
+        Algorithm, DestinationState, DestinationStatus, DispatchError, Foreign, Plan, Probe, Target,
+    };
     pub use sip_registrar::Terms;
 }
 

@@ -1,16 +1,20 @@
 //! Everything of one user agent or server, as the one machine that its driver runs.
 
+use crate::dispatch::DispatchSet;
 use sip_endpoint::{Context, Observation, Stack, StackEvent};
 use sip_io::{BindToken, Receive, StateMachine, Transmit};
 use sip_media::MediaEngine;
-use sip_proxy::Proxy;
+use sip_proxy::{Dispatcher, Proxy};
 use sip_registrar::Registrar;
 use sip_ua::UserAgent;
 use std::time::Instant;
 
 /// The cores of one stack. A user agent takes every request that reaches it, so it stands last; a server has the other
 /// two before it.
-pub(crate) type Cores = (Option<Registrar>, (Option<Proxy>, UserAgent));
+pub(crate) type Cores = (Option<Registrar>, (Option<Proxy>, (Probing, UserAgent)));
+
+/// Who asks the destinations of sets whether they live.
+pub(crate) type Probing = Option<Dispatcher<DispatchSet>>;
 
 /// The SIP stack and the RTP sessions of its calls, side by side on one task: an event of one may command the other at
 /// once, without a hop.
@@ -41,7 +45,7 @@ impl Machine {
         command: impl FnOnce(&mut UserAgent, &mut Context<'_>) -> R,
     ) -> R {
         self.stack
-            .command(now, |cores, cx| command(&mut cores.1.1, cx))
+            .command(now, |cores, cx| command(&mut cores.1.1.1, cx))
     }
 
     /// Commands the proxy core, if there is one.

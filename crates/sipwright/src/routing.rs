@@ -1,6 +1,7 @@
 //! Routers' futures, polled on the driver's own task.
 
 use crate::{
+    dispatch::DispatchSet,
     inbound::{Inbound, Rejected, Relayed, Verdict},
     machine::Machine,
     router::ErasedRouter,
@@ -11,17 +12,17 @@ use futures_util::{
     future::{AbortHandle, Abortable},
     stream::FuturesUnordered,
 };
-use sip_message::{Response, StatusCode, Uri};
-use sip_proxy::{Event, Plan, ProxyId, Target};
+use sip_message::{Response, StatusCode, Uri, headers::CallId};
+use sip_proxy::{Event, Finding, Plan, ProxyId, Target};
 use sip_registrar::Binding;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap, VecDeque},
     future::Future,
     panic::AssertUnwindSafe,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 /// Requests that wait for their router.
@@ -34,6 +35,19 @@ pub(crate) struct Routing {
     parked: BTreeMap<ProxyId, Parked>,
     asks: Asks,
     limit: usize,
+    /// The sets that requests are distributed over
+    sets: Vec<DispatchSet>,
+    /// Requests that are with a destination of a set
+    tried: HashMap<(ProxyId, String), Tried>,
+    /// Calls that are at a destination of a set, until their BYE
+    calls: HashMap<CallId, (DispatchSet, Uri)>,
+    /// The same in the order in which they began
+    begun: VecDeque<(Instant, CallId)>,
+}
+
+struct Tried {
+    set: DispatchSet,
+    call: Option<CallId>,
 }
 
 type Routed = Pin<Box<dyn Future<Output = (ProxyId, Option<Result<Relayed, Rejected>>)> + Send>>;
@@ -42,6 +56,8 @@ struct Parked {
     abort: AbortHandle,
     /// Whom the outcome of a relay concerns
     relaying: Option<oneshot::Sender<Result<StatusCode, Response>>>,
+    /// Where the targets of its plan are from
+    set: Option<DispatchSet>,
 }
 
 /// What routers have asked for and nobody has done yet.
@@ -59,6 +75,7 @@ pub(crate) enum Ask {
     },
     Relay {
         plan: Plan,
+        set: Option<DispatchSet>,
         reply: oneshot::Sender<Result<StatusCode, Response>>,
     },
     Withdraw,
@@ -86,7 +103,15 @@ impl Routing {
             parked: BTreeMap::new(),
             asks: Asks::default(),
             limit,
+            sets: Vec::new(),
+            tried: HashMap::new(),
+            calls: HashMap::new(),
+            begun: VecDeque::new(),
         }
+    }
+
+    pub(crate) fn set_sets(&mut self, sets: Vec<DispatchSet>) {
+        self.sets = sets;
     }
 
     pub(crate) fn handle_event(&mut self, machine: &mut Machine, now: Instant, event: Event) {
@@ -123,6 +148,7 @@ impl Routing {
                     Parked {
                         abort,
                         relaying: None,
+                        set: None,
                     },
                 );
             }
@@ -133,12 +159,70 @@ impl Routing {
                     parked.abort.abort();
                 }
             }
+            Event::TargetTried { id, uri, call } => {
+                let set = self.parked.get(&id).and_then(|parked| parked.set.clone());
+                if let Some(set) = set {
+                    if call.is_some() {
+                        set.call_started(&uri);
+                    }
+                    self.tried
+                        .insert((id, uri.to_string()), Tried { set, call });
+                }
+            }
+            Event::TargetDone {
+                id,
+                uri,
+                finding,
+                status,
+            } => self.target_done(now, (id, uri), finding, status),
+            Event::CallEnding { call } => self.call_ended(&call),
             _ => {}
+        }
+    }
+
+    fn target_done(
+        &mut self,
+        now: Instant,
+        (id, uri): (ProxyId, Uri),
+        finding: Finding,
+        status: Option<StatusCode>,
+    ) {
+        let Some(Tried { set, call }) = self.tried.remove(&(id, uri.to_string())) else {
+            return;
+        };
+        set.note(now, &uri, finding);
+        let Some(call) = call else { return };
+        if !status.is_some_and(StatusCode::is_success) {
+            set.call_ended(&uri);
+            return;
+        }
+        self.begun.push_back((now, call.clone()));
+        if let Some((set, uri)) = self.calls.insert(call, (set, uri)) {
+            set.call_ended(&uri);
+        }
+        // A call whose BYE goes another way is not counted for ever.
+        while let Some((begun, call)) = self.begun.front() {
+            let is_over = now.saturating_duration_since(*begun) > LONGEST_CALL;
+            if !is_over && self.begun.len() <= MOST_CALLS && self.calls.contains_key(call) {
+                break;
+            }
+            let call = call.clone();
+            self.begun.pop_front();
+            self.call_ended(&call);
+        }
+    }
+
+    fn call_ended(&mut self, call: &CallId) {
+        if let Some((set, uri)) = self.calls.remove(call) {
+            set.call_ended(&uri);
         }
     }
 
     /// Polls the futures until none can go on, doing in between what they ask for.
     pub(crate) fn poll(&mut self, machine: &mut Machine, now: Instant, cx: &mut Context<'_>) {
+        for set in &self.sets {
+            set.tick(now);
+        }
         loop {
             while let Poll::Ready(Some((id, outcome))) = self.futures.poll_next_unpin(cx) {
                 self.decided(machine, now, id, outcome);
@@ -164,11 +248,12 @@ impl Routing {
                     .send(bindings.map(|bindings| bindings.iter().map(target).collect()))
                     .ok();
             }
-            Ask::Relay { plan, reply } => {
+            Ask::Relay { plan, set, reply } => {
                 let Some(parked) = self.parked.get_mut(&id) else {
                     return;
                 };
                 parked.relaying = Some(reply);
+                parked.set = set;
                 let relayed = machine.proxy(now, |proxy, cx| {
                     proxy.relay(cx, id, plan.hold_failure(true))
                 });
@@ -243,3 +328,9 @@ pub(crate) fn target(binding: &Binding) -> Target {
         None => target,
     }
 }
+
+/// How long a call counts as one that a destination has.
+const LONGEST_CALL: Duration = Duration::from_secs(12 * 3_600);
+
+/// How many calls are counted.
+const MOST_CALLS: usize = 100_000;

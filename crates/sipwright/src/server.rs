@@ -1,8 +1,10 @@
 //! Sockets and cores that serve others: registrar and proxy.
 
 use crate::{
+    dispatch::DispatchSet,
     error::BindError,
     inbound::{Inbound, Rejected, Relayed},
+    locating::{Names, locating_setters},
     router::{Erased, Router},
     routing::Routing,
     shared::Shared,
@@ -13,7 +15,7 @@ use sip_auth::{CredentialStore, Digest};
 use sip_endpoint::{Domains, EndpointStats, Timers, TransportConfig};
 use sip_io::{Rng, WallClock};
 use sip_message::Uri;
-use sip_proxy::{Foreign, Proxy, ProxyConfig, ProxyStats};
+use sip_proxy::{Dispatcher, Foreign, Proxy, ProxyConfig, ProxyStats};
 use sip_registrar::{Registrar as RegistrarCore, RegistrarConfig, Terms};
 use sip_runtime::Runtime;
 use std::{fmt, future::Future, net::SocketAddr, sync::Arc, time::Duration};
@@ -76,6 +78,11 @@ impl Server {
         stats.await.ok().flatten()
     }
 
+    /// What is known about names and servers.
+    pub fn names(&self) -> Names {
+        Names::new(self.shared.clone())
+    }
+
     /// Refuses new work, lets what is under way end, and resolves when that is done: by default within 5 s. Dropping
     /// the future does not stop it.
     pub async fn close(&self) {
@@ -94,6 +101,7 @@ pub struct ServerBuilder {
     default_target: Option<Uri>,
     foreign: Foreign,
     record_route: bool,
+    sets: Vec<DispatchSet>,
 }
 
 /// Gives both cores the same policy and users.
@@ -113,6 +121,7 @@ impl ServerBuilder {
             default_target: None,
             foreign: Foreign::default(),
             record_route: true,
+            sets: Vec::new(),
         }
     }
 
@@ -137,21 +146,6 @@ impl ServerBuilder {
     /// The timers of every transaction. Defaults to RFC 3261's values.
     pub fn timers(mut self, timers: Timers) -> Self {
         self.stack.set_timers(timers);
-        self
-    }
-
-    /// The DNS servers to ask. Defaults to the system's.
-    pub fn nameservers(mut self, nameservers: impl IntoIterator<Item = SocketAddr>) -> Self {
-        self.stack
-            .set_nameservers(nameservers.into_iter().collect());
-        self
-    }
-
-    /// How long one of several servers may stay silent before the next one is tried, or the request fails. Defaults to
-    /// none: each has 64×T1, 32 s (RFC 3263 §4.3). With a limit, all attempts of a request other than INVITE take 20 s at
-    /// most when there are several servers (RFC 4321 §1.2).
-    pub fn attempt_limit(mut self, limit: Duration) -> Self {
-        self.stack.set_attempt_limit(limit);
         self
     }
 
@@ -196,6 +190,12 @@ impl ServerBuilder {
         self
     }
 
+    /// Probes the destinations of a set; each call adds one. A router [picks](DispatchSet::pick) from it.
+    pub fn dispatch(mut self, set: &DispatchSet) -> Self {
+        self.sets.push(set.clone());
+        self
+    }
+
     /// Where requests go that are for nobody registered, also ACK and BYE that come without Route to our own URI.
     /// Defaults to nowhere.
     pub fn forward(mut self, uri: Uri) -> Self {
@@ -236,13 +236,23 @@ impl ServerBuilder {
             default_target,
             foreign,
             record_route,
+            sets,
         } = self;
         let domains =
             Domains::new(domains).map_err(|error| BindError::Configuration(error.to_string()))?;
-        let router = router.unwrap_or_else(|| {
+        let mut router = router.unwrap_or_else(|| {
             Routing::new(Arc::new(Erased(Arc::new(to_whoever_registered))), PARKED)
         });
+        for set in &sets {
+            set.check().map_err(BindError::Configuration)?;
+        }
+        router.set_sets(sets.clone());
         let make = move |rng: &mut Rng, clock: WallClock| {
+            let mut dispatcher = Dispatcher::new(clock.at);
+            for set in sets {
+                set.begin(rng.seed(), clock.at);
+                dispatcher.add(clock.at, set);
+            }
             let mut proxy = ProxyConfig::new(rng.seed(), clock)
                 .domains(domains.clone())
                 .foreign(foreign)
@@ -263,12 +273,20 @@ impl ServerBuilder {
                     .limit(registrar.location.limit);
                 RegistrarCore::new(config, location)
             });
-            (core, Some(Proxy::new(proxy)))
+            (core, Some(Proxy::new(proxy)), Some(dispatcher))
         };
         let shared = stack.start(make, Some(router)).await?;
         Ok(Server { shared })
     }
 }
+
+impl Default for ServerBuilder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+locating_setters!(ServerBuilder);
 
 impl fmt::Debug for ServerBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

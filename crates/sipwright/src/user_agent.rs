@@ -5,10 +5,12 @@ use crate::{
     app::App,
     calls::Calls,
     error::BindError,
-    machine::{MEDIA_TOKENS, Machine},
+    locating::{Locating, Names, locating_setters},
+    machine::{MEDIA_TOKENS, Machine, Probing},
     messages::Messages,
     queue::Queue,
     request::{Options, Outgoing},
+    resolve::Lookups,
     routing::Routing,
     runtime_choice::default_runtime,
     shared::Shared,
@@ -16,13 +18,12 @@ use crate::{
 };
 use futures_channel::oneshot;
 use futures_util::Stream;
-use sip_endpoint::{EndpointConfig, EndpointStats, Listener, Stack, Timers, TransportConfig};
+use sip_endpoint::{EndpointConfig, EndpointStats, Listener, Stack, Timers, TransportConfig, View};
 use sip_io::{Rng, WallClock};
 use sip_media::{MediaConfig, MediaEngine};
 use sip_message::{IntoUri, Method};
 use sip_proxy::Proxy;
 use sip_registrar::Registrar;
-use sip_resolver::Zone;
 use sip_runtime::{Driver, Runtime};
 use sip_ua::{UaConfig, UaStats};
 use std::{
@@ -142,6 +143,11 @@ impl UserAgent {
             .ok()
     }
 
+    /// What is known about names and servers.
+    pub fn names(&self) -> Names {
+        Names::new(self.shared.clone())
+    }
+
     /// Refuses new work, ends calls, withdraws registrations, and resolves when that is done: by default within 5 s.
     /// Dropping the future does not stop it.
     pub async fn close(&self) {
@@ -228,26 +234,6 @@ impl UserAgentBuilder {
         self
     }
 
-    /// Names that are known without asking; the system's hosts file is read besides.
-    pub fn zone(mut self, zone: Zone) -> Self {
-        self.stack.zone = zone;
-        self
-    }
-
-    /// The DNS servers to ask. Defaults to the system's.
-    pub fn nameservers(mut self, nameservers: impl IntoIterator<Item = SocketAddr>) -> Self {
-        self.stack.nameservers = Some(nameservers.into_iter().collect());
-        self
-    }
-
-    /// How long one of several servers may stay silent before the next one is tried, or the request fails. Defaults to
-    /// none: each has 64×T1, 32 s (RFC 3263 §4.3). With a limit, all attempts of a request other than INVITE take 20 s at
-    /// most when there are several servers (RFC 4321 §1.2).
-    pub fn attempt_limit(mut self, limit: Duration) -> Self {
-        self.stack.set_attempt_limit(limit);
-        self
-    }
-
     /// The ports of RTP and RTCP. Defaults to 16384 up to 32767.
     pub fn media_ports(mut self, ports: Range<u16>) -> Self {
         self.stack.media_ports = Some(ports);
@@ -292,10 +278,18 @@ impl UserAgentBuilder {
     /// When there is no runtime, a text is no listener, or the system refuses a socket. Dropping the future closes
     /// what was opened.
     pub async fn start(self) -> Result<UserAgent, BindError> {
-        let shared = self.stack.start(|_, _| (None, None), None).await?;
+        let shared = self.stack.start(|_, _| (None, None, None), None).await?;
         Ok(UserAgent { shared })
     }
 }
+
+impl Default for UserAgentBuilder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+locating_setters!(UserAgentBuilder);
 
 impl fmt::Debug for UserAgentBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -345,14 +339,12 @@ pub(crate) type Secured = Box<dyn FnOnce(TransportConfig, WallClock) -> Transpor
 
 /// What user agents and servers are built from alike.
 pub(crate) struct StackBuilder {
-    listeners: Vec<Result<Listener, BindError>>,
+    listeners: Vec<Result<(Listener, Option<View>), BindError>>,
     runtime: Option<Arc<dyn Runtime>>,
     timers: Timers,
     transport: TransportConfig,
     pub(crate) secured: Option<Secured>,
-    zone: Zone,
-    nameservers: Option<Vec<SocketAddr>>,
-    attempt_limit: Option<Duration>,
+    pub(crate) locating: Locating,
     media_ports: Option<Range<u16>>,
     media_address: Option<IpAddr>,
     trace: Option<Trace>,
@@ -369,9 +361,7 @@ impl StackBuilder {
             timers: Timers::default(),
             transport: TransportConfig::default(),
             secured: None,
-            zone: Zone::new(),
-            nameservers: None,
-            attempt_limit: None,
+            locating: Locating::default(),
             media_ports: None,
             media_address: None,
             trace: None,
@@ -382,7 +372,14 @@ impl StackBuilder {
     }
 
     pub(crate) fn listen(&mut self, listener: impl IntoListener) {
-        self.listeners.push(listener.into_listener());
+        let listener = listener.into_listener().map(|listener| (listener, None));
+        self.listeners.push(listener);
+    }
+
+    pub(crate) fn listen_within(&mut self, listener: impl IntoListener, view: View) {
+        let listener = listener.into_listener();
+        self.listeners
+            .push(listener.map(|listener| (listener, Some(view))));
     }
 
     pub(crate) fn set_runtime(&mut self, runtime: impl Runtime) {
@@ -405,21 +402,14 @@ impl StackBuilder {
         self.timers = timers;
     }
 
-    pub(crate) fn set_nameservers(&mut self, nameservers: Vec<SocketAddr>) {
-        self.nameservers = Some(nameservers);
-    }
-
-    pub(crate) fn set_attempt_limit(&mut self, limit: Duration) {
-        self.attempt_limit = Some(limit);
-    }
-
     /// Makes machine, application and driver, and waits for the listeners.
     pub(crate) async fn start(
         self,
-        cores: impl FnOnce(&mut Rng, WallClock) -> (Option<Registrar>, Option<Proxy>),
+        cores: impl FnOnce(&mut Rng, WallClock) -> (Option<Registrar>, Option<Proxy>, Probing),
         routing: Option<Routing>,
     ) -> Result<Shared, BindError> {
-        let listeners: Vec<Listener> = self.listeners.into_iter().collect::<Result<_, _>>()?;
+        let listeners: Vec<(Listener, Option<View>)> =
+            self.listeners.into_iter().collect::<Result<_, _>>()?;
         let runtime = match self.runtime {
             Some(runtime) => runtime,
             None => default_runtime()?,
@@ -432,13 +422,6 @@ impl StackBuilder {
         runtime.entropy(&mut seed);
         let mut rng = Rng::new(seed);
 
-        let system = runtime.name_service();
-        let zone = system
-            .hosts
-            .iter()
-            .fold(self.zone, |zone, (name, address)| {
-                zone.address(name, *address)
-            });
         let transport = match self.secured {
             Some(secured) => secured(self.transport, clock),
             None => self.transport,
@@ -446,13 +429,9 @@ impl StackBuilder {
         let mut endpoint = EndpointConfig::new(rng.seed(), clock)
             .timers(self.timers)
             .transport(transport)
-            .zone(zone)
-            .nameservers(self.nameservers.unwrap_or(system.nameservers))
             .observe(self.trace.as_ref().map_or(0, Trace::limit));
-        if let Some(limit) = self.attempt_limit {
-            let non_invite = Duration::from_secs(20);
-            endpoint = endpoint.attempt_limit(limit).non_invite_limit(non_invite);
-        }
+        let lookups = self.locating.resolve.clone().map(Lookups::new);
+        endpoint = self.locating.apply(endpoint, runtime.name_service());
         if let Some(product) = self.product {
             endpoint = endpoint.product(product);
         }
@@ -465,8 +444,8 @@ impl StackBuilder {
         if let Some(ports) = self.media_ports {
             media = media.ports(ports);
         }
-        let (registrar, proxy) = cores(&mut rng, clock);
-        let cores = (registrar, (proxy, sip_ua::UserAgent::new(ua)));
+        let (registrar, proxy, probing) = cores(&mut rng, clock);
+        let cores = (registrar, (proxy, (probing, sip_ua::UserAgent::new(ua))));
         let machine = Machine {
             stack: Stack::new(endpoint, cores),
             media: MediaEngine::new(media),
@@ -474,16 +453,20 @@ impl StackBuilder {
         let app = App::new(
             Calls::new(rng.next_u64(), self.media_address),
             routing,
+            lookups,
             self.trace,
         );
         let driver = Driver::new(Arc::clone(&runtime), machine, app).spawn();
 
         let mut awaited = Vec::new();
-        for listener in listeners {
+        for (listener, view) in listeners {
             let text = listener.to_string();
             let (sender, receiver) = oneshot::channel();
             let opening = driver.command(move |machine, app, now| {
-                let id = machine.stack.command(now, |_, cx| cx.listen(listener));
+                let id = machine.stack.command(now, |_, cx| match view {
+                    Some(view) => cx.listen_within(listener, view),
+                    None => cx.listen(listener),
+                });
                 app.listeners_awaited.push((id, sender));
             });
             opening.await.map_err(|_| BindError::Gone)?;

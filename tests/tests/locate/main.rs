@@ -1,5 +1,8 @@
 //! Finding another server when one fails (RFC 3263 §4.3), in virtual time: one domain, two servers, one of them bad.
 
+mod balance;
+mod names;
+
 use sipwright::{CallError, UserAgent, assert_ladder, message::StatusCode, sim::Sim};
 use std::time::Duration;
 

@@ -29,8 +29,8 @@ use std::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
-pub struct Dispatcher {
-    sets: BTreeMap<SetId, DispatchSet>,
+pub struct Dispatcher<S = DispatchSet> {
+    sets: BTreeMap<SetId, S>,
     probes: BTreeMap<RequestId, Sent>,
     timers: TimerQueue<SetId>,
     events: VecDeque<DispatchEvent>,
@@ -66,7 +66,19 @@ struct Sent {
     answered: bool,
 }
 
-impl Dispatcher {
+/// A [`DispatchSet`], or a handle of one that others have too.
+pub trait HoldsSet {
+    /// Looks at the set, or changes it.
+    fn with<R>(&mut self, job: impl FnOnce(&mut DispatchSet) -> R) -> R;
+}
+
+impl HoldsSet for DispatchSet {
+    fn with<R>(&mut self, job: impl FnOnce(&mut Self) -> R) -> R {
+        job(self)
+    }
+}
+
+impl<S: HoldsSet> Dispatcher<S> {
     /// A dispatcher without sets.
     pub fn new(now: Instant) -> Self {
         Self {
@@ -80,10 +92,10 @@ impl Dispatcher {
     }
 
     /// Adds a set. The first probes are sent at once.
-    pub fn add(&mut self, now: Instant, set: DispatchSet) -> SetId {
+    pub fn add(&mut self, now: Instant, mut set: S) -> SetId {
         let id = SetId(self.serial);
         self.serial += 1;
-        if set.probe.is_some() {
+        if set.with(|set| set.probe.is_some()) {
             self.timers.insert(now, id);
         }
         self.sets.insert(id, set);
@@ -91,30 +103,30 @@ impl Dispatcher {
     }
 
     /// Takes a set out.
-    pub fn remove(&mut self, id: SetId) -> Option<DispatchSet> {
+    pub fn remove(&mut self, id: SetId) -> Option<S> {
         self.sets.remove(&id)
     }
 
     /// A set.
-    pub fn set(&self, id: SetId) -> Option<&DispatchSet> {
+    pub fn set(&self, id: SetId) -> Option<&S> {
         self.sets.get(&id)
     }
 
     /// A set, to pick from it or to change it.
-    pub fn set_mut(&mut self, id: SetId) -> Option<&mut DispatchSet> {
+    pub fn set_mut(&mut self, id: SetId) -> Option<&mut S> {
         self.sets.get_mut(&id)
     }
 
     fn probe_all(&mut self, cx: &mut Context<'_>, id: SetId) {
-        let Some(set) = self.sets.get(&id) else {
+        let Some(set) = self.sets.get_mut(&id) else {
             return;
         };
-        let Some(probe) = set.probe else { return };
-        let uris: Vec<Uri> = set
-            .destinations
-            .iter()
-            .map(|destination| destination.uri.clone())
-            .collect();
+        let (probe, uris) = set.with(|set| {
+            let uris = set.destinations.iter();
+            let uris: Vec<Uri> = uris.map(|destination| destination.uri.clone()).collect();
+            (set.probe, uris)
+        });
+        let Some(probe) = probe else { return };
         for uri in uris {
             let is_open = |sent: &Sent| sent.set == id && sent.uri == uri && !sent.answered;
             if !self.probes.values().any(is_open)
@@ -136,7 +148,7 @@ impl Dispatcher {
         let Some(set) = self.sets.get_mut(&id) else {
             return;
         };
-        if let Some(state) = set.note(now, &uri, finding) {
+        if let Some(state) = set.with(|set| set.note(now, &uri, finding)) {
             let set = id;
             self.events
                 .push_back(DispatchEvent::Changed { set, uri, state });
@@ -144,7 +156,7 @@ impl Dispatcher {
     }
 }
 
-impl Core for Dispatcher {
+impl<S: HoldsSet> Core for Dispatcher<S> {
     type Event = DispatchEvent;
 
     fn handle_event(&mut self, cx: &mut Context<'_>, event: Event) -> Option<Event> {

@@ -7,7 +7,7 @@ mod member;
 mod tests;
 
 pub use algorithm::Algorithm;
-pub use dispatcher::{DispatchEvent, Dispatcher, SetId};
+pub use dispatcher::{DispatchEvent, Dispatcher, HoldsSet, SetId};
 pub use member::{DestinationState, DestinationStatus, Finding, Probe};
 
 use crate::Target;
@@ -80,7 +80,7 @@ pub enum DispatchError {
 }
 
 impl DispatchSet {
-    /// A set without destinations. The seed decides by lot, and where a hash puts a call.
+    /// A set without destinations. The seed decides by lot; where a hash puts a call is the same with every seed.
     pub fn new(seed: [u8; 32]) -> Self {
         Self {
             algorithm: Algorithm::default(),
@@ -95,6 +95,11 @@ impl DispatchSet {
             turn: 0,
             rng: Rng::new(seed),
         }
+    }
+
+    /// Takes another seed, for who had none when the set was made.
+    pub fn reseed(&mut self, seed: [u8; 32]) {
+        self.rng = Rng::new(seed);
     }
 
     /// How destinations are ordered. Defaults to [`Algorithm::Weighted`].

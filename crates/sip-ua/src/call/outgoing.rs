@@ -98,7 +98,7 @@ impl UserAgent {
         if self.calls.len() >= self.config.calls {
             return Err(StartError::Full(self.config.calls));
         }
-        if !(target.is_sip() || target.is_sips()) {
+        if !cx.can_locate(&target) {
             return Err(StartError::UnsupportedScheme);
         }
         let party = self.party(Some(identity), None);
