@@ -1,5 +1,6 @@
 //! What an endpoint is made from.
 
+use crate::Redaction;
 use crate::View;
 use sip_io::WallClock;
 use sip_resolver::{DnsConfig, HealthConfig, ResolverConfig, Zone};
@@ -22,6 +23,8 @@ pub struct EndpointConfig {
     pub(crate) datagram_limit: usize,
     pub(crate) observe: usize,
     pub(crate) trying_after: Option<Duration>,
+    pub(crate) new_requests: Option<u32>,
+    pub(crate) redaction: Redaction,
     pub(crate) strays: bool,
     pub(crate) answer_stun: bool,
     pub(crate) await_reconnection: bool,
@@ -50,6 +53,8 @@ impl EndpointConfig {
             datagram_limit: 1300,
             observe: 0,
             trying_after: Some(Duration::from_millis(200)),
+            new_requests: None,
+            redaction: Redaction::default(),
             strays: false,
             answer_stun: true,
             await_reconnection: true,
@@ -184,6 +189,20 @@ impl EndpointConfig {
     /// leaves it to the core.
     pub fn trying_after(mut self, after: Option<Duration>) -> Self {
         self.trying_after = after;
+        self
+    }
+
+    /// How many requests that begin something new are taken in within a second. The rest gets 503 at the rate of
+    /// [`overload_answers`](Self::overload_answers), or nothing; ACK, CANCEL and whatever belongs to a dialog pass always.
+    /// Defaults to none.
+    pub fn new_requests_per_second(mut self, requests: Option<u32>) -> Self {
+        self.new_requests = requests;
+        self
+    }
+
+    /// What the observation hides. Defaults to credentials alone.
+    pub fn redact(mut self, redaction: Redaction) -> Self {
+        self.redaction = redaction;
         self
     }
 

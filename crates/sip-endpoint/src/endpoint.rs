@@ -21,7 +21,7 @@ use sip_resolver::{Answer, Cached, LookupError, LookupId, QuestionId, ServerKey}
 use sip_transaction::{
     ClientTransactionId, Limits, ServerTransactionId, Timers, TransactionConfig, TransactionLayer,
 };
-use sip_transport::{Listener, ListenerId, Transport};
+use sip_transport::{Listener, ListenerId, Rate, Transport};
 use std::{
     collections::{HashMap, VecDeque},
     fmt,
@@ -91,13 +91,12 @@ pub(crate) enum Due {
     KeepAlive(Flow),
 }
 
-/// How many more 503s may be sent in this second.
+/// Who is told that there is no room.
 #[derive(Debug)]
 pub(crate) struct Overload {
-    pub(crate) a_second: u32,
-    pub(crate) since: Instant,
-    pub(crate) sent: u32,
+    pub(crate) answers: Rate,
     pub(crate) refused: u64,
+    pub(crate) answered: u64,
 }
 
 /// A snapshot of what an endpoint holds and has counted.
@@ -106,6 +105,8 @@ pub(crate) struct Overload {
 pub struct EndpointStats {
     /// The transport layer's counters
     pub transport: sip_transport::Stats,
+    /// The transaction layer's counters
+    pub transactions: sip_transaction::Stats,
     /// Client transactions that exist
     pub client_transactions: usize,
     /// Server transactions that exist
@@ -114,10 +115,49 @@ pub struct EndpointStats {
     pub requests: usize,
     /// ACKs to a 2xx that are kept for repetition
     pub acknowledgements: usize,
-    /// Requests refused because the transaction table was full
+    /// Requests refused because the transaction table was full, or more came than may in a second
     pub refused: u64,
+    /// Those of them that were told so by 503
+    pub refused_answered: u64,
+    /// Flows that are kept alive
+    pub flows_kept: usize,
+    /// Flows that gave no sign of life
+    pub flows_failed: u64,
+    /// Names that are being looked up for somebody
+    pub lookups: usize,
+    /// Responses that wait for a connection or a name
+    pub undelivered: usize,
     /// Observed messages lost because nobody fetched them
     pub observations_lost: u64,
+}
+
+impl EndpointStats {
+    /// Every number under a name that stays the same, for monitoring: `transport_…`, `transaction_…`, `timer_…`,
+    /// `endpoint_…`.
+    ///
+    /// ```
+    /// # fn scrape(stats: &sip_endpoint::EndpointStats) {
+    /// for (name, number) in stats.entries() {
+    ///     println!("sip_{name} {number}");
+    /// }
+    /// # }
+    /// ```
+    pub fn entries(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let own = [
+            ("endpoint_requests", self.requests as u64),
+            ("endpoint_acknowledgements", self.acknowledgements as u64),
+            ("endpoint_refused", self.refused),
+            ("endpoint_refused_answered", self.refused_answered),
+            ("endpoint_flows_kept", self.flows_kept as u64),
+            ("endpoint_flows_failed", self.flows_failed),
+            ("endpoint_lookups", self.lookups as u64),
+            ("endpoint_undelivered", self.undelivered as u64),
+            ("endpoint_observations_lost", self.observations_lost),
+        ];
+        let transport = self.transport.entries().collect::<Vec<_>>();
+        let transactions = self.transactions.entries().collect::<Vec<_>>();
+        own.into_iter().chain(transport).chain(transactions)
+    }
 }
 
 impl Endpoint {
@@ -152,7 +192,8 @@ impl Endpoint {
         let layer = TransactionConfig::default()
             .timers(timers)
             .limits(limits)
-            .trying_after(config.trying_after);
+            .trying_after(config.trying_after)
+            .new_requests_per_second(config.new_requests);
         Self {
             clock,
             tag_seed: rng.seed(),
@@ -170,10 +211,9 @@ impl Endpoint {
             ),
             probes: Probes::new(hasher.clone()),
             overload: Overload {
-                a_second: config.overload_answers,
-                since: now,
-                sent: 0,
+                answers: Rate::new(config.overload_answers, now),
                 refused: 0,
+                answered: 0,
             },
             transport: Transport::new(transport, Rng::new(rng.seed()), now),
             transactions: TransactionLayer::new(layer, Rng::new(rng.seed()), now),
@@ -194,7 +234,7 @@ impl Endpoint {
             transmits: VecDeque::new(),
             events: VecDeque::new(),
             notices: VecDeque::new(),
-            observer: Observer::new(config.observe),
+            observer: Observer::new(config.observe, config.redaction),
             rng,
         }
     }
@@ -291,11 +331,17 @@ impl Endpoint {
     pub fn stats(&self) -> EndpointStats {
         EndpointStats {
             transport: self.transport.stats(),
+            transactions: self.transactions.stats(),
             client_transactions: self.transactions.len_client(),
             server_transactions: self.transactions.len_server(),
             requests: self.requests.len(),
             acknowledgements: self.acks.len(),
             refused: self.overload.refused,
+            refused_answered: self.overload.answered,
+            flows_kept: self.kept.len(),
+            flows_failed: self.flows_failed,
+            lookups: self.lookups.len(),
+            undelivered: self.undelivered.len(),
             observations_lost: self.observer.lost(),
         }
     }

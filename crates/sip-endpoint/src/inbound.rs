@@ -12,7 +12,7 @@ use sip_io::{Flow, Protocol};
 use sip_message::{Request, Response, StatusCode};
 use sip_transaction::{Event as TransactionEvent, ServerTransactionId};
 use sip_transport::{CloseReason, Event as TransportEvent, ResponseRoute};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 impl Endpoint {
     pub(crate) fn handle_transport_event(&mut self, now: Instant, event: TransportEvent) {
@@ -161,18 +161,13 @@ impl Endpoint {
         });
     }
 
-    /// The table is full: a stateless 503 while this second's share lasts, silence afterwards.
+    /// There is no room: a stateless 503 while this second's share lasts, silence afterwards.
     fn refuse(&mut self, now: Instant, flow: Flow, request: &Request) {
-        let overload = &mut self.overload;
-        overload.refused += 1;
-        if now.saturating_duration_since(overload.since) >= Duration::from_secs(1) {
-            overload.since = now;
-            overload.sent = 0;
-        }
-        if overload.sent >= overload.a_second {
+        self.overload.refused += 1;
+        if !self.overload.answers.take(now) {
             return;
         }
-        overload.sent += 1;
+        self.overload.answered += 1;
         let mut response = request
             .response(StatusCode::SERVICE_UNAVAILABLE)
             .to_tag(self.new_tag())

@@ -109,6 +109,7 @@ mod neighbour;
 mod observation;
 mod outbound;
 mod probe;
+mod redaction;
 mod respond;
 mod stack;
 mod table;
@@ -130,6 +131,7 @@ pub use names::View;
 pub use neighbour::{is_first_hop, neighbour_flow, neighbour_flow_of};
 pub use observation::{Direction, Observation};
 pub use outbound::RequestId;
+pub use redaction::Redaction;
 pub use sip_resolver::{
     Answer, Cached, DnsConfig, Health, HealthConfig, LookupError, Methods, Question, QuestionId,
     ResolverConfig, ServerHealth, ServerKey, Zone,

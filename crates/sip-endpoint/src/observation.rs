@@ -1,5 +1,6 @@
 //! Every SIP message that passes, for those who look.
 
+use crate::Redaction;
 use bytes::Bytes;
 use sip_io::Flow;
 use std::{collections::VecDeque, time::Instant};
@@ -13,7 +14,7 @@ pub struct Observation {
     pub direction: Direction,
     /// Between whom
     pub flow: Flow,
-    /// The message
+    /// The message, without what [`EndpointConfig::redact`](crate::EndpointConfig::redact) hides
     pub contents: Bytes,
 }
 
@@ -29,14 +30,16 @@ pub enum Direction {
 /// A bounded queue that loses the oldest.
 #[derive(Debug)]
 pub(crate) struct Observer {
+    redaction: Redaction,
     kept: VecDeque<Observation>,
     limit: usize,
     lost: u64,
 }
 
 impl Observer {
-    pub(crate) fn new(limit: usize) -> Self {
+    pub(crate) fn new(limit: usize, redaction: Redaction) -> Self {
         Self {
+            redaction,
             kept: VecDeque::new(),
             limit,
             lost: 0,
@@ -56,7 +59,7 @@ impl Observer {
             at,
             direction,
             flow,
-            contents,
+            contents: self.redaction.apply(contents),
         });
     }
 

@@ -178,9 +178,12 @@ impl<C: Core> Stack<C> {
             }
         }
         self.endpoint.settle(now);
-        if !self.endpoint.events.is_empty() {
+        let behind = !self.endpoint.events.is_empty();
+        if behind {
             self.resume = Some(now + PAUSE);
         }
+        // Who asks over a connection waits until there is time; a datagram may be lost.
+        self.endpoint.transport.hold(behind);
         while let Some(notice) = self.endpoint.notices.pop_front() {
             self.events.push_back(match notice {
                 Notice::Listening { listener, local } => StackEvent::Listening { listener, local },

@@ -10,6 +10,7 @@ mod laws;
 mod length;
 mod names;
 mod observing;
+mod overload;
 mod requests;
 mod responses;
 #[cfg(feature = "tls")]

@@ -18,6 +18,7 @@ pub struct TransactionConfig {
     pub(crate) timers: Timers,
     pub(crate) limits: Limits,
     pub(crate) trying_after: Option<Duration>,
+    pub(crate) new_requests: Option<u32>,
 }
 
 impl TransactionConfig {
@@ -32,6 +33,16 @@ impl TransactionConfig {
     /// Sets how many transactions there may be.
     pub const fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// Sets how many requests are taken in within a second that begin something new. Those that end what is held or belong
+    /// to it pass always: ACK, CANCEL, and every request within a dialog, BYE among them.
+    ///
+    /// Defaults to none. A request above it is told as [`Event::Overloaded`](crate::Event::Overloaded); its repetitions
+    /// too.
+    pub const fn new_requests_per_second(mut self, requests: Option<u32>) -> Self {
+        self.new_requests = requests;
         self
     }
 
@@ -50,6 +61,7 @@ impl Default for TransactionConfig {
             timers: Timers::default(),
             limits: Limits::default(),
             trying_after: Some(Duration::from_millis(200)),
+            new_requests: None,
         }
     }
 }

@@ -30,7 +30,7 @@ use crate::{
 };
 use sip_io::{Flow, Rng, TimerQueue};
 use sip_message::{HeaderValue, Method, Request, Response, StatusCode, headers::Via};
-use sip_transport::return_flow;
+use sip_transport::{Rate, return_flow};
 
 /// The transaction layer of RFC 3261 §17, with RFC 6026 and RFC 4320.
 ///
@@ -72,6 +72,8 @@ pub struct TransactionLayer {
     timers: TimerQueue<Due>,
     transmits: VecDeque<Send>,
     events: VecDeque<Event>,
+    /// What begins something new and may still be taken in
+    admission: Option<Rate>,
     stats: Stats,
 }
 
@@ -92,10 +94,19 @@ enum Due {
     Server(Id, Timer),
 }
 
+impl Due {
+    const fn timer(self) -> Timer {
+        match self {
+            Self::Client(_, timer) | Self::Server(_, timer) => timer,
+        }
+    }
+}
+
 impl TransactionLayer {
     /// A layer without transactions.
     pub fn new(config: TransactionConfig, mut rng: Rng, now: Instant) -> Self {
         Self {
+            admission: config.new_requests.map(|requests| Rate::new(requests, now)),
             config,
             clients: Table::new(key::hasher(&mut rng)),
             servers: Table::new(key::hasher(&mut rng)),
@@ -365,6 +376,7 @@ impl TransactionLayer {
     /// Does what is due at `now`.
     pub fn handle_timeout(&mut self, now: Instant) {
         while let Some(due) = self.timers.pop(now) {
+            self.stats.count(due.timer());
             match due {
                 Due::Client(id, timer) => {
                     self.step_client(now, id, client::Input::Timer(timer), None);

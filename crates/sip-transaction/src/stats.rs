@@ -1,5 +1,7 @@
 //! What was counted.
 
+use crate::timers::Timer;
+
 /// Counters of a [`TransactionLayer`](crate::TransactionLayer) since its start, and how many transactions there are.
 ///
 /// The names are stable: monitoring may rely on them.
@@ -32,8 +34,94 @@ pub struct Stats {
     pub overloaded: u64,
     /// Messages without the header fields that a transaction is found by
     pub unmatchable: u64,
+    /// How often each timer fired, in the order of [`Timer`]; see [`fired`](Self::fired)
+    pub(crate) timers: [u64; TIMERS.len()],
     /// Client transactions that exist now
     pub clients: u64,
     /// Server transactions that exist now
     pub servers: u64,
+}
+
+impl Stats {
+    /// How often a timer fired.
+    pub const fn fired(&self, timer: Timer) -> u64 {
+        self.timers[timer as usize]
+    }
+
+    /// Every number under a name that stays the same, for monitoring.
+    pub fn entries(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let timers = TIMERS
+            .into_iter()
+            .map(|(name, timer)| (name, self.fired(timer)));
+        [
+            ("transaction_client_transactions", self.client_transactions),
+            ("transaction_server_transactions", self.server_transactions),
+            (
+                "transaction_requests_retransmitted",
+                self.requests_retransmitted,
+            ),
+            (
+                "transaction_responses_retransmitted",
+                self.responses_retransmitted,
+            ),
+            ("transaction_requests_repeated", self.requests_repeated),
+            ("transaction_responses_repeated", self.responses_repeated),
+            ("transaction_acks_absorbed", self.acks_absorbed),
+            ("transaction_timed_out", self.timed_out),
+            ("transaction_failed", self.failed),
+            ("transaction_unacknowledged", self.unacknowledged),
+            ("transaction_strays", self.strays),
+            ("transaction_overloaded", self.overloaded),
+            ("transaction_unmatchable", self.unmatchable),
+            ("transaction_clients", self.clients),
+            ("transaction_servers", self.servers),
+        ]
+        .into_iter()
+        .chain(timers)
+    }
+
+    pub(crate) const fn count(&mut self, timer: Timer) {
+        self.timers[timer as usize] += 1;
+    }
+}
+
+const TIMERS: [(&str, Timer); 14] = [
+    ("timer_a", Timer::A),
+    ("timer_b", Timer::B),
+    ("timer_d", Timer::D),
+    ("timer_e", Timer::E),
+    ("timer_f", Timer::F),
+    ("timer_g", Timer::G),
+    ("timer_h", Timer::H),
+    ("timer_i", Timer::I),
+    ("timer_j", Timer::J),
+    ("timer_k", Timer::K),
+    ("timer_l", Timer::L),
+    ("timer_m", Timer::M),
+    ("timer_trying", Timer::Trying),
+    ("timer_cancel", Timer::Cancel),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_number_has_one_name_and_every_timer_its_own() {
+        let mut stats = Stats::default();
+        for (place, (_, timer)) in TIMERS.into_iter().enumerate() {
+            assert_eq!(timer as usize, place);
+            stats.count(timer);
+        }
+        let mut names: Vec<_> = stats.entries().map(|(name, _)| name).collect();
+        let numbers = names.len();
+        assert_eq!(
+            numbers,
+            format!("{stats:?}").matches(": ").count() - 1 + TIMERS.len()
+        );
+        assert_eq!(stats.entries().map(|(_, number)| number).sum::<u64>(), 14);
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), numbers);
+    }
 }

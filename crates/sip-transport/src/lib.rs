@@ -56,7 +56,8 @@ pub use event::{CloseReason, Event, FlowError, HandshakeFailure, SendError, Targ
 #[cfg(feature = "tls")]
 pub use identity::PeerIdentity;
 pub use listener::{Advertised, Listener, ListenerError, ListenerId};
-pub use stats::Stats;
+pub use rate::Rate;
+pub use stats::{MessageCounts, Stats};
 #[cfg(feature = "tls")]
 pub use tls::{CryptoProvider, DangerousTls, KeyLog, Tls, TlsError};
 pub use transport::Transport;

@@ -3,15 +3,23 @@
 use std::time::Instant;
 
 /// A bucket that holds what may be done in one second and fills evenly.
+///
+/// ```
+/// # use sip_transport::Rate;
+/// # let now = std::time::Instant::now();
+/// let mut answers = Rate::new(1, now);
+/// assert!(answers.take(now) && !answers.take(now));
+/// ```
 #[derive(Debug)]
-pub(crate) struct Rate {
+pub struct Rate {
     per_second: u32,
     left: f64,
     filled: Instant,
 }
 
 impl Rate {
-    pub(crate) fn new(per_second: u32, now: Instant) -> Self {
+    /// So many in a second; all of them may be done at once.
+    pub fn new(per_second: u32, now: Instant) -> Self {
         Self {
             per_second,
             left: f64::from(per_second),
@@ -20,7 +28,7 @@ impl Rate {
     }
 
     /// Whether it may be done once more.
-    pub(crate) fn take(&mut self, now: Instant) -> bool {
+    pub fn take(&mut self, now: Instant) -> bool {
         let most = f64::from(self.per_second);
         let since = now.saturating_duration_since(self.filled).as_secs_f64();
         self.left = (self.left + since * most).min(most);

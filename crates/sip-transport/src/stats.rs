@@ -1,5 +1,7 @@
 //! What was counted.
 
+use sip_io::Protocol;
+
 /// Counters of a [`Transport`](crate::Transport) since its start, and how many connections there are.
 ///
 /// The names are stable: monitoring may rely on them.
@@ -14,6 +16,16 @@ pub struct Stats {
     pub stream_bytes_in: u64,
     /// Bytes handed to the driver for streams
     pub stream_bytes_out: u64,
+    /// What came and went over UDP
+    pub udp: MessageCounts,
+    /// What came and went over TCP
+    pub tcp: MessageCounts,
+    /// What came and went over TLS
+    pub tls: MessageCounts,
+    /// What came and went over WebSocket
+    pub ws: MessageCounts,
+    /// What came and went over secure WebSocket
+    pub wss: MessageCounts,
     /// Requests passed on
     pub requests: u64,
     /// Responses passed on
@@ -66,4 +78,92 @@ pub struct Stats {
     pub queue_full: u64,
     /// Connections that are opening or open now
     pub connections: u64,
+}
+
+/// Messages over one protocol.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MessageCounts {
+    /// Messages that came and could be read
+    pub messages_in: u64,
+    /// Messages that were sent
+    pub messages_out: u64,
+}
+
+impl Stats {
+    /// Every number under a name that stays the same, for monitoring.
+    pub fn entries(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        [
+            ("transport_udp_messages_in", self.udp.messages_in),
+            ("transport_udp_messages_out", self.udp.messages_out),
+            ("transport_tcp_messages_in", self.tcp.messages_in),
+            ("transport_tcp_messages_out", self.tcp.messages_out),
+            ("transport_tls_messages_in", self.tls.messages_in),
+            ("transport_tls_messages_out", self.tls.messages_out),
+            ("transport_ws_messages_in", self.ws.messages_in),
+            ("transport_ws_messages_out", self.ws.messages_out),
+            ("transport_wss_messages_in", self.wss.messages_in),
+            ("transport_wss_messages_out", self.wss.messages_out),
+            ("transport_datagrams_in", self.datagrams_in),
+            ("transport_datagrams_out", self.datagrams_out),
+            ("transport_stream_bytes_in", self.stream_bytes_in),
+            ("transport_stream_bytes_out", self.stream_bytes_out),
+            ("transport_requests", self.requests),
+            ("transport_responses", self.responses),
+            ("transport_keep_alives", self.keep_alives),
+            ("transport_stun", self.stun),
+            ("transport_pongs", self.pongs),
+            ("transport_malformed", self.malformed),
+            ("transport_malformed_answered", self.malformed_answered),
+            ("transport_malformed_unanswered", self.malformed_unanswered),
+            ("transport_too_long", self.too_long),
+            ("transport_foreign_responses", self.foreign_responses),
+            ("transport_undelivered", self.undelivered),
+            ("transport_accepted", self.accepted),
+            ("transport_opened", self.opened),
+            ("transport_connections_refused", self.connections_refused),
+            ("transport_connections_limited", self.connections_limited),
+            (
+                "transport_connections_unannounced",
+                self.connections_unannounced,
+            ),
+            ("transport_connections_failed", self.connections_failed),
+            ("transport_handshakes_failed", self.handshakes_failed),
+            ("transport_certificates_ending", self.certificates_ending),
+            ("transport_closed_idle", self.closed_idle),
+            ("transport_closed_silent", self.closed_silent),
+            ("transport_closed_slow", self.closed_slow),
+            ("transport_closed_unframable", self.closed_unframable),
+            ("transport_closed_web_socket", self.closed_web_socket),
+            ("transport_queue_full", self.queue_full),
+            ("transport_connections", self.connections),
+        ]
+        .into_iter()
+    }
+
+    pub(crate) const fn of(&mut self, protocol: Protocol) -> &mut MessageCounts {
+        match protocol {
+            Protocol::Tcp => &mut self.tcp,
+            Protocol::Tls => &mut self.tls,
+            Protocol::Ws => &mut self.ws,
+            Protocol::Wss => &mut self.wss,
+            _ => &mut self.udp,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_number_has_one_name() {
+        let stats = Stats::default();
+        let mut names: Vec<_> = stats.entries().map(|(name, _)| name).collect();
+        let numbers = format!("{stats:?}").matches(": 0").count();
+        assert_eq!(names.len(), numbers, "{stats:?}");
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), numbers);
+    }
 }

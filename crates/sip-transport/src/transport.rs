@@ -206,6 +206,7 @@ impl Transport {
                 return Err(SendError::Gone);
             }
             self.send_datagram(*flow, message);
+            self.stats.of(flow.protocol()).messages_out += 1;
             return Ok(());
         };
         match self.connections.write(now, id, message, &self.config) {
@@ -218,6 +219,7 @@ impl Transport {
             }
             Write::Gone => return Err(SendError::Gone),
         }
+        self.stats.of(flow.protocol()).messages_out += 1;
         Ok(())
     }
 

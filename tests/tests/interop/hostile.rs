@@ -1,7 +1,11 @@
 //! What no honest program sends.
 
-use std::net::UdpSocket;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
+
+use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::process::Folder;
 use crate::programs::Server;
@@ -169,4 +173,79 @@ fn uas_survives_100_000_bad_datagrams_and_answers_options() {
     let memory = uas.process.memory();
     assert!(memory < 400 * 1024, "uas has grown to {memory} KiB");
     uas.stop();
+}
+
+/// A connection to `port` on loopback from 127.0.0.2.
+fn connect_from_elsewhere(port: u16) -> TcpStream {
+    let stream = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a descriptor");
+    let elsewhere = SocketAddrV4::new(Ipv4Addr::new(127, 0, 0, 2), 0);
+    bind(&stream, &elsewhere).expect("loopback has more than one address");
+    let server = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
+    connect(&stream, &server).expect("the server's backlog takes it");
+    stream.into()
+}
+
+/// Whether the other side still holds it.
+fn is_held(stream: &mut TcpStream) -> bool {
+    stream.set_nonblocking(true).expect("can be asked");
+    let nothing_comes = stream.peek(&mut [0; 1]).map_err(|error| error.kind());
+    nothing_comes == Err(ErrorKind::WouldBlock)
+}
+
+/// TRA-039: a client from 127.0.0.2 that opens 10,000 connections is held to its limit, and one on 127.0.0.1 still gets
+/// served, before, while and after.
+#[test]
+#[ignore = "needs the built uas, and 11,000 descriptors"]
+fn who_opens_ten_thousand_connections_is_held_to_its_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let most = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    setrlimit(Resource::Nofile, most).expect("up to what is allowed");
+    let folder = Folder::new("ten-thousand");
+    let server = Server::uas(&folder, &[]);
+    let ask = |number: usize| {
+        let mut stream = TcpStream::connect(server.address()).expect("is accepted");
+        let patience = Some(Duration::from_secs(10));
+        stream.set_read_timeout(patience).expect("waits");
+        let options = SEEDS[0]
+            .replace("SIP/2.0/UDP", "SIP/2.0/TCP")
+            .replace('@', &format!("tcp-{number}"));
+        stream.write_all(options.as_bytes()).expect("is sent");
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).expect("is answered");
+        assert_eq!(&answer, b"SIP/2.0 200 ");
+    };
+    ask(0);
+    let mut held = Vec::new();
+    for number in 1..=10_000 {
+        held.push(connect_from_elsewhere(server.port));
+        if number % 2_000 == 0 {
+            ask(number);
+        }
+    }
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let mut left = held.len();
+    while left > 1_000 && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(200));
+        left = held
+            .iter_mut()
+            .filter_map(|stream| is_held(stream).then_some(()))
+            .count();
+    }
+    assert_eq!(left, 1_000, "the limit of one source");
+    ask(10_001);
+    // Who lets go may come again.
+    held.clear();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let admitted = loop {
+        let mut stream = connect_from_elsewhere(server.port);
+        std::thread::sleep(Duration::from_millis(100));
+        if is_held(&mut stream) || Instant::now() > deadline {
+            break is_held(&mut stream);
+        }
+    };
+    assert!(admitted);
+    server.stop();
 }

@@ -17,11 +17,13 @@ use sip_message::{Method, Request, StatusCode};
 
 impl TransactionLayer {
     pub(super) fn serve(&mut self, now: Instant, arrival: Arrival, flow: Flow, request: Request) {
-        if !self
-            .config
-            .limits
-            .admit(self.servers.len(), is_privileged(&request))
-        {
+        let privileged = is_privileged(&request);
+        let full = !self.config.limits.admit(self.servers.len(), privileged);
+        let mut too_many = || {
+            let admission = self.admission.as_mut().filter(|_| !privileged);
+            admission.is_some_and(|admission| !admission.take(now))
+        };
+        if full || too_many() {
             self.stats.overloaded += 1;
             self.events.push_back(Event::Overloaded { flow, request });
             return;

@@ -179,6 +179,9 @@ impl Transport {
     fn receive_message(&mut self, now: Instant, flow: Flow, contents: Bytes) {
         let parsed = Message::parse_with(contents.clone(), &self.limits)
             .and_then(|message| message.check().map(|()| message));
+        if parsed.is_ok() {
+            self.stats.of(flow.protocol()).messages_in += 1;
+        }
         match parsed {
             Ok(Message::Request(request)) => self.receive_request(flow, request),
             Ok(Message::Response(response)) => self.receive_response(now, flow, response),
