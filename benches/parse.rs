@@ -9,7 +9,7 @@
 //! $ grep -H ^totals callgrind.out.*
 //! ```
 //!
-//! What it prints says which row is in which part.
+//! What it prints says which row is in which part. Allocations: `--bench parse_allocations`.
 
 #[path = "parse/contenders.rs"]
 mod contenders;
@@ -17,6 +17,8 @@ mod contenders;
 mod floor;
 #[path = "parse/kinds.rs"]
 mod kinds;
+#[path = "parse/rows.rs"]
+mod rows;
 #[path = "parse/table.rs"]
 mod table;
 

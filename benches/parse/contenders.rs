@@ -92,10 +92,10 @@ fn routing(wire: &Bytes) -> bool {
         good = false;
     }
     if let Some(Ok(from)) = &headers.view::<From>() {
-        black_box((from, from.tag()));
+        black_box((from, from.tag_raw()));
     }
     if let Some(Ok(to)) = &headers.view::<To>() {
-        black_box((to, to.tag()));
+        black_box((to, to.tag_raw()));
     }
     black_box(&headers.view::<CallId>());
     black_box(&headers.view::<CSeq>());

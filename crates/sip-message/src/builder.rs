@@ -281,47 +281,18 @@ impl ResponseBuilder {
         }
     }
 
-    /// RFC 3261 §8.2.6.2, and for Record-Route §12.1.1, for Timestamp §8.2.6.1.
     #[inline]
     pub(crate) fn to(request: &Request, status: StatusCode) -> Self {
-        const VIA: u8 = HeaderName::VIA.id();
-        const RECORD_ROUTE: u8 = HeaderName::RECORD_ROUTE.id();
-        const FROM: u8 = HeaderName::FROM.id();
-        const TO: u8 = HeaderName::TO.id();
-        const CALL_ID: u8 = HeaderName::CALL_ID.id();
-        const CSEQ: u8 = HeaderName::CSEQ.id();
-        const TIMESTAMP: u8 = HeaderName::TIMESTAMP.id();
-        let ids: &[u8] = match status.as_u16() {
-            100 => &[VIA, FROM, TO, CALL_ID, CSEQ, TIMESTAMP],
-            101..300 if may_form_dialog(request.method()) => {
-                &[VIA, RECORD_ROUTE, FROM, TO, CALL_ID, CSEQ]
-            }
-            _ => &[VIA, FROM, TO, CALL_ID, CSEQ],
-        };
         let headers = Headers::from_wire(request.headers().wire().clone());
-        // The table of lines is large, so it is filled where it stays.
-        let mut builder = Self {
-            response: Response::generated(status, headers),
-        };
-        let headers = builder.response.headers_mut();
-        headers.copy_lines(request.headers(), ids);
-        builder
+        let mut response = Response::generated(status, headers);
+        copy_into(response.headers_mut(), request, status);
+        Self { response }
     }
 
     /// Adds our tag to To, unless the request had one: then the response keeps it.
     #[inline]
     pub fn to_tag(mut self, tag: Tag) -> Self {
-        let headers = self.response.headers_mut();
-        if let Some(text) = headers.raw_bytes(&HeaderName::TO)
-            && !has_tag(text)
-        {
-            let tag = tag.as_bytes();
-            let mut new = Vec::with_capacity(text.len() + tag.len() + 5);
-            new.extend_from_slice(text);
-            new.extend_from_slice(b";tag=");
-            new.extend_from_slice(tag);
-            headers.set_raw(HeaderName::TO, HeaderValue::written(new));
-        }
+        add_tag(self.headers_mut(), &tag);
         self
     }
 
@@ -377,6 +348,41 @@ impl ResponseBuilder {
         self.response.complete_content_length();
         self.response
     }
+}
+
+/// RFC 3261 §8.2.6.2, and for Record-Route §12.1.1, for Timestamp §8.2.6.1.
+fn copy_into(headers: &mut Headers, request: &Request, status: StatusCode) {
+    const VIA: u8 = HeaderName::VIA.id();
+    const RECORD_ROUTE: u8 = HeaderName::RECORD_ROUTE.id();
+    const FROM: u8 = HeaderName::FROM.id();
+    const TO: u8 = HeaderName::TO.id();
+    const CALL_ID: u8 = HeaderName::CALL_ID.id();
+    const CSEQ: u8 = HeaderName::CSEQ.id();
+    const TIMESTAMP: u8 = HeaderName::TIMESTAMP.id();
+    let ids: &[u8] = match status.as_u16() {
+        100 => &[VIA, FROM, TO, CALL_ID, CSEQ, TIMESTAMP],
+        101..300 if may_form_dialog(request.method()) => {
+            &[VIA, RECORD_ROUTE, FROM, TO, CALL_ID, CSEQ]
+        }
+        _ => &[VIA, FROM, TO, CALL_ID, CSEQ],
+    };
+    headers.copy_lines(request.headers(), ids);
+}
+
+/// Adds a tag to To, if it has none and can be read.
+fn add_tag(headers: &mut Headers, tag: &Tag) {
+    let Some(text) = headers.raw_bytes(&HeaderName::TO) else {
+        return;
+    };
+    if has_tag(text) {
+        return;
+    }
+    let tag = tag.as_bytes();
+    let mut new = Vec::with_capacity(text.len() + tag.len() + 5);
+    new.extend_from_slice(text);
+    new.extend_from_slice(b";tag=");
+    new.extend_from_slice(tag);
+    headers.set_raw(HeaderName::TO, HeaderValue::written(new));
 }
 
 /// Whether To has a tag, or cannot be read, so that none can be added to it.

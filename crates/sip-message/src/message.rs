@@ -237,7 +237,7 @@ pub(crate) fn write(pieces: &Pieces<'_>) -> Bytes {
 
 /// Writes a message with compact names.
 pub(crate) fn write_compact(start: &Pieces<'_>, headers: &Headers, body: &Bytes) -> Bytes {
-    let mut out = BytesMut::with_capacity(headers.size_hint() + body.len() + 256);
+    let mut out = BytesMut::with_capacity(headers.size_bound() + body.len() + 256);
     for piece in start {
         out.put_slice(piece);
     }

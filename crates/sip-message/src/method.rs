@@ -48,6 +48,10 @@ macro_rules! methods {
         }
 
         impl Known {
+            const fn line_start(self) -> &'static str {
+                match self { $(Self::$name => concat!(stringify!($name), " ")),* }
+            }
+
             const fn as_str(self) -> &'static str {
                 match self { $(Self::$name => stringify!($name)),* }
             }
@@ -106,6 +110,14 @@ impl Method {
         match &self.0 {
             Repr::Known(known) => known.as_str(),
             Repr::Other(name) => name,
+        }
+    }
+
+    /// What the request line of a known method starts with: name and space.
+    pub(crate) const fn line_start(&self) -> Option<&'static str> {
+        match self.0 {
+            Repr::Known(known) => Some(known.line_start()),
+            Repr::Other(_) => None,
         }
     }
 

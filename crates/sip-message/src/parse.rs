@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 use crate::{
     HeaderName, Headers, Limits, Message, Method, ParseError, ParseErrorKind, Request, Response,
     StatusCode, Uri,
-    headers::{First, Line},
+    headers::{Line, Places},
     name, scan, uri,
 };
 
@@ -58,7 +58,9 @@ fn read(wire: Bytes, limits: &Limits) -> Result<Message, ParseError> {
             Bytes::new(),
         )),
         Start::Response { status, reason } => {
-            let reason = wire.slice(reason.0..reason.1);
+            let (start, end) = reason;
+            let customary = status.reason().map(str::as_bytes) == Some(&wire[start..end]);
+            let reason = (!customary).then(|| wire.slice(start..end));
             Message::Response(Response::from_parts(
                 status,
                 reason,
@@ -244,7 +246,7 @@ const SINGLE: u16 = 1 << HeaderName::CALL_ID.id()
 
 /// Whether a message that was parsed has at most one line of the field.
 #[inline]
-pub(crate) const fn is_single(id: u8) -> bool {
+const fn is_single(id: u8) -> bool {
     id < 16 && SINGLE & (1 << id) != 0
 }
 
@@ -258,7 +260,7 @@ pub(crate) fn header_lines(
     start: usize,
     limits: &Limits,
     lines: &mut SmallVec<[Line; 32]>,
-    first: &mut First,
+    places: &mut Places,
 ) -> Result<BodyAt, ParseError> {
     let head_limit = limits.head_size.min(usize::from(u16::MAX));
     let mut content_length = None;
@@ -281,17 +283,14 @@ pub(crate) fn header_lines(
         if lines.len() >= limits.header_lines {
             return Err(too_many(limits.header_lines, at));
         }
-        if let Some(first) = first.get_mut(usize::from(id)) {
-            if *first == 0 {
-                *first = u8::try_from(lines.len() + 1).unwrap_or(u8::MAX);
-            } else if SINGLE & (1 << id) != 0 {
-                return Err(duplicate(id, at));
-            }
-            if id == HeaderName::CONTENT_LENGTH.id() {
-                let length = length(&wire[value..end])
-                    .map_err(|kind| ParseError::header(kind, HeaderName::CONTENT_LENGTH, value))?;
-                content_length = Some((length, value));
-            }
+        let is_first = places.pushed(id, lines.len());
+        if !is_first && is_single(id) {
+            return Err(duplicate(id, at));
+        }
+        if id == HeaderName::CONTENT_LENGTH.id() {
+            let length = length(&wire[value..end])
+                .map_err(|kind| ParseError::header(kind, HeaderName::CONTENT_LENGTH, value))?;
+            content_length = Some((length, value));
         }
         // All places are below the limit of the head, which fits 16 bits.
         lines.push(Line::wire(

@@ -83,6 +83,7 @@ impl Request {
     }
 
     /// Starts the response to this request, with what RFC 3261 §8.2.6.2 copies from it.
+    #[inline]
     pub fn response(&self, status: StatusCode) -> ResponseBuilder {
         ResponseBuilder::to(self, status)
     }
@@ -227,7 +228,7 @@ impl Request {
             self.method.as_str().len()
                 + self.uri.as_bytes().len()
                 + 16
-                + self.headers.size_hint()
+                + self.headers.size_bound()
                 + self.body.len(),
         );
         self.each_piece(&mut |piece| out.extend_from_slice(piece));
@@ -265,8 +266,13 @@ impl Request {
 
     #[inline]
     fn start_line<'a>(&'a self, out: &mut impl FnMut(&'a [u8])) {
-        out(self.method.as_str().as_bytes());
-        out(b" ");
+        match self.method.line_start() {
+            Some(start) => out(start.as_bytes()),
+            None => {
+                out(self.method.as_str().as_bytes());
+                out(b" ");
+            }
+        }
         out(self.uri.as_bytes());
         out(b" SIP/2.0\r\n");
     }

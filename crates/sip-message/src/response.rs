@@ -24,7 +24,8 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Response {
     status: StatusCode,
-    reason: Bytes,
+    /// Nothing stands for the customary one.
+    reason: Option<Bytes>,
     headers: Headers,
     body: Bytes,
     modified: bool,
@@ -51,7 +52,7 @@ impl Response {
 
     pub(crate) const fn from_parts(
         status: StatusCode,
-        reason: Bytes,
+        reason: Option<Bytes>,
         headers: Headers,
         body: Bytes,
     ) -> Self {
@@ -73,7 +74,7 @@ impl Response {
     pub(crate) fn generated(status: StatusCode, headers: Headers) -> Self {
         Self {
             status,
-            reason: Bytes::from_static(status.reason().unwrap_or("").as_bytes()),
+            reason: None,
             headers,
             body: Bytes::new(),
             modified: true,
@@ -81,7 +82,7 @@ impl Response {
     }
 
     pub(crate) fn set_reason(&mut self, reason: Bytes) {
-        self.reason = reason;
+        self.reason = Some(reason);
     }
 
     /// Writes the length of the body, which is new.
@@ -92,7 +93,7 @@ impl Response {
     /// Replaces status code and reason phrase, which becomes the customary one.
     pub fn set_status(&mut self, status: StatusCode) {
         self.status = status;
-        self.reason = Bytes::from_static(status.reason().unwrap_or("").as_bytes());
+        self.reason = None;
         self.modified = true;
     }
 
@@ -127,7 +128,14 @@ impl Response {
 
     /// The reason phrase; octets that are not UTF-8 are replaced.
     pub fn reason(&self) -> Cow<'_, str> {
-        String::from_utf8_lossy(&self.reason)
+        String::from_utf8_lossy(self.reason_bytes())
+    }
+
+    fn reason_bytes(&self) -> &[u8] {
+        match &self.reason {
+            Some(reason) => reason,
+            None => self.status.reason().unwrap_or("").as_bytes(),
+        }
     }
 
     /// The header section.
@@ -202,7 +210,7 @@ impl Response {
             out.extend_from_slice(self.headers.wire());
             return;
         }
-        out.reserve(self.reason.len() + 16 + self.headers.size_hint() + self.body.len());
+        out.reserve(self.reason_bytes().len() + 16 + self.headers.size_bound() + self.body.len());
         self.each_piece(&mut |piece| out.extend_from_slice(piece));
     }
 
@@ -238,10 +246,14 @@ impl Response {
 
     #[inline]
     fn start_line<'a>(&'a self, out: &mut impl FnMut(&'a [u8])) {
+        if let (None, Some(line)) = (&self.reason, self.status.line()) {
+            out(line.as_bytes());
+            return;
+        }
         out(b"SIP/2.0 ");
         out(self.status.digits());
         out(b" ");
-        out(&self.reason);
+        out(self.reason_bytes());
         out(b"\r\n");
     }
 }

@@ -29,6 +29,14 @@ macro_rules! codes {
                     _ => None,
                 }
             }
+
+            /// The status line with the customary reason phrase, for codes that have one.
+            pub(crate) const fn line(self) -> Option<&'static str> {
+                match self.0 {
+                    $($code => Some(concat!("SIP/2.0 ", $code, " ", $reason, "\r\n")),)*
+                    _ => None,
+                }
+            }
         }
     };
 }

@@ -2,9 +2,11 @@
 
 mod edit;
 mod line;
+mod places;
 mod write;
 
 pub(crate) use line::Line;
+pub(crate) use places::Places;
 pub(crate) use write::Pieces;
 
 use bytes::Bytes;
@@ -41,12 +43,8 @@ pub struct Headers {
     /// Fields that did not come over the wire.
     added: Vec<Added>,
     modified: bool,
-    /// Where the first line of each common field stands, counted from 1: 0 says that there is none, 255 that it must be looked for.
-    first: First,
+    places: Places,
 }
-
-/// Places of the first lines of the fields whose ids are small.
-pub(crate) type First = [u8; 16];
 
 impl Clone for Headers {
     fn clone(&self) -> Self {
@@ -56,7 +54,7 @@ impl Clone for Headers {
             lines: SmallVec::from_slice(&self.lines),
             added: self.added.clone(),
             modified: self.modified,
-            first: self.first,
+            places: self.places,
         }
     }
 }
@@ -75,14 +73,14 @@ impl Headers {
             lines: SmallVec::new(),
             added: Vec::new(),
             modified: false,
-            first: [0; 16],
+            places: Places::default(),
         }
     }
 
     /// Reads the lines from `start` up to the empty line.
     #[inline]
     pub(crate) fn read(&mut self, start: usize, limits: &Limits) -> Result<BodyAt, ParseError> {
-        parse::header_lines(&self.wire, start, limits, &mut self.lines, &mut self.first)
+        parse::header_lines(&self.wire, start, limits, &mut self.lines, &mut self.places)
     }
 
     /// Cuts off what follows the body, and answers the body.
@@ -138,10 +136,14 @@ impl Headers {
 
     /// Every value of a field, borrowing from the message.
     pub fn views<H: ViewField>(&self) -> impl Iterator<Item = Result<H::View<'_>, ParseError>> {
-        let mut place = self.first_place(&H::NAME).unwrap_or(self.lines.len());
+        let mut end_of_lines = 0;
+        let mut place = 0;
+        if let Some(first) = self.first_place(&H::NAME) {
+            (place, end_of_lines) = (first, self.end(&H::NAME));
+        }
         let mut at = 0;
         std::iter::from_fn(move || {
-            let rest = self.lines.get(place..)?;
+            let rest = self.lines.get(place..end_of_lines)?;
             place += rest
                 .iter()
                 .position(|line| self.is_named(*line, &H::NAME))?;
@@ -177,18 +179,26 @@ impl Headers {
 
     #[inline(always)]
     fn first_place(&self, name: &HeaderName) -> Option<usize> {
-        match self.first.get(usize::from(name.id())) {
-            Some(&first) if first < u8::MAX => usize::from(first).checked_sub(1),
-            _ => self.look_for(name),
+        match self.places.first(name.id()) {
+            Some(first) => first,
+            None => self.look_for(name),
         }
+    }
+
+    /// A place behind the last line of the field, or as near behind it as is known.
+    #[inline(always)]
+    fn end(&self, name: &HeaderName) -> usize {
+        let length = self.lines.len();
+        self.places
+            .end(name.id())
+            .map_or(length, |end| end.min(length))
     }
 
     #[inline(never)]
     fn look_for(&self, name: &HeaderName) -> Option<usize> {
-        match name.id() {
-            name::UNKNOWN => self.places(name).next(),
-            id => self.lines.iter().position(|line| line.id() == id),
-        }
+        self.lines
+            .iter()
+            .position(|&line| self.is_named(line, name))
     }
 
     /// The value of a line, with its commas.
@@ -294,15 +304,10 @@ impl Headers {
     // ---- inside ------------------------------------------------------------------------------------------------------
 
     pub(crate) fn places<'s>(&'s self, name: &HeaderName) -> impl Iterator<Item = usize> + use<'s> {
-        let id = name.id();
+        let first = self.first_place(name);
+        let range = first.map_or(0..0, |first| first..self.end(name));
         let name = name.clone();
-        self.lines
-            .iter()
-            .enumerate()
-            .filter(move |(_, line)| {
-                line.id() == id && (id != name::UNKNOWN || self.is_named(**line, &name))
-            })
-            .map(|(place, _)| place)
+        range.filter(move |&place| self.is_named(self.lines[place], &name))
     }
 
     #[inline]
@@ -321,26 +326,22 @@ impl Headers {
     /// Whether another line of the name comes after the first one.
     #[inline]
     fn is_repeated(&self, first: usize, name: &HeaderName) -> bool {
-        let mut others = self.lines[first + 1..].iter();
-        match name.id() {
-            name::UNKNOWN => others.any(|&line| self.is_named(line, name)),
-            id => others.any(|line| line.id() == id),
-        }
+        self.lines[first + 1..self.end(name).max(first + 1)]
+            .iter()
+            .any(|&line| self.is_named(line, name))
     }
 
     /// Every value and its offset in the message.
     fn items(&self, name: HeaderName, split: bool) -> impl Iterator<Item = (usize, HeaderValue)> {
-        let mut place = self.first_place(&name).unwrap_or(self.lines.len());
+        let mut places = self.places(&name);
+        let mut place = places.next();
         let mut at = 0;
         std::iter::from_fn(move || {
             loop {
-                while !self.is_named(*self.lines.get(place)?, &name) {
-                    place += 1;
-                }
-                let line = self.lines[place];
+                let line = self.lines[place?];
                 let text = self.text_at(line);
                 if text.is_empty() && name::may_be_empty(name.id()) {
-                    place += 1;
+                    place = places.next();
                     continue;
                 }
                 let start = scan::skip_lws(text, at).min(text.len());
@@ -352,7 +353,7 @@ impl Headers {
                 if end < text.len() {
                     at = end + 1;
                 } else {
-                    place += 1;
+                    place = places.next();
                     at = 0;
                 }
                 let value = self

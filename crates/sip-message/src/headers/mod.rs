@@ -12,7 +12,7 @@ mod valued;
 
 pub use auth::{AuthParam, AuthView};
 pub use map::Headers;
-pub(crate) use map::{First, Line, Pieces};
+pub(crate) use map::{Line, Pieces, Places};
 
 use crate::{HeaderName, HeaderValue, ParseError, scan};
 

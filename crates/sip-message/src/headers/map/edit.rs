@@ -1,7 +1,7 @@
 //! Editing the header section.
 
 use super::{Added, Headers, Line};
-use crate::{HeaderField, HeaderName, HeaderValue, Shape, name, parse, scan};
+use crate::{HeaderField, HeaderName, HeaderValue, Shape, name, scan};
 
 impl Headers {
     /// Replaces the first line of the field in its place and removes the others; where there is none, adds one in the customary place.
@@ -71,10 +71,7 @@ impl Headers {
 
     /// Adds a line after the last of its name, or in the customary place.
     pub fn push_raw(&mut self, name: HeaderName, value: HeaderValue) {
-        let last = self
-            .lines
-            .iter()
-            .rposition(|&line| self.is_named(line, &name));
+        let last = self.places(&name).last();
         let place = last.map_or_else(|| self.customary_place(&name), |place| place + 1);
         self.insert(place, name, value);
     }
@@ -99,7 +96,7 @@ impl Headers {
             self.insert(place, name, value);
             return;
         };
-        if !self.is_lone(name.id()) && self.is_repeated(first, &name) {
+        if self.is_repeated(first, &name) {
             let mut kept = 0;
             let mut lines = std::mem::take(&mut self.lines);
             lines.retain(|line| {
@@ -108,7 +105,7 @@ impl Headers {
                 !named || kept == 1
             });
             self.lines = lines;
-            self.forget_places();
+            self.places.forget();
         }
         self.put(first, name, value);
     }
@@ -122,7 +119,7 @@ impl Headers {
         let removed = self.lines.len() < before;
         self.modified |= removed;
         if removed {
-            self.forget_places();
+            self.places.forget();
         }
         removed
     }
@@ -144,19 +141,13 @@ impl Headers {
     pub(crate) fn copy_lines(&mut self, other: &Self, ids: &[u8]) {
         self.modified = true;
         for &id in ids {
-            let Some(place) = other.first_place(&HeaderName::from_id(id)) else {
+            let name = HeaderName::from_id(id);
+            let Some(first) = other.first_place(&name) else {
                 continue;
             };
-            let number = u8::try_from(self.lines.len() + 1).unwrap_or(u8::MAX);
-            if let Some(first) = self.first.get_mut(usize::from(id)) {
-                *first = number;
-            }
-            if other.is_lone(id) {
-                self.copy_line(other, other.lines[place]);
-                continue;
-            }
-            for &line in &other.lines[place..] {
+            for &line in &other.lines[first..other.end(&name)] {
                 if line.id() == id {
+                    self.places.pushed(id, self.lines.len());
                     self.copy_line(other, line);
                 }
             }
@@ -177,12 +168,6 @@ impl Headers {
 
     // ---- inside ------------------------------------------------------------------------------------------------------
 
-    /// Whether the parser has seen to it that there is one line of the field at most.
-    #[inline]
-    const fn is_lone(&self, id: u8) -> bool {
-        !self.modified && parse::is_single(id)
-    }
-
     /// Before the first line that customarily comes later.
     fn customary_place(&self, name: &HeaderName) -> usize {
         let rank = name::rank(name.id());
@@ -199,25 +184,7 @@ impl Headers {
         self.modified = true;
         let line = self.add(name, value);
         self.lines.insert(place, line);
-        self.note_inserted(place, line.id());
-    }
-
-    /// Keeps the places of first lines right after a line was inserted.
-    fn note_inserted(&mut self, place: usize, id: u8) {
-        let number = u8::try_from(place + 1).unwrap_or(u8::MAX);
-        for first in &mut self.first {
-            *first = first.saturating_add(u8::from(*first >= number));
-        }
-        if let Some(first) = self.first.get_mut(usize::from(id))
-            && (*first == 0 || (*first > number && *first < u8::MAX))
-        {
-            *first = number;
-        }
-    }
-
-    /// After lines were removed, first lines are looked for.
-    const fn forget_places(&mut self) {
-        self.first = [u8::MAX; 16];
+        self.places.inserted(line.id(), place);
     }
 
     fn put(&mut self, place: usize, name: HeaderName, value: HeaderValue) {
@@ -254,7 +221,7 @@ impl Headers {
     fn remove_at(&mut self, place: usize) {
         self.modified = true;
         let line = self.lines.remove(place);
-        self.forget_places();
+        self.places.forget();
         if line
             .index()
             .is_some_and(|index| index + 1 == self.added.len())

@@ -4,7 +4,7 @@ use bytes::{BufMut, BytesMut};
 
 use smallvec::SmallVec;
 
-use super::{Headers, Line};
+use super::{Added, Headers, Line};
 use crate::scan;
 
 /// A message as it is written, in pieces that borrow from it.
@@ -88,15 +88,10 @@ impl Headers {
         }
     }
 
-    /// As many bytes as the lines have, or a few more.
-    pub(crate) fn size_hint(&self) -> usize {
-        let line = |line: &Line| match line.index() {
-            Some(index) => {
-                self.added[index].name.as_str().len() + self.added[index].value.len() + 4
-            }
-            None => usize::from(line.end) - usize::from(line.start) + 4,
-        };
-        self.lines.iter().map(line).sum()
+    /// More bytes than the lines have: those of the message that they stand in, and those of added fields.
+    pub(crate) fn size_bound(&self) -> usize {
+        let added = |field: &Added| field.name.as_str().len() + field.value.len() + 4;
+        self.wire.len() + self.added.iter().map(added).sum::<usize>() + 4
     }
 
     /// Writes all lines with names in compact form, where there is one.
