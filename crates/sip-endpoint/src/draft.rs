@@ -138,8 +138,15 @@ impl Draft {
         });
         match own {
             Some(local) => Ok(Flow::udp(local, target.address)),
-            None => transport.flow_to(now, target),
+            None => match transport.flow_within_dialog(target) {
+                Some(flow) if self.is_within_dialog() => Ok(flow),
+                _ => transport.flow_to(now, target),
+            },
         }
+    }
+
+    fn is_within_dialog(&self) -> bool {
+        self.request.to().is_ok_and(|to| to.tag().is_some())
     }
 
     /// RFC 3261 §26.2.2: what is addressed by a `sips` URI never goes in clear text, whatever a Route says.

@@ -27,6 +27,8 @@ pub(crate) struct Connections {
     opened: HashMap<Peer, StreamId, RandomState>,
     sources: Sources,
     aliases: Aliases,
+    /// Where the secure ones of `opened` lead
+    places: Aliases,
     timers: TimerQueue<StreamId>,
     next: u64,
 }
@@ -98,7 +100,8 @@ impl Connections {
             table: HashMap::with_hasher(hasher.clone()),
             opened: HashMap::with_hasher(hasher.clone()),
             sources: Sources::new(hasher.clone()),
-            aliases: Aliases::new(hasher),
+            aliases: Aliases::new(hasher.clone()),
+            places: Aliases::new(hasher),
             timers: TimerQueue::new(now),
             next: 0,
         }
@@ -160,6 +163,22 @@ impl Connections {
         self.table.get(id).map(|connection| connection.flow)
     }
 
+    /// A secure connection that we opened to this address, whatever name its peer has proved.
+    pub(crate) fn find_place(
+        &self,
+        protocol: Protocol,
+        address: SocketAddr,
+        trust: u32,
+    ) -> Option<Flow> {
+        let mut places = self.places.at(address);
+        places.find_map(|id| {
+            let connection = self.table.get(&id)?;
+            let peer = connection.peer.as_ref()?;
+            let fits = !connection.is_opening() && peer.protocol == protocol && peer.trust == trust;
+            fits.then_some(connection.flow)
+        })
+    }
+
     /// The connection that `peer` opened to us and wants to be reached on (RFC 5923 §8.2), if it is whom we want.
     pub(crate) fn find_alias(&self, peer: &Peer) -> Option<Flow> {
         let mut aliases = self.aliases.at(peer.address);
@@ -198,6 +217,9 @@ impl Connections {
         self.next += 1;
         let flow = Flow::stream(peer.protocol, id, local, peer.address);
         self.opened.insert(peer.clone(), id);
+        if peer.protocol.is_secure() {
+            self.places.insert(peer.address, id);
+        }
         let waiting = Waiting::default();
         let connection = Connection {
             flow,
@@ -324,6 +346,9 @@ impl Connections {
         }
         if let Some(address) = connection.alias {
             self.aliases.remove(address, id);
+        }
+        if let Some(peer) = &connection.peer {
+            self.places.remove(peer.address, id);
         }
         if let Some(peer) = &connection.peer
             && self.opened.get(peer) == Some(&id)

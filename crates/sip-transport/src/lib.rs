@@ -5,6 +5,8 @@
 //!
 //! - binds listeners and keeps their bound and their advertised address apart ([`Listener`], [`SentBy`]);
 //! - opens connections, reuses those that it opened, and ends those that are idle, slow or garbled ([`CloseReason`]);
+//! - secures connections with TLS, and knows peers by what their certificates prove ([`Tls`], [`PeerIdentity`]; feature
+//!   `tls`, on by default);
 //! - finds messages in streams by Content-Length, and answers keep-alives (RFC 5626);
 //! - speaks WebSocket as server and as client (RFC 7118), and says who is let in ([`WebSocketConfig`]);
 //! - writes `received` and `rport` into requests (RFC 3581) and finds the way of responses ([`ResponseRoute`]);

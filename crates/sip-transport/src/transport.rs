@@ -152,6 +152,24 @@ impl Transport {
         }
     }
 
+    /// The secure connection of ours on which a request within a dialog goes to a target that is named by its address.
+    ///
+    /// Contacts and Record-Routes name addresses, and certificates names. A dialog's peer has proved one when the
+    /// connection was opened, and who is at the address is still who it was; outside dialogs an address has to be
+    /// proved like a name.
+    pub fn flow_within_dialog(&self, target: &Target) -> Option<Flow> {
+        let Target {
+            protocol,
+            address,
+            name,
+        } = target;
+        let is_address = |name: &String| Host::parse(name).is_ok_and(|host| host.is_ip());
+        if !protocol.is_secure() || !name.as_ref().is_none_or(is_address) {
+            return None;
+        }
+        self.connections.find_place(*protocol, *address, self.trust)
+    }
+
     /// Whether connections can be opened, or datagrams sent, over `protocol`.
     pub fn speaks(&self, protocol: Protocol) -> bool {
         match protocol {

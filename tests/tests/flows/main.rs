@@ -16,6 +16,9 @@ mod forks;
 mod manners;
 mod media;
 mod network;
+#[path = "../pki.rs"]
+mod pki;
 mod registrations;
+mod secure;
 mod sessions;
 mod web_sockets;

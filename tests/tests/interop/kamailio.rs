@@ -1,7 +1,7 @@
 //! Kamailio as the registrar and record-routing proxy between two of our phones.
 
 use std::net::{TcpListener, UdpSocket};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
@@ -46,6 +46,11 @@ impl Kamailio {
             _ => 0,
         };
         format!("127.0.0.1:{}", Self::PORTS[place] + self.shift)
+    }
+
+    /// A file of its run: its certificates, its log.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.folder.file(name)
     }
 
     /// Waits until the user has a binding.

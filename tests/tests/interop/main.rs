@@ -24,10 +24,13 @@ mod kamailio;
 mod locate;
 mod network;
 mod options;
+#[path = "../pki.rs"]
+mod pki;
 mod process;
 mod programs;
 mod rig;
 mod sipp;
 mod sipsak;
 mod softphone;
+mod tls;
 mod websocket;

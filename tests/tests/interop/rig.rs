@@ -23,7 +23,7 @@ pub fn folder() -> PathBuf {
     }
 }
 
-fn scenario(name: &str) -> String {
+pub fn scenario(name: &str) -> String {
     let file = folder()
         .join("sipp/scenarios")
         .join(name)
@@ -33,7 +33,7 @@ fn scenario(name: &str) -> String {
 }
 
 /// Who the scenarios call, and what they put into From.
-const CALLER: [&str; 8] = [
+pub const CALLER: [&str; 8] = [
     "-s",
     "bob",
     "-set",

@@ -183,3 +183,33 @@ fn a_connection_is_found_by_what_its_peer_has_proved() {
     assert_ne!(two, one);
     assert_eq!(pair.opened.len(), 2);
 }
+
+/// A Contact or a Record-Route names an address: within a dialog it means who has proved a name there before.
+#[test]
+fn an_address_within_a_dialog_is_who_has_proved_a_name_there() {
+    let authority = Authority::new("authority");
+    let certified = authority.certify(&["sip:example.com"]);
+    let mut pair = Pair::new(believing(&authority), serving(&certified));
+    let by_address = to(SERVER);
+    assert_eq!(pair.client.flow_within_dialog(&by_address), None);
+    let flow = pair.connect("example.com");
+    assert_eq!(pair.client.flow_within_dialog(&by_address), Some(flow));
+    let elsewhere = Target {
+        address: at(SERVER, 5062),
+        ..by_address.clone()
+    };
+    assert_eq!(pair.client.flow_within_dialog(&elsewhere), None);
+    assert_eq!(pair.client.flow_within_dialog(&to("other.example")), None);
+    // Outside dialogs an address is proved like a name.
+    assert_ne!(pair.connect(SERVER), flow);
+    assert_eq!(pair.client_closed(), WRONG_NAME);
+    pair.client
+        .set_tls(pair.now, &believing(&authority), pair.clock);
+    assert_eq!(
+        pair.client.flow_within_dialog(&by_address),
+        None,
+        "old trust"
+    );
+    pair.client.close(&flow);
+    assert_eq!(pair.client.flow_within_dialog(&by_address), None);
+}

@@ -1,0 +1,117 @@
+//! Calls over TLS. On the line nothing can be read; what the phones say is in their traces.
+
+use crate::{network::SESSION, pki::Authority};
+use futures_util::future::join;
+use sipwright::{
+    Call, CallError, Tls, UserAgent, assert_ladder, message::headers::Contact, sim::Sim,
+};
+use std::time::Duration;
+
+/// A phone with TLS; on `bob` it listens, and shows a certificate.
+async fn phone(sim: &Sim, name: &str, listener: Option<&str>, tls: Tls) -> UserAgent {
+    let mut builder = UserAgent::builder().runtime(sim.host(name)).tls(tls);
+    if let Some(listener) = listener {
+        builder = builder.listen(listener);
+    }
+    builder.start().await.unwrap()
+}
+
+async fn call(alice: &UserAgent, bob: &UserAgent, uri: &str) -> (Call, Call, String) {
+    let account = alice.account("sip:alice@alice").build().unwrap();
+    let answered = async {
+        let incoming = bob.incoming().await.unwrap();
+        let contact = incoming.request().headers().get::<Contact>();
+        let contact = contact.unwrap().unwrap().uri().to_string();
+        assert!(incoming.flow().protocol().is_secure());
+        (incoming.session(SESSION).answer().await.unwrap(), contact)
+    };
+    let called = account.call(uri).session(SESSION);
+    let (caller, (callee, contact)) = join(called.into_future(), answered).await;
+    (caller.unwrap(), callee, contact)
+}
+
+/// RFC 3261 §26.2.2, RFC 5630 §3.1: every way to say it leads to TLS, and both can hang up.
+#[test]
+fn a_call_to_a_sips_uri_goes_over_tls_from_end_to_end() {
+    let authority = Authority::new("authority");
+    for (uri, contact) in [
+        ("sips:bob@bob", "sips:"),
+        ("sips:bob@bob;transport=tcp", "sips:"),
+        ("sip:bob@bob;transport=tls", "sip:"),
+    ] {
+        let sim = Sim::new(1);
+        sim.run(async {
+            let tls = authority.certify(&["sip:bob"]).shown(Tls::new());
+            let bob = phone(&sim, "bob", Some("tls:*"), tls).await;
+            let alice = phone(&sim, "alice", None, authority.believed()).await;
+            let (caller, callee, offered) = call(&alice, &bob, uri).await;
+            assert!(offered.starts_with(contact), "{offered} for {uri}");
+            // The callee's BYE goes back over the connection that the caller opened: nobody could open another.
+            assert!(callee.hang_up().await.is_normal());
+            assert!(!caller.ended().await.by_us());
+            alice.close().await;
+            bob.close().await;
+        });
+        assert!(sim.is_quiet(), "{:?}", sim.left());
+        // In clear text there was nothing.
+        assert_ladder!(sim, "");
+    }
+}
+
+/// TRA-019: RFC 3261 §26.2.1, §8.1.3.1: a server that cannot prove who it is counts as one that is not there.
+#[test]
+fn tra_019_a_call_to_a_server_that_proves_nothing_fails_with_503() {
+    let (ours, theirs) = (Authority::new("ours"), Authority::new("theirs"));
+    let impostors = [theirs.certify(&["sip:bob"]), ours.certify(&["sip:carol"])];
+    for impostor in impostors {
+        let sim = Sim::new(1);
+        sim.run(async {
+            let tls = impostor.shown(Tls::new());
+            let _bob = phone(&sim, "bob", Some("tls:*"), tls).await;
+            let alice = phone(&sim, "alice", None, ours.believed()).await;
+            let account = alice.account("sip:alice@alice").build().unwrap();
+            let failed = account.call("sips:bob@bob").session(SESSION).await;
+            let error: CallError = failed.err().unwrap();
+            assert_eq!(error.status().unwrap().as_u16(), 503, "{error}");
+            assert!(error.to_string().contains("certificate"), "{error}");
+            assert!(sim.elapsed() < Duration::from_secs(1));
+        });
+        assert_ladder!(sim, "");
+    }
+}
+
+/// Both prove who they are; certificates change while a call is up, and the call goes on.
+#[test]
+fn a_peer_is_known_by_its_certificate_and_certificates_change_while_calls_are_up() {
+    let authority = Authority::new("authority");
+    let pem = authority.pem();
+    let serving = || {
+        let tls = authority.certify(&["sip:bob"]).shown(authority.believed());
+        tls.require_client_certificates(pem.as_bytes()).unwrap()
+    };
+    let sim = Sim::new(1);
+    sim.run(async {
+        let bob = phone(&sim, "bob", Some("tls:*"), serving()).await;
+        let own = authority
+            .certify(&["sip:alice"])
+            .shown(authority.believed());
+        let alice = phone(&sim, "alice", None, own).await;
+        let account = alice.account("sip:alice@alice").build().unwrap();
+        let answered = async {
+            let incoming = bob.incoming().await.unwrap();
+            let identity = bob.peer_identity(incoming.flow()).await.unwrap();
+            assert_eq!(identity.domains().collect::<Vec<_>>(), ["alice"]);
+            incoming.session(SESSION).answer().await.unwrap()
+        };
+        let called = account.call("sips:bob@bob").session(SESSION);
+        let (caller, callee) = join(called.into_future(), answered).await;
+        bob.set_tls(serving()).await.unwrap();
+        sim.sleep(Duration::from_secs(1)).await;
+        assert!(caller.unwrap().hang_up().await.is_normal());
+        assert!(!callee.ended().await.by_us());
+        // Who cannot prove anything is sent away now as before.
+        let nobody = phone(&sim, "nobody", None, authority.believed()).await;
+        assert!(nobody.options("sips:bob@bob").await.is_err());
+        assert!(alice.options("sips:bob@bob").await.is_ok());
+    });
+}
