@@ -40,7 +40,29 @@
 //! # Tests in virtual time
 //!
 //! With the feature `sim`, `sipwright::sim` is a network in memory with a clock of its own. Give a simulated host as the
-//! [runtime](UserAgentBuilder::runtime), and the program under test is the program that ships.
+//! [runtime](UserAgentBuilder::runtime), and the program under test is the program that ships. Lines lose, repeat and
+//! delay; boxes translate addresses; ladders are compared with text beside the test or in a file.
+//!
+//! ```
+//! # #[cfg(feature = "sim")] {
+//! use sipwright::{UserAgent, assert_ladder, sim::{Nat, Sim}};
+//!
+//! let sim = Sim::new(1);
+//! let home = sim.nat("home", Nat::Symmetric);
+//! sim.run(async {
+//!     let phone = UserAgent::builder().runtime(home.host("phone")).listen("udp:*:5060").start().await?;
+//!     let _server = UserAgent::builder().runtime(sim.host("server")).listen("udp:*:5060").start().await?;
+//!     let pong = phone.options("sip:server").await?;
+//!     assert_eq!(pong.status(), 480, "it lives, and nobody takes its calls");
+//!     sipwright::Result::<()>::Ok(())
+//! })?;
+//! assert_ladder!(sim, "
+//!        0 ms  phone  -> server  OPTIONS
+//!       10 ms  server -> phone   480
+//! ");
+//! # }
+//! # Ok::<(), sipwright::Error>(())
+//! ```
 
 mod account;
 mod app;
@@ -140,4 +162,4 @@ pub mod media {
 
 /// A network in memory with a clock of its own.
 #[cfg(feature = "sim")]
-pub use sip_runtime::{assert_ladder, sim};
+pub use sip_runtime::{assert_ladder, assert_ladder_snapshot, sim};

@@ -8,7 +8,7 @@ use crate::{
 };
 use futures_util::future::join;
 use sipwright::{
-    Account, AnswerError, Call, CallError, Progress, Server, UserAgent, assert_ladder,
+    Account, AnswerError, Call, CallError, Progress, Server, UserAgent, assert_ladder_snapshot,
     message::StatusCode, proxy::Foreign,
 };
 use std::time::Duration;
@@ -35,31 +35,7 @@ fn a_caller_gives_up_and_the_callee_stops_ringing() {
         join(calling, ringing).await;
     });
     assert!(net.sim.is_quiet(), "{:?}", net.sim.left());
-    assert_ladder!(
-        net.sim,
-        "
-               0 ms  alice  -> proxy1  INVITE
-              10 ms  proxy1 -> alice   100
-              10 ms  proxy1 -> proxy2  INVITE
-              20 ms  proxy2 -> proxy1  100
-              20 ms  proxy2 -> bob     INVITE
-              30 ms  bob    -> proxy2  180
-              40 ms  proxy2 -> proxy1  180
-              50 ms  proxy1 -> alice   180
-            4060 ms  alice  -> proxy1  CANCEL
-            4070 ms  proxy1 -> alice   200
-            4070 ms  proxy1 -> proxy2  CANCEL
-            4080 ms  proxy2 -> proxy1  200
-            4080 ms  proxy2 -> bob     CANCEL
-            4090 ms  bob    -> proxy2  200
-            4090 ms  bob    -> proxy2  487
-            4100 ms  proxy2 -> bob     ACK
-            4100 ms  proxy2 -> proxy1  487
-            4110 ms  proxy1 -> proxy2  ACK
-            4110 ms  proxy1 -> alice   487
-            4120 ms  alice  -> proxy1  ACK
-    "
-    );
+    assert_ladder_snapshot!(net.sim, "a_caller_gives_up_and_the_callee_stops_ringing");
     net.sim.run(net.assert_nothing_is_left());
 }
 
@@ -108,22 +84,7 @@ fn a_busy_callee_is_heard_by_the_caller() {
         refused.unwrap();
     });
     assert!(net.sim.is_quiet(), "{:?}", net.sim.left());
-    assert_ladder!(
-        net.sim,
-        "
-               0 ms  alice  -> proxy1  INVITE
-              10 ms  proxy1 -> alice   100
-              10 ms  proxy1 -> proxy2  INVITE
-              20 ms  proxy2 -> proxy1  100
-              20 ms  proxy2 -> bob     INVITE
-              30 ms  bob    -> proxy2  486
-              40 ms  proxy2 -> bob     ACK
-              40 ms  proxy2 -> proxy1  486
-              50 ms  proxy1 -> proxy2  ACK
-              50 ms  proxy1 -> alice   486
-              60 ms  alice  -> proxy1  ACK
-    "
-    );
+    assert_ladder_snapshot!(net.sim, "a_busy_callee_is_heard_by_the_caller");
     net.sim.run(net.assert_nothing_is_left());
 }
 
@@ -153,24 +114,9 @@ fn a_callee_that_rang_and_is_not_there_is_heard_by_the_caller() {
         refused.unwrap();
     });
     assert!(net.sim.is_quiet(), "{:?}", net.sim.left());
-    assert_ladder!(
+    assert_ladder_snapshot!(
         net.sim,
-        "
-               0 ms  alice  -> proxy1  INVITE
-              10 ms  proxy1 -> alice   100
-              10 ms  proxy1 -> proxy2  INVITE
-              20 ms  proxy2 -> proxy1  100
-              20 ms  proxy2 -> bob     INVITE
-              30 ms  bob    -> proxy2  180
-              40 ms  proxy2 -> proxy1  180
-              50 ms  proxy1 -> alice   180
-            4030 ms  bob    -> proxy2  480
-            4040 ms  proxy2 -> bob     ACK
-            4040 ms  proxy2 -> proxy1  480
-            4050 ms  proxy1 -> proxy2  ACK
-            4050 ms  proxy1 -> alice   480
-            4060 ms  alice  -> proxy1  ACK
-    "
+        "a_callee_that_rang_and_is_not_there_is_heard_by_the_caller"
     );
     net.sim.run(net.assert_nothing_is_left());
 }

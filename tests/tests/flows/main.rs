@@ -12,9 +12,11 @@ mod changes;
 mod closing;
 mod connections;
 mod failures;
+mod families;
 mod forks;
 mod manners;
 mod media;
+mod nat;
 mod network;
 #[path = "../pki.rs"]
 mod pki;

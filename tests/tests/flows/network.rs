@@ -69,7 +69,8 @@ impl Net {
         self.start_phone(name, |builder| builder).await
     }
 
-    async fn start_phone(
+    /// A user agent with listeners of its own.
+    pub(crate) async fn start_phone(
         &self,
         name: &'static str,
         configure: impl FnOnce(UserAgentBuilder) -> UserAgentBuilder,
@@ -187,6 +188,17 @@ impl Net {
                 }
             });
         bodies.filter(|body| !body.is_empty()).collect()
+    }
+
+    /// The start lines and header fields of all that a station sent.
+    pub(crate) fn heads(&self, name: &str) -> String {
+        let sent = self.messages(name, Way::Sent).into_iter();
+        let heads = sent.map(|message| {
+            let text = String::from_utf8_lossy(&message.to_bytes()).into_owned();
+            let head = text.split("\r\n\r\n").next().unwrap_or_default();
+            format!("{head}\r\n\r\n")
+        });
+        heads.collect()
     }
 
     fn messages(&self, name: &str, way: Way) -> Vec<Message> {

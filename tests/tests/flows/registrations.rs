@@ -5,7 +5,7 @@ use crate::{
     network::{BOB, Net, SETTLED},
 };
 use sipwright::{
-    Account, Credentials, RegisterError, Server, UserAgent, assert_ladder,
+    Account, Credentials, RegisterError, Server, UserAgent, assert_ladder, assert_ladder_snapshot,
     auth::{Digest, Users},
     message::StatusCode,
     proxy::Registrar,
@@ -24,17 +24,7 @@ fn a_registration_is_challenged_once_and_withdrawn() {
         registration.unregister().await.unwrap();
     });
     assert!(net.sim.is_quiet(), "{:?}", net.sim.left());
-    assert_ladder!(
-        net.sim,
-        "
-               0 ms  bob    -> proxy2  REGISTER
-              10 ms  proxy2 -> bob     401
-              20 ms  bob    -> proxy2  REGISTER
-              30 ms  proxy2 -> bob     200
-           60040 ms  bob    -> proxy2  REGISTER
-           60050 ms  proxy2 -> bob     200
-    "
-    );
+    assert_ladder_snapshot!(net.sim, "a_registration_is_challenged_once_and_withdrawn");
     net.sim.run(net.assert_nothing_is_left());
 }
 

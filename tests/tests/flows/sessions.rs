@@ -6,7 +6,7 @@ use crate::{
 };
 use futures_util::future::join;
 use sipwright::{
-    Account, Call, Server, UserAgent, assert_ladder,
+    Account, Call, Server, UserAgent, assert_ladder_snapshot,
     auth::{Digest, Users},
 };
 use std::time::Duration;
@@ -25,17 +25,7 @@ fn a_call_is_answered_and_hung_up_by_the_callee() {
         assert!(!caller.ended().await.by_us());
     });
     assert!(net.sim.is_quiet(), "{:?}", net.sim.left());
-    assert_ladder!(
-        net.sim,
-        "
-               0 ms  alice -> bob    INVITE
-              10 ms  bob   -> alice  180
-            2010 ms  bob   -> alice  200
-            2020 ms  alice -> bob    ACK
-            7030 ms  bob   -> alice  BYE
-            7040 ms  alice -> bob    200
-    "
-    );
+    assert_ladder_snapshot!(net.sim, "a_call_is_answered_and_hung_up_by_the_callee");
     net.sim.run(net.assert_nothing_is_left());
 }
 
@@ -66,33 +56,9 @@ fn a_call_passes_two_proxies_of_which_one_authenticates() {
         assert!(callee.hang_up().await.is_normal());
         assert!(!caller.ended().await.by_us());
     });
-    assert_ladder!(
+    assert_ladder_snapshot!(
         net.sim,
-        "
-               0 ms  alice  -> proxy1  INVITE
-              10 ms  proxy1 -> alice   407
-              20 ms  alice  -> proxy1  ACK
-              20 ms  alice  -> proxy1  INVITE
-              30 ms  proxy1 -> alice   100
-              30 ms  proxy1 -> proxy2  INVITE
-              40 ms  proxy2 -> proxy1  100
-              40 ms  proxy2 -> bob     INVITE
-              50 ms  bob    -> proxy2  180
-              60 ms  proxy2 -> proxy1  180
-              70 ms  proxy1 -> alice   180
-            2050 ms  bob    -> proxy2  200
-            2060 ms  proxy2 -> proxy1  200
-            2070 ms  proxy1 -> alice   200
-            2080 ms  alice  -> proxy1  ACK
-            2090 ms  proxy1 -> proxy2  ACK
-            2100 ms  proxy2 -> bob     ACK
-            7110 ms  bob    -> proxy2  BYE
-            7120 ms  proxy2 -> proxy1  BYE
-            7130 ms  proxy1 -> alice   BYE
-            7140 ms  alice  -> proxy1  200
-            7150 ms  proxy1 -> proxy2  200
-            7160 ms  proxy2 -> bob     200
-    "
+        "a_call_passes_two_proxies_of_which_one_authenticates"
     );
 }
 

@@ -210,6 +210,51 @@ fn a_thousand_calls_through_the_proxy_on_smol_to_sipp_over_udp() {
     calls_sipp_through_the_proxy("u1", "smol");
 }
 
+/// SIPp's address in calls over IPv6; what stands last counts.
+const ON_IPV6: [&str; 4] = ["-i", "::1", "-mi", "::1"];
+
+/// What has a server of ours listen on IPv6 too, and where that is.
+fn on_ipv6() -> (Vec<String>, String) {
+    let address = format!("[::1]:{}", free_port());
+    let listen = |protocol| ["--listen".to_owned(), format!("{protocol}:{address}")];
+    (
+        ["udp", "tcp"].into_iter().flat_map(listen).collect(),
+        address,
+    )
+}
+
+/// 200 calls over IPv6 (RFC 3261 §19.1.1, RFC 5118): to `uas`, and to `uas` on IPv4 through a proxy of both families.
+fn calls_over_ipv6(transport: &str) {
+    let folder = Folder::new("ipv6");
+    let calls = [&ON_IPV6[..], &["-r", "50", "-m", "200"]].concat();
+    let (listen, address) = on_ipv6();
+    let listen: Vec<&str> = listen.iter().map(String::as_str).collect();
+    let uas = Server::uas(&folder, &listen);
+    let mut caller = Sipp::call(&address, "uac", transport, &calls);
+    caller.assert_no_failed_call(PATIENCE);
+    let forward = uri(&uas.address(), transport);
+    let (listen, address) = on_ipv6();
+    let mut arguments = vec!["--no-auth", "--forward", &forward];
+    arguments.extend(listen.iter().map(String::as_str));
+    let proxy = Server::proxy(&folder, &arguments);
+    let mut caller = Sipp::call(&address, "uac", transport, &calls);
+    caller.assert_no_failed_call(PATIENCE);
+    proxy.stop();
+    uas.stop();
+}
+
+#[test]
+#[ignore = "needs sipp"]
+fn calls_over_ipv6_and_udp_and_on_to_ipv4() {
+    calls_over_ipv6("u1");
+}
+
+#[test]
+#[ignore = "needs sipp"]
+fn calls_over_ipv6_and_tcp_and_on_to_ipv4() {
+    calls_over_ipv6("t1");
+}
+
 /// SIPp against itself, so that a failure elsewhere is not this harness's.
 #[test]
 #[ignore = "needs sipp"]

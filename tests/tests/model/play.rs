@@ -15,8 +15,10 @@ use sipwright::{
 };
 use std::{
     collections::BTreeMap,
+    ops::Range,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::{Arc, Mutex, MutexGuard},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -46,25 +48,38 @@ fn the_same_sequence_is_the_same_message_by_message() {
     }
 }
 
-fn play_all(seeds: std::ops::Range<u64>) {
+fn play_all(seeds: Range<u64>) {
     let runs = seeds.end - seeds.start;
-    let mut seen = Seen::default();
-    for seed in seeds {
-        let play = Play::new(seed);
-        let sim = play.sim.clone();
-        match catch_unwind(AssertUnwindSafe(|| play.run())) {
-            Ok(run) => seen.add(run),
-            Err(panic) => {
-                eprintln!("with seed {seed}\n{}", sim.ladder());
-                resume_unwind(panic);
-            }
-        }
-    }
+    let shares = thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
+    let seen: Vec<_> = thread::scope(|scope| {
+        let share = |rest| {
+            let seeds = seeds.clone().skip(rest as usize);
+            scope.spawn(move || play_some(seeds.step_by(shares as usize)))
+        };
+        let shares: Vec<_> = (0..shares).map(share).collect();
+        let join = |share: thread::ScopedJoinHandle<'_, Seen>| {
+            share.join().unwrap_or_else(|panic| resume_unwind(panic))
+        };
+        shares.into_iter().map(join).collect()
+    });
+    let seen = seen.into_iter().fold(Seen::default(), Seen::and);
     let enough = runs / 10;
     assert!(
         seen.established > enough && seen.refused > enough / 2 && seen.given_up > enough / 2,
         "{seen:?}"
     );
+}
+
+fn play_some(seeds: impl Iterator<Item = u64>) -> Seen {
+    let play = |seed| {
+        let play = Play::new(seed);
+        let sim = play.sim.clone();
+        catch_unwind(AssertUnwindSafe(|| play.run())).unwrap_or_else(|panic| {
+            eprintln!("with seed {seed}\n{}", sim.ladder());
+            resume_unwind(panic)
+        })
+    };
+    seeds.map(play).fold(Seen::default(), Seen::and)
 }
 
 /// What became of the calls, to know that not the same happens every time.
@@ -76,10 +91,12 @@ struct Seen {
 }
 
 impl Seen {
-    fn add(&mut self, other: Self) {
-        self.established += other.established;
-        self.refused += other.refused;
-        self.given_up += other.given_up;
+    fn and(self, other: Self) -> Self {
+        Self {
+            established: self.established + other.established,
+            refused: self.refused + other.refused,
+            given_up: self.given_up + other.given_up,
+        }
     }
 }
 

@@ -8,10 +8,16 @@ use hickory_proto::{
         rdata::{A, AAAA, SRV},
     },
 };
-use std::{collections::BTreeMap, net::Ipv4Addr};
+use std::{
+    collections::BTreeMap,
+    net::{Ipv4Addr, Ipv6Addr},
+};
 
 /// Where the simulated DNS is asked.
 pub(super) const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 255, 255, 53);
+
+/// Where hosts without IPv4 ask it.
+pub(super) const ADDRESS_6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0xffff, 0x53);
 
 /// The port that it is asked at.
 pub(super) const PORT: u16 = 53;
@@ -51,10 +57,12 @@ impl World {
         let services = self.zone.srv.get(&name);
         let data: Vec<RData> = match query.query_type() {
             RecordType::A => host
+                .filter(|host| host.has_ipv4)
                 .map(|host| RData::A(A(host.ipv4)))
                 .into_iter()
                 .collect(),
             RecordType::AAAA => host
+                .filter(|host| host.has_ipv6)
                 .map(|host| RData::AAAA(AAAA(host.ipv6)))
                 .into_iter()
                 .collect(),

@@ -1,8 +1,9 @@
 //! A host of the network: a runtime of its own.
 
 use super::{
-    Sleep, dns,
-    tcp::{SimConnect, SimListener},
+    Sleep,
+    connect::{SimConnect, SimListener},
+    dns,
     udp::SimUdp,
     world::{HostId, Shared},
 };
@@ -38,7 +39,7 @@ impl Host {
         self.state(|host| host.name.clone())
     }
 
-    /// Its IPv4 address.
+    /// Its IPv4 address; that of a host behind a [box](super::NatBox) is private.
     pub fn ipv4(&self) -> Ipv4Addr {
         self.state(|host| host.ipv4)
     }
@@ -46,6 +47,18 @@ impl Host {
     /// Its IPv6 address.
     pub fn ipv6(&self) -> Ipv6Addr {
         self.state(|host| host.ipv6)
+    }
+
+    /// Takes its IPv6 address away, also in the simulated DNS: a host as there are many.
+    pub fn without_ipv6(self) -> Self {
+        self.state(|host| host.has_ipv6 = false);
+        self
+    }
+
+    /// Takes its IPv4 address away, also in the simulated DNS: a phone in a network of today.
+    pub fn without_ipv4(self) -> Self {
+        self.state(|host| host.has_ipv4 = false);
+        self
     }
 
     /// Takes the power away: every task and socket is gone, no peer is told. What asks the host for something
@@ -117,8 +130,13 @@ impl Runtime for Host {
     }
 
     fn name_service(&self) -> NameService {
+        let server = if self.state(|host| host.has_ipv4) {
+            dns::ADDRESS.into()
+        } else {
+            IpAddr::from(dns::ADDRESS_6)
+        };
         NameService {
-            nameservers: vec![SocketAddr::from((dns::ADDRESS, dns::PORT))],
+            nameservers: vec![SocketAddr::from((server, dns::PORT))],
             hosts: vec![
                 ("localhost".to_owned(), Ipv4Addr::LOCALHOST.into()),
                 ("localhost".to_owned(), Ipv6Addr::LOCALHOST.into()),
@@ -131,12 +149,12 @@ impl Runtime for Host {
     }
 
     fn interfaces(&self) -> Vec<IpAddr> {
-        vec![
-            self.ipv4().into(),
-            self.ipv6().into(),
-            Ipv4Addr::LOCALHOST.into(),
-            Ipv6Addr::LOCALHOST.into(),
-        ]
+        let own = self.state(|host| {
+            let ipv4 = host.has_ipv4.then_some(IpAddr::from(host.ipv4));
+            [ipv4, host.has_ipv6.then_some(host.ipv6.into())]
+        });
+        let loopback = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+        own.into_iter().flatten().chain(loopback).collect()
     }
 
     fn watch(&self, activity: Arc<Activity>) {

@@ -63,8 +63,48 @@ impl Ladder {
         );
     }
 
-    pub(super) fn push(&mut self, rung: Rung) {
+    /// Panics when the ladder is not the one that is stored in a file; see
+    /// [`assert_ladder_snapshot!`](crate::assert_ladder_snapshot).
+    #[track_caller]
+    #[doc(hidden)]
+    pub fn assert_is_stored(&self, file: &str) {
+        let stored = std::fs::read_to_string(file);
+        if std::env::var_os(UPDATE).is_some_and(|update| update != "0") {
+            let notes = stored.iter().flat_map(|text| text.lines());
+            let mut text: String = notes
+                .take_while(|line| line.starts_with('#'))
+                .flat_map(|line| [line, "\n"])
+                .collect();
+            text.push_str(&self.to_string());
+            let folder = std::path::Path::new(file).parent();
+            let written = folder.map_or(Ok(()), std::fs::create_dir_all);
+            let written = written.and_then(|()| std::fs::write(file, text));
+            return written.unwrap_or_else(|error| panic!("{file} cannot be written: {error}"));
+        }
+        let shown = self.to_string();
+        let Ok(stored) = stored else {
+            panic!("there is no {file}; {UPDATE}=1 stores this one\n{shown}");
+        };
+        let notes = |line: &&str| !line.starts_with('#');
+        let expected: Vec<_> = stored.lines().filter(notes).collect();
+        let expected = expected.join("\n");
+        assert!(
+            lines(&shown) == lines(&expected),
+            "the ladder is\n{shown}\nand {file} says\n{expected}\n{UPDATE}=1 stores the new one",
+        );
+    }
+
+    /// Adds a rung, and says where.
+    pub(super) fn push(&mut self, rung: Rung) -> usize {
         self.rungs.push(rung);
+        self.rungs.len() - 1
+    }
+
+    /// What was under way got lost after all.
+    pub(super) fn lose(&mut self, rung: Option<usize>) {
+        if let Some(rung) = rung.and_then(|rung| self.rungs.get_mut(rung)) {
+            rung.lost = true;
+        }
     }
 }
 
@@ -210,6 +250,9 @@ fn content_length(head: &[u8]) -> usize {
         .and_then(|(_, value)| value.trim().parse().ok())
         .unwrap_or(0)
 }
+
+/// The variable of the environment that has ladders stored instead of compared.
+const UPDATE: &str = "UPDATE_LADDERS";
 
 /// No head of a message is longer.
 const HEAD: usize = 65_536;

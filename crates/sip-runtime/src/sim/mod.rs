@@ -8,6 +8,18 @@
 //! nobody has are lost. Streams are reliable and in order: loss makes them late, a cut breaks them after a while. A
 //! name server at [`Sim::name_server`] knows the hosts by name; what is said to it is neither counted nor shown.
 //!
+//! | to try | there is |
+//! |---|---|
+//! | a bad line | [`Sim::loss`], [`Sim::delay`], [`Sim::reorder`], [`Sim::duplicate`], and each of them on a [`Link`] |
+//! | one lost message | [`Sim::lose`], [`Sim::lose_next`] |
+//! | a cut that heals or does not | [`Sim::partition`], [`Link::up`], [`Host::crash`] and [`Host::restart`] |
+//! | NAT | [`Sim::nat`] |
+//! | a narrow way | [`Link::bandwidth`], [`Link::mtu`] |
+//! | a firewall | [`Link::streams`], [`Link::datagrams`], [`Link::reset_streams`] |
+//! | a peer that reads slowly or not at all | [`Link::window`] |
+//! | IPv4 and IPv6 | [`Host::without_ipv4`], [`Host::without_ipv6`] |
+//! | services in the DNS | [`Sim::srv`], [`Sim::alias`] |
+//!
 //! ```
 //! use sip_runtime::{Runtime, assert_ladder, sim::Sim};
 //! use std::{future::poll_fn, time::Duration};
@@ -33,19 +45,22 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
+mod connect;
 mod dns;
 mod executor;
 mod host;
 mod ladder;
 mod link;
-mod tcp;
+mod nat;
+mod stream;
 mod timer;
 mod udp;
 mod world;
 
 pub use host::Host;
 pub use ladder::{Ladder, Rung};
-pub use link::Link;
+pub use link::{Link, Oversize};
+pub use nat::{Nat, NatBox};
 pub use timer::Sleep;
 
 use executor::Key;
@@ -160,6 +175,13 @@ impl Sim {
     pub fn host(&self, name: &str) -> Host {
         let id = self.shared.with(|world| world.host(name));
         Host::new(Arc::clone(&self.shared), id)
+    }
+
+    /// A box that translates addresses, with private hosts behind it: [`NatBox::host`]. A box that is asked for again
+    /// is of the new kind from then on.
+    pub fn nat(&self, name: &str, kind: Nat) -> NatBox {
+        let id = self.shared.with(|world| world.nat(name, kind));
+        NatBox::new(Arc::clone(&self.shared), id)
     }
 
     /// Gives a host another name in the simulated DNS: a domain, say.
@@ -323,6 +345,29 @@ impl Drop for Owner {
 macro_rules! assert_ladder {
     ($sim:expr, $expected:expr $(,)?) => {
         $sim.ladder().assert_is($expected)
+    };
+}
+
+/// Compares the SIP messages of a [`Sim`](crate::sim::Sim) with those that are stored in the file
+/// `tests/ladders/NAME.txt` of the package that it stands in, line by line, whatever the spaces.
+///
+/// With the variable `UPDATE_LADDERS=1` in the environment the file is written instead. Lines that begin with `#` at its
+/// top are notes, and stay.
+///
+/// ```no_run
+/// # use sip_runtime::{assert_ladder_snapshot, sim::Sim};
+/// let sim = Sim::new(1);
+/// assert_ladder_snapshot!(sim, "a_call_through_two_proxies");
+/// ```
+#[macro_export]
+macro_rules! assert_ladder_snapshot {
+    ($sim:expr, $name:literal $(,)?) => {
+        $sim.ladder().assert_is_stored(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/ladders/",
+            $name,
+            ".txt"
+        ))
     };
 }
 

@@ -1,3 +1,6 @@
+mod nat;
+mod ways;
+
 use super::*;
 use crate::{Batch, Driver, Runtime, TcpStream, UdpSocket, driver::Application};
 use futures_util::{FutureExt, future::join};

@@ -2,6 +2,7 @@
 
 use super::{
     dns, ladder,
+    link::{LONGEST_QUEUE, Oversize},
     world::{Action, HostId, Shared, World},
 };
 use crate::runtime::{Batch, UdpSocket, canonical};
@@ -21,19 +22,25 @@ pub(super) struct Socket {
     host: HostId,
     local: SocketAddr,
     inbox: VecDeque<(IpAddr, SocketAddr, Bytes)>,
-    /// From where and to whom a datagram could not be delivered
-    refused: VecDeque<(IpAddr, SocketAddr)>,
+    /// From where and to whom a datagram could not be delivered, and why
+    refused: VecDeque<(IpAddr, SocketAddr, FailReason)>,
     waker: Option<Waker>,
 }
 
 /// A datagram under way.
 pub(super) struct Datagram {
     from: HostId,
+    /// The host or the box that it goes to
     to: HostId,
     socket: u64,
+    /// Where it was sent from, as its sender knows it
+    origin: SocketAddr,
+    /// Where it comes from, as its receiver sees it
     source: SocketAddr,
     destination: SocketAddr,
     contents: Bytes,
+    /// Its place in the ladder
+    rung: Option<usize>,
 }
 
 impl Socket {
@@ -75,7 +82,7 @@ impl World {
         let state = self.hosts.get(&host).filter(|host| host.up);
         let state = state.ok_or(io::ErrorKind::NetworkDown)?;
         let ip = local.ip();
-        if !(ip.is_unspecified() || ip.is_loopback() || state.ipv4 == ip || state.ipv6 == ip) {
+        if !(ip.is_unspecified() || ip.is_loopback() || state.has(ip)) {
             return Err(io::ErrorKind::AddrNotAvailable.into());
         }
         if local.port() != 0 {
@@ -99,9 +106,9 @@ impl World {
         let host = self.hosts.get(&host)?;
         Some(match remote {
             IpAddr::V4(v4) if v4.is_loopback() => Ipv4Addr::LOCALHOST.into(),
-            IpAddr::V4(_) => host.ipv4.into(),
+            IpAddr::V4(_) => host.has_ipv4.then_some(host.ipv4)?.into(),
             IpAddr::V6(v6) if v6.is_loopback() => Ipv6Addr::LOCALHOST.into(),
-            IpAddr::V6(_) => host.ipv6.into(),
+            IpAddr::V6(_) => host.has_ipv6.then_some(host.ipv6)?.into(),
         })
     }
 
@@ -125,57 +132,104 @@ impl World {
             ip if !ip.is_unspecified() => ip,
             _ => source
                 .or_else(|| self.source(from, remote.ip()))
-                .ok_or(io::ErrorKind::NetworkDown)?,
+                .ok_or(io::ErrorKind::NetworkUnreachable)?,
         };
+        let origin = SocketAddr::new(source, local.port());
         let to = self.host_at(from, remote.ip());
-        let way = self.way(from, to.unwrap_or(from));
-        let is_question = to.is_some_and(|to| self.is_name_server(to));
+        let nat = self.passes(from, to);
+        let source = nat.map_or(origin, |nat| self.translate_out(nat, origin, remote));
+        // Behind a box the way is that to the host.
+        let end = to.map(|to| self.owner_of(to, remote.port()).unwrap_or(to));
+        let way = self.way(from, end.unwrap_or(from));
+        let headers = if remote.is_ipv4() { 28 } else { 48 };
+        let (size, mtu) = (contents.len() + headers, way.mtu.unwrap_or(usize::MAX));
+        let fragments = contents
+            .len()
+            .div_ceil(mtu.saturating_sub(headers).max(8))
+            .max(1);
+        let oversize = way.oversize.filter(|_| size > mtu).unwrap_or_default();
         let chances = (
-            self.chance(way.loss),
+            (0..fragments).fold(false, |lost, _| self.chance(way.loss) || lost),
             self.chance(way.reorder),
             self.chance(way.duplicate),
         );
         let (mut lost, overtaken, twice) = chances;
-        lost |= way.up == Some(false) || !to.is_some_and(|to| self.is_up(to));
-        if let Some(what) = ladder::summary(contents).filter(|_| !is_question) {
+        lost |= !way.passes_datagrams() || !to.is_some_and(|to| self.is_up(to));
+        lost |= oversize != Oversize::Fragmented;
+        lost |= nat.is_some_and(|nat| {
+            let turns = to == Some(nat);
+            turns && !self.nats.get(&nat).is_some_and(|nat| nat.hairpin)
+        });
+        lost |= self.queued((from, end.unwrap_or(from))) > LONGEST_QUEUE;
+        let mut rung = None;
+        if let Some(what) = ladder::summary(contents).filter(|_| !self.asks(to)) {
             lost |= self.lost.remove(&self.sip_datagrams);
             self.sip_datagrams += 1;
-            self.observe(from, remote.ip(), what, lost);
+            rung = Some(self.observe(from, end.ok_or_else(|| remote.ip()), what, lost));
         }
-        let Some(to) = to.filter(|_| !lost) else {
+        let Some((to, end)) = to.zip(end) else {
             return Ok(());
         };
+        let datagram = |contents: Bytes| Datagram {
+            from,
+            to,
+            socket: id,
+            origin,
+            source,
+            destination: remote,
+            contents,
+            rung,
+        };
+        let delay = way.delay.unwrap_or_default();
+        if oversize == Oversize::Refused && way.passes_datagrams() {
+            let back = self.now + delay * 2;
+            let refused = Action::Refused(datagram(Bytes::new()), FailReason::TooLong);
+            self.schedule(back, refused);
+        }
+        if lost {
+            return Ok(());
+        }
         let contents = Bytes::copy_from_slice(contents);
         for late in [false, true] {
             if late && !twice {
                 break;
             }
-            let mut at = self.now + way.delay.unwrap_or_default();
+            let size = size + (fragments - 1) * headers;
+            let mut at = self.departure((from, end), &way, size) + delay;
             if late || overtaken {
                 // One to three times as long as the others.
-                let usual = way.delay.unwrap_or_default().max(Duration::from_millis(1));
+                let usual = delay.max(Duration::from_millis(1));
                 at += usual.mul_f64(1.0 + 2.0 * self.rng.fraction());
             }
-            let datagram = Datagram {
-                from,
-                to,
-                socket: id,
-                source: SocketAddr::new(source, local.port()),
-                destination: remote,
-                contents: contents.clone(),
-            };
+            let datagram = datagram(contents.clone());
             self.schedule(at, Action::Datagram(datagram));
         }
         Ok(())
     }
 
+    fn asks(&self, to: Option<HostId>) -> bool {
+        to.is_some_and(|to| self.is_name_server(to))
+    }
+
     /// A datagram arrives.
     pub(super) fn deliver(&mut self, datagram: Datagram) {
         let Datagram {
-            to, destination, ..
+            mut to,
+            mut destination,
+            ..
         } = datagram;
         if !self.is_up(to) {
             return;
+        }
+        if self.nats.contains_key(&to) {
+            let Some(inside) = self.translate_in(to, destination.port(), datagram.source) else {
+                self.ladder.lose(datagram.rung);
+                return;
+            };
+            (to, destination) = inside;
+            if !self.is_up(to) {
+                return;
+            }
         }
         let back = self.now + self.way(to, datagram.from).delay.unwrap_or_default();
         if self.is_name_server(to) && destination.port() == dns::PORT {
@@ -184,12 +238,14 @@ impl World {
                     from: to,
                     to: datagram.from,
                     socket: 0,
+                    origin: destination,
                     source: destination,
-                    destination: datagram.source,
+                    destination: datagram.origin,
                     contents: answer.into(),
+                    rung: None,
                 };
                 let way = self.way(to, datagram.from);
-                if way.up != Some(false) && !self.chance(way.loss) {
+                if way.passes_datagrams() && !self.chance(way.loss) {
                     self.schedule(back, Action::Datagram(answer));
                 }
             }
@@ -208,8 +264,8 @@ impl World {
         let exact = self.sockets.iter().find(|(_, socket)| fits(socket, true));
         let found = exact.or_else(|| self.sockets.iter().find(|(_, socket)| fits(socket, false)));
         let Some(id) = found.map(|(id, _)| *id) else {
-            if self.way(to, datagram.from).up != Some(false) {
-                self.schedule(back, Action::Unreachable(datagram));
+            if self.way(to, datagram.from).passes_datagrams() {
+                self.schedule(back, Action::Refused(datagram, FailReason::Unreachable));
             }
             return;
         };
@@ -225,13 +281,13 @@ impl World {
         self.wake(waker);
     }
 
-    /// The news arrives that a datagram found no socket.
-    pub(super) fn refuse(&mut self, datagram: Datagram) {
+    /// The news arrives that a datagram was not delivered.
+    pub(super) fn refuse(&mut self, datagram: &Datagram, reason: FailReason) {
         let waker = self.sockets.get_mut(&datagram.socket).and_then(|socket| {
             if socket.refused.len() < INBOX {
                 socket
                     .refused
-                    .push_back((datagram.source.ip(), datagram.destination));
+                    .push_back((datagram.origin.ip(), datagram.destination, reason));
             }
             socket.waker.take()
         });
@@ -280,8 +336,8 @@ impl UdpSocket for SimUdp {
                 socket.waker = Some(cx.waker().clone());
                 return Poll::Pending;
             }
-            for (source, remote) in socket.refused.drain(..) {
-                batch.fail(Some(source), remote, FailReason::Unreachable);
+            for (source, remote, reason) in socket.refused.drain(..) {
+                batch.fail(Some(source), remote, reason);
             }
             for _ in 0..Batch::SIZE {
                 let Some((local, remote, contents)) = socket.inbox.pop_front() else {

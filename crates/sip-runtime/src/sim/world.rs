@@ -1,15 +1,17 @@
 //! The state of the network, and what is to come.
 
 use super::{
+    connect::Doors,
     dns::{self, Zone},
     executor::{Key, RunQueue},
     ladder::{Ladder, Rung},
     link::Settings,
-    tcp::Streams,
+    nat::NatState,
+    stream::Streams,
     udp::{Datagram, Socket},
 };
 use crate::{activity::Activity, runtime::BoxFuture};
-use sip_io::Rng;
+use sip_io::{FailReason, Rng};
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
@@ -44,13 +46,17 @@ pub(super) struct World {
     pub(super) zone: Zone,
     pub(super) tasks: BTreeMap<u64, Task>,
     pub(super) sockets: BTreeMap<u64, Socket>,
+    pub(super) doors: Doors,
     pub(super) streams: Streams,
+    pub(super) nats: BTreeMap<HostId, NatState>,
     /// What is to come, by time and then by the order of scheduling
     pub(super) agenda: BTreeMap<(Duration, u64), Action>,
     /// Actions without any time between them
     at_once: u64,
     pub(super) everywhere: Settings,
     pub(super) ways: BTreeMap<(HostId, HostId), Settings>,
+    /// Until when a way with a bandwidth is taken
+    pub(super) busy: BTreeMap<(HostId, HostId), Duration>,
     pub(super) apart: BTreeSet<HostId>,
     /// SIP datagrams to lose, by number
     pub(super) lost: BTreeSet<usize>,
@@ -65,6 +71,10 @@ pub(super) struct HostState {
     pub(super) name: String,
     pub(super) ipv4: Ipv4Addr,
     pub(super) ipv6: Ipv6Addr,
+    pub(super) has_ipv4: bool,
+    pub(super) has_ipv6: bool,
+    /// The box that translates its addresses
+    pub(super) behind: Option<HostId>,
     pub(super) up: bool,
     pub(super) rng: Rng,
     pub(super) wall_clock: Duration,
@@ -83,8 +93,8 @@ pub(super) struct Task {
 pub(super) enum Action {
     Wake(Waker),
     Datagram(Datagram),
-    /// The host that a datagram went to has no socket for it
-    Unreachable(Datagram),
+    /// The news that a datagram was not delivered
+    Refused(Datagram, FailReason),
     /// What is under way from one end of a stream to the other
     Stream {
         stream: u64,
@@ -179,7 +189,9 @@ impl World {
             zone: Zone::default(),
             tasks: BTreeMap::new(),
             sockets: BTreeMap::new(),
+            doors: Doors::default(),
             streams: Streams::default(),
+            nats: BTreeMap::new(),
             agenda: BTreeMap::new(),
             at_once: 0,
             everywhere: Settings {
@@ -187,6 +199,7 @@ impl World {
                 ..Settings::default()
             },
             ways: BTreeMap::new(),
+            busy: BTreeMap::new(),
             apart: BTreeSet::new(),
             lost: BTreeSet::new(),
             sip_datagrams: 0,
@@ -197,6 +210,7 @@ impl World {
         let dns = world.host(dns::NAME);
         if let Some(dns) = world.hosts.get_mut(&dns) {
             dns.ipv4 = dns::ADDRESS;
+            dns.ipv6 = dns::ADDRESS_6;
         }
         world
     }
@@ -214,6 +228,9 @@ impl World {
                     name: name.to_owned(),
                     ipv4: Ipv4Addr::new(10, b, c, d),
                     ipv6: Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, (next >> 16) as u16, next as u16),
+                    has_ipv4: true,
+                    has_ipv6: true,
+                    behind: None,
                     up: true,
                     rng: Rng::new(seed_of(self.seed, name)),
                     wall_clock: WALL_CLOCK,
@@ -229,9 +246,11 @@ impl World {
         if address.is_loopback() {
             return Some(from);
         }
+        let behind = |id: &HostId| self.hosts.get(id).and_then(|host| host.behind);
+        let own = behind(&from);
         self.hosts
             .iter()
-            .find(|(_, host)| host.ipv4 == address || host.ipv6 == address)
+            .find(|(_, host)| host.has(address) && (host.behind.is_none() || host.behind == own))
             .map(|(id, _)| *id)
     }
 
@@ -310,7 +329,7 @@ impl World {
         match action {
             Action::Wake(waker) => self.wakes.push(waker),
             Action::Datagram(datagram) => self.deliver(datagram),
-            Action::Unreachable(datagram) => self.refuse(datagram),
+            Action::Refused(datagram, reason) => self.refuse(&datagram, reason),
             Action::Stream { stream, from } => self.deliver_stream(stream, from),
             Action::Connect { attempt } => self.deliver_connect(attempt),
             Action::Connected { attempt, stream } => self.finish_connect(attempt, stream),
@@ -321,20 +340,24 @@ impl World {
         self.wakes.extend(waker);
     }
 
-    /// Writes a message down.
-    pub(super) fn observe(&mut self, from: HostId, to: IpAddr, what: String, lost: bool) {
+    /// Writes a message down, and says where.
+    pub(super) fn observe(
+        &mut self,
+        from: HostId,
+        to: Result<HostId, IpAddr>,
+        what: String,
+        lost: bool,
+    ) -> usize {
         let name = |host: HostId| self.hosts.get(&host).map(|host| host.name.clone());
-        let to = self
-            .host_at(from, to)
-            .and_then(name)
-            .unwrap_or_else(|| to.to_string());
-        self.ladder.push(Rung {
+        let to = to.map_or_else(|address| Some(address.to_string()), name);
+        let rung = Rung {
             at: self.now,
             from: name(from).unwrap_or_default(),
-            to,
+            to: to.unwrap_or_default(),
             what,
             lost,
-        });
+        };
+        self.ladder.push(rung)
     }
 
     /// What the drivers of all hosts are busy with.
@@ -393,12 +416,23 @@ impl World {
             host.activities.clear();
         }
         self.sockets.retain(|_, socket| socket.host() != id);
+        self.crash_doors(id);
         self.crash_streams(id);
         let (crashed, others) = std::mem::take(&mut self.tasks)
             .into_iter()
             .partition(|(_, task)| task.host == id);
         self.tasks = others;
         crashed
+    }
+}
+
+impl HostState {
+    /// Whether an address is one of its.
+    pub(super) fn has(&self, address: IpAddr) -> bool {
+        match address {
+            IpAddr::V4(address) => self.has_ipv4 && self.ipv4 == address,
+            IpAddr::V6(address) => self.has_ipv6 && self.ipv6 == address,
+        }
     }
 }
 

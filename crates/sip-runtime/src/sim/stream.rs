@@ -2,51 +2,41 @@
 
 use super::{
     ladder::StreamReader,
-    udp::overlap,
     world::{Action, HostId, Shared, World},
 };
-use crate::runtime::{TcpListener, TcpStream, canonical};
+use crate::runtime::TcpStream;
 use bytes::{Buf, Bytes};
 use std::{
     collections::{BTreeMap, VecDeque},
-    future::Future,
     io,
     net::SocketAddr,
-    pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker},
     time::Duration,
 };
 
-/// Everything about streams.
+/// Everything about open streams.
 #[derive(Default)]
 pub(super) struct Streams {
-    listeners: BTreeMap<u64, Listener>,
-    attempts: BTreeMap<u64, Attempt>,
-    open: BTreeMap<u64, [End; 2]>,
+    open: BTreeMap<u64, Stream>,
 }
 
-struct Listener {
-    host: HostId,
-    local: SocketAddr,
-    backlog: VecDeque<u64>,
-    waker: Option<Waker>,
-}
-
-/// A stream that is being opened.
-struct Attempt {
-    host: HostId,
-    local: SocketAddr,
-    remote: SocketAddr,
-    tries: u32,
-    outcome: Option<io::Result<u64>>,
-    waker: Option<Waker>,
+struct Stream {
+    ends: [End; 2],
+    /// When something left last
+    used: Duration,
+    /// The box on its way, and how long that remembers what is not used
+    through: Option<(HostId, Duration)>,
+    /// The box has forgotten it
+    is_forgotten: bool,
 }
 
 /// One end of a stream, and what is under way from it.
 struct End {
     host: HostId,
     local: SocketAddr,
+    /// The address that the peer sees
+    seen: SocketAddr,
     /// Somebody holds it
     held: bool,
     /// Bytes that came and were not read
@@ -76,6 +66,7 @@ impl End {
         Self {
             host,
             local,
+            seen: local,
             held: true,
             inbox: VecDeque::new(),
             ended: false,
@@ -100,112 +91,85 @@ impl End {
 
 impl World {
     fn end(&mut self, stream: u64, end: usize) -> Option<&mut End> {
-        self.streams.open.get_mut(&stream)?.get_mut(end)
+        self.streams.open.get_mut(&stream)?.ends.get_mut(end)
     }
 
-    fn connect(&mut self, host: HostId, local: Option<SocketAddr>, remote: SocketAddr) -> u64 {
-        let id = self.id();
-        let remote = canonical(remote);
-        let wanted = local.map(canonical).map(|local| (local.ip(), local.port()));
-        let ip = wanted.map(|(ip, _)| ip).filter(|ip| !ip.is_unspecified());
-        let ip = ip.or_else(|| self.source(host, remote.ip()));
-        let port = match wanted {
-            Some((_, port)) if port != 0 => port,
-            _ => self.next_port(host),
-        };
-        let local = SocketAddr::new(ip.unwrap_or_else(|| remote.ip()), port);
-        let way = self.way(host, self.host_at(host, remote.ip()).unwrap_or(host));
-        let attempt = Attempt {
-            host,
-            local,
-            remote,
-            tries: 0,
-            outcome: (!self.is_up(host)).then(|| Err(io::ErrorKind::NetworkDown.into())),
-            waker: None,
-        };
-        self.streams.attempts.insert(id, attempt);
-        let at = self.now + way.delay.unwrap_or_default();
-        self.schedule(at, Action::Connect { attempt: id });
-        id
+    /// The hosts at both ends, the writer's first.
+    fn hosts_of(&self, stream: u64, from: usize) -> Option<(HostId, HostId)> {
+        let ends = &self.streams.open.get(&stream)?.ends;
+        Some((ends.get(from)?.host, ends.get(1 - from)?.host))
     }
 
-    /// The request for a stream arrives.
-    pub(super) fn deliver_connect(&mut self, id: u64) {
-        let Some(attempt) = self.streams.attempts.get_mut(&id) else {
-            return;
+    /// A stream comes about between who opened it and who listened.
+    pub(super) fn open_stream(
+        &mut self,
+        stream: u64,
+        (from, local): (HostId, SocketAddr),
+        (to, remote): (HostId, SocketAddr),
+    ) {
+        let mut opener = End::new(from, local);
+        let nat = self.passes(from, Some(to));
+        if let Some(nat) = nat {
+            let outside = self.hosts.get(&nat).map(|host| host.ipv4);
+            let port = self.next_port(nat);
+            opener.seen = outside.map_or(local, |outside| (outside, port).into());
+        }
+        let through = nat.and_then(|nat| Some((nat, self.nats.get(&nat)?.stream_timeout)));
+        let open = Stream {
+            ends: [opener, End::new(to, remote)],
+            used: self.now,
+            through,
+            is_forgotten: false,
         };
-        attempt.tries += 1;
-        let (from, local, remote, tries) =
-            (attempt.host, attempt.local, attempt.remote, attempt.tries);
-        let to = self.host_at(from, remote.ip()).filter(|to| self.is_up(*to));
-        let to = to.filter(|to| self.way(from, *to).up != Some(false));
-        let Some(to) = to else {
-            if tries > TRIES {
-                self.settle(id, Err(io::ErrorKind::TimedOut.into()));
-            } else {
-                let at = self.now + Duration::from_secs(1 << tries);
-                self.schedule(at, Action::Connect { attempt: id });
-            }
-            return;
-        };
-        let listening = self.streams.listeners.iter().find(|(_, listener)| {
-            listener.host == to
-                && overlap(listener.local, remote)
-                && listener.backlog.len() < BACKLOG
-        });
-        let listening = listening.map(|(listener, _)| *listener);
-        let stream = listening.map(|listener| {
-            let stream = self.id();
-            let ends = [End::new(from, local), End::new(to, remote)];
-            self.streams.open.insert(stream, ends);
-            let waker = self.streams.listeners.get_mut(&listener).and_then(|l| {
-                l.backlog.push_back(stream);
-                l.waker.take()
-            });
-            self.wake(waker);
-            stream
-        });
-        let at = self.now + self.way(to, from).delay.unwrap_or_default();
-        let attempt = id;
-        self.schedule(at, Action::Connected { attempt, stream });
+        self.streams.open.insert(stream, open);
     }
 
-    /// The answer to the request for a stream arrives.
-    pub(super) fn finish_connect(&mut self, attempt: u64, stream: Option<u64>) {
-        if self.streams.attempts.contains_key(&attempt) {
-            self.settle(
-                attempt,
-                stream.ok_or_else(|| io::ErrorKind::ConnectionRefused.into()),
-            );
-        } else if let Some(stream) = stream {
-            // Nobody waits for it any more.
-            self.let_go(stream, 0);
+    /// A box forgets the streams that pass it.
+    pub(super) fn cut_streams_behind(&mut self, nat: HostId) {
+        for stream in self.streams.open.values_mut() {
+            stream.is_forgotten |= stream.through.is_some_and(|(through, _)| through == nat);
         }
     }
 
-    fn settle(&mut self, attempt: u64, outcome: io::Result<u64>) {
-        let waker = self.streams.attempts.get_mut(&attempt).and_then(|attempt| {
-            attempt.outcome = Some(outcome);
-            attempt.waker.take()
-        });
-        self.wake(waker);
+    /// Breaks the streams on these ways, or on all if there are none.
+    pub(super) fn reset_streams(&mut self, ways: &[(HostId, HostId)]) {
+        let is_on_way = |stream: &Stream| {
+            let [one, other] = &stream.ends;
+            let way = (one.host, other.host);
+            ways.is_empty() || ways.contains(&way) || ways.contains(&(way.1, way.0))
+        };
+        let mut wakers = Vec::new();
+        for stream in self.streams.open.values_mut().filter(|s| is_on_way(s)) {
+            for end in &mut stream.ends {
+                wakers.push(end.break_off(io::ErrorKind::ConnectionReset));
+            }
+        }
+        for wakers in wakers {
+            self.wakes_of(wakers);
+        }
     }
 
     /// Puts something on its way; what comes later never overtakes it.
     fn put(&mut self, stream: u64, from: usize, segment: Segment) {
-        let Some(hosts) = self.streams.open.get(&stream).map(|ends| {
-            let to = 1 - from;
-            (ends[from].host, ends[to].host)
-        }) else {
+        let Some(hosts) = self.hosts_of(stream, from) else {
             return;
         };
         let way = self.way(hosts.0, hosts.1);
-        let mut at = self.now + way.delay.unwrap_or_default();
-        for _ in 0..TRIES {
+        let size = match &segment {
+            Segment::Bytes(bytes) => bytes.len() + HEADERS,
+            Segment::End | Segment::Reset => HEADERS,
+        };
+        let mut at = self.departure(hosts, &way, size) + way.delay.unwrap_or_default();
+        for _ in 0..LOSSES {
             if !self.chance(way.loss) {
                 break;
             }
             at += RETRANSMISSION;
+        }
+        let now = self.now;
+        if let Some(open) = self.streams.open.get_mut(&stream) {
+            let idle = now - std::mem::replace(&mut open.used, now);
+            open.is_forgotten |= open.through.is_some_and(|(_, timeout)| idle > timeout);
         }
         let Some(end) = self.end(stream, from) else {
             return;
@@ -222,15 +186,16 @@ impl World {
     /// What is under way from one end arrives.
     pub(super) fn deliver_stream(&mut self, stream: u64, from: usize) {
         let (now, to) = (self.now, 1 - from);
-        let Some(hosts) = self
+        let Some(hosts) = self.hosts_of(stream, from) else {
+            return;
+        };
+        let is_forgotten = self
             .streams
             .open
             .get(&stream)
-            .map(|ends| (ends[from].host, ends[to].host))
-        else {
-            return;
-        };
-        let up = self.way(hosts.0, hosts.1).up != Some(false) && self.is_up(hosts.1);
+            .is_some_and(|s| s.is_forgotten);
+        let way = self.way(hosts.0, hosts.1);
+        let up = way.passes_streams() && self.is_up(hosts.1) && !is_forgotten;
         let Some(end) = self.end(stream, from) else {
             return;
         };
@@ -294,7 +259,7 @@ impl World {
     }
 
     /// The holder of an end drops it.
-    fn let_go(&mut self, stream: u64, end: usize) {
+    pub(super) fn let_go(&mut self, stream: u64, end: usize) {
         let Some(state) = self.end(stream, end) else {
             return;
         };
@@ -320,7 +285,7 @@ impl World {
             .streams
             .open
             .get(&stream)
-            .is_some_and(|ends| ends.iter().all(over))
+            .is_some_and(|stream| stream.ends.iter().all(over))
         {
             self.streams.open.remove(&stream);
         }
@@ -328,13 +293,8 @@ impl World {
 
     /// What a host without power held is gone; nobody is told.
     pub(super) fn crash_streams(&mut self, host: HostId) {
-        self.streams
-            .listeners
-            .retain(|_, listener| listener.host != host);
-        self.streams
-            .attempts
-            .retain(|_, attempt| attempt.host != host);
-        for end in self.streams.open.values_mut().flatten() {
+        let streams = self.streams.open.values_mut();
+        for end in streams.flat_map(|stream| &mut stream.ends) {
             if end.host == host {
                 end.held = false;
                 end.shut = true;
@@ -361,15 +321,15 @@ pub(super) struct SimStream {
     stream: u64,
     end: usize,
     local: SocketAddr,
-    remote: SocketAddr,
+    pub(super) remote: SocketAddr,
 }
 
 impl SimStream {
-    fn new(shared: &Arc<Shared>, stream: u64, end: usize) -> io::Result<Self> {
+    pub(super) fn new(shared: &Arc<Shared>, stream: u64, end: usize) -> io::Result<Self> {
         let (local, remote) = shared
             .with(|world| {
-                let ends = world.streams.open.get(&stream)?;
-                Some((ends.get(end)?.local, ends.get(1 - end)?.local))
+                let ends = &world.streams.open.get(&stream)?.ends;
+                Some((ends.get(end)?.local, ends.get(1 - end)?.seen))
             })
             .ok_or(io::ErrorKind::ConnectionAborted)?;
         Ok(Self {
@@ -414,6 +374,8 @@ impl TcpStream for SimStream {
 
     fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.shared.with(|world| {
+            let hosts = world.hosts_of(self.stream, self.end);
+            let window = hosts.and_then(|(from, to)| world.way(from, to).window);
             let Some(end) = world.end(self.stream, self.end).filter(|end| end.held) else {
                 return Poll::Ready(Err(io::ErrorKind::NetworkDown.into()));
             };
@@ -423,16 +385,20 @@ impl TcpStream for SimStream {
             if end.shut {
                 return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
             }
-            let written = bytes.len().min(WINDOW.saturating_sub(end.unread));
+            let written = bytes
+                .len()
+                .min(window.unwrap_or(WINDOW).saturating_sub(end.unread));
             if written == 0 {
                 end.writer = Some(cx.waker().clone());
                 return Poll::Pending;
             }
             let bytes = &bytes[..written];
             end.unread += written;
-            let host = end.host;
-            for what in end.messages.read(bytes) {
-                world.observe(host, self.remote.ip(), what, false);
+            let messages = end.messages.read(bytes);
+            if let Some((from, to)) = hosts {
+                for what in messages {
+                    world.observe(from, Ok(to), what, false);
+                }
             }
             let segment = Segment::Bytes(Bytes::copy_from_slice(bytes));
             world.put(self.stream, self.end, segment);
@@ -468,145 +434,17 @@ impl Drop for SimStream {
     }
 }
 
-/// A stream that is being opened, as its opener knows it.
-pub(super) struct SimConnect {
-    shared: Arc<Shared>,
-    attempt: u64,
-}
-
-impl SimConnect {
-    pub(super) fn new(
-        shared: &Arc<Shared>,
-        host: HostId,
-        local: Option<SocketAddr>,
-        remote: SocketAddr,
-    ) -> Self {
-        Self {
-            shared: Arc::clone(shared),
-            attempt: shared.with(|world| world.connect(host, local, remote)),
-        }
-    }
-}
-
-impl Future for SimConnect {
-    type Output = io::Result<Box<dyn TcpStream>>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let outcome = self.shared.with(|world| {
-            let Some(attempt) = world.streams.attempts.get_mut(&self.attempt) else {
-                return Some(Err(io::ErrorKind::NetworkDown.into()));
-            };
-            attempt.waker = Some(cx.waker().clone());
-            attempt.outcome.take()
-        });
-        let Some(outcome) = outcome else {
-            return Poll::Pending;
-        };
-        Poll::Ready(outcome.and_then(|stream| {
-            let stream = SimStream::new(&self.shared, stream, 0)?;
-            Ok(Box::new(stream) as Box<dyn TcpStream>)
-        }))
-    }
-}
-
-impl Drop for SimConnect {
-    fn drop(&mut self) {
-        let attempt = self
-            .shared
-            .with(|world| world.streams.attempts.remove(&self.attempt));
-        if let Some(Attempt {
-            outcome: Some(Ok(stream)),
-            ..
-        }) = attempt
-        {
-            self.shared.with(|world| world.let_go(stream, 0));
-        }
-    }
-}
-
-/// A listening socket, as its owner knows it.
-pub(super) struct SimListener {
-    shared: Arc<Shared>,
-    id: u64,
-    local: SocketAddr,
-}
-
-impl SimListener {
-    pub(super) fn bind(shared: &Arc<Shared>, host: HostId, local: SocketAddr) -> io::Result<Self> {
-        let (id, local) = shared.with(|world| {
-            let local = world.free_address(host, local, |world, address| {
-                let mut listeners = world.streams.listeners.values();
-                listeners.any(|other| other.host == host && overlap(other.local, address))
-            })?;
-            let id = world.id();
-            let listener = Listener {
-                host,
-                local,
-                backlog: VecDeque::new(),
-                waker: None,
-            };
-            world.streams.listeners.insert(id, listener);
-            io::Result::Ok((id, local))
-        })?;
-        Ok(Self {
-            shared: Arc::clone(shared),
-            id,
-            local,
-        })
-    }
-}
-
-impl TcpListener for SimListener {
-    fn poll_accept(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<io::Result<(Box<dyn TcpStream>, SocketAddr)>> {
-        let stream = self.shared.with(|world| {
-            let listener = world.streams.listeners.get_mut(&self.id)?;
-            let stream = listener.backlog.pop_front();
-            if stream.is_none() {
-                listener.waker = Some(cx.waker().clone());
-            }
-            stream
-        });
-        let Some(stream) = stream else {
-            return Poll::Pending;
-        };
-        Poll::Ready(SimStream::new(&self.shared, stream, 1).map(|stream| {
-            let remote = stream.remote;
-            (Box::new(stream) as Box<dyn TcpStream>, remote)
-        }))
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        Ok(self.local)
-    }
-}
-
-impl Drop for SimListener {
-    fn drop(&mut self) {
-        let listener = self.shared.with(|world| {
-            let listener = world.streams.listeners.remove(&self.id)?;
-            for stream in &listener.backlog {
-                world.let_go(*stream, 1);
-            }
-            Some(listener)
-        });
-        drop(listener);
-    }
-}
-
-/// How many bytes may be under way or unread.
+/// How many bytes may be under way or unread, unless the way says otherwise.
 const WINDOW: usize = 256 * 1_024;
 
-/// How many streams wait to be accepted.
-const BACKLOG: usize = 1_024;
-
-/// How often a request for a stream is repeated: for about two minutes.
-const TRIES: u32 = 6;
+/// How often something is lost at most before it comes.
+const LOSSES: u32 = 6;
 
 /// How long it takes until something lost comes again.
 const RETRANSMISSION: Duration = Duration::from_millis(200);
 
 /// How often what is under way is repeated while the way is down: for about 100 s.
 const STREAM_TRIES: u32 = 8;
+
+/// The headers of IP and TCP.
+const HEADERS: usize = 40;

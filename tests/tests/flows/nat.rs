@@ -1,0 +1,198 @@
+//! Phones behind boxes that translate addresses: they register and are called back, whatever the box is
+//! (RFC 3581, RFC 5626).
+
+use crate::network::{Net, SESSION};
+use futures_util::future::join;
+use sipwright::{
+    Account, Call, KeepAlivePolicy, Registration, Server, UserAgent, assert_ladder_snapshot,
+    proxy::{Foreign, Registrar},
+    sim::Nat,
+};
+use std::time::Duration;
+
+const KINDS: [Nat; 4] = [
+    Nat::FullCone,
+    Nat::Restricted,
+    Nat::PortRestricted,
+    Nat::Symmetric,
+];
+
+/// RFC 3581 §4 and RFC 3261 §10: the binding is that of the flow, so the INVITE comes back to the port that the box
+/// opened for the REGISTER; what belongs to the call follows it, from whichever side it comes.
+#[test]
+fn a_phone_behind_any_box_is_called_over_udp() {
+    for kind in KINDS {
+        let net = Net::new(1);
+        let _witness = net.witness(1);
+        net.sim.nat("home", kind).host("bob");
+        net.sim.run(async {
+            let (alice, bob, binding, _server) = registered(&net, "udp").await;
+            let (caller, callee) = talk(&net, &alice, BOB, &bob).await;
+            assert!(callee.hang_up().await.is_normal());
+            assert!(!caller.ended().await.by_us());
+            binding.unregister().await.unwrap();
+            bob.close().await;
+        });
+        assert!(net.sim.is_quiet(), "{:?}", net.sim.left());
+        assert_ladder_snapshot!(net.sim, "a_phone_behind_a_box_is_called_over_udp");
+        net.sim.run(net.assert_nothing_is_left());
+    }
+}
+
+/// The other way round: what the callee's side sends finds the phone that called.
+#[test]
+fn a_phone_behind_any_box_calls_and_is_hung_up_over_udp() {
+    for kind in KINDS {
+        let net = Net::new(1);
+        let _witness = net.witness(1);
+        net.sim.nat("home", kind).host("bob");
+        net.sim.run(async {
+            let (alice, bob, _binding, _server) = registered(&net, "udp").await;
+            let from_home = bob.account(BOB).outbound(["sip:proxy;lr"]).build().unwrap();
+            let agent = alice.user_agent().clone();
+            let (caller, callee) = talk(&net, &from_home, "sip:alice@alice", &agent).await;
+            assert!(callee.hang_up().await.is_normal());
+            assert!(!caller.ended().await.by_us());
+        });
+    }
+}
+
+/// Over TCP the connection is the phone's, and the box lets nobody else in.
+#[test]
+fn a_phone_behind_any_box_is_called_over_its_connection() {
+    for kind in KINDS {
+        let net = Net::new(1);
+        let _witness = net.witness(1);
+        net.sim.nat("home", kind).host("bob");
+        net.sim.run(async {
+            let (alice, bob, binding, _server) = registered(&net, "tcp").await;
+            let (caller, callee) = talk(&net, &alice, BOB, &bob).await;
+            assert!(caller.hang_up().await.is_normal());
+            assert!(!callee.ended().await.by_us());
+            binding.unregister().await.unwrap();
+            bob.close().await;
+        });
+        assert!(net.sim.is_quiet(), "{:?}", net.sim.left());
+        assert_ladder_snapshot!(net.sim, "a_phone_behind_a_box_is_called_over_tcp");
+        net.sim.run(net.assert_nothing_is_left());
+    }
+}
+
+/// Two phones behind the same box call each other through a server outside, although the box turns nothing back.
+#[test]
+fn two_phones_behind_one_box_call_each_other() {
+    let net = Net::new(1);
+    let _witness = net.witness(1);
+    let home = net.sim.nat("home", Nat::Symmetric);
+    home.host("bob");
+    home.host("carol");
+    net.sim.run(async {
+        let (_alice, bob, _binding, _server) = registered(&net, "udp").await;
+        let carol = net.phone("carol").await;
+        let carol = carol
+            .account("sip:carol@proxy")
+            .outbound(["sip:proxy;lr"])
+            .build()
+            .unwrap();
+        let (caller, callee) = talk(&net, &carol, BOB, &bob).await;
+        assert!(callee.hang_up().await.is_normal());
+        assert!(!caller.ended().await.by_us());
+    });
+}
+
+/// A box that was switched off and on has forgotten the way to the phone until the phone says something again.
+#[test]
+fn a_phone_whose_box_forgot_it_is_found_again_after_it_registered() {
+    let net = Net::new(1);
+    let _witness = net.witness(1);
+    let home = net.sim.nat("home", Nat::PortRestricted);
+    home.host("bob");
+    net.sim.run(async {
+        let (alice, bob, binding, _server) = registered(&net, "udp").await;
+        home.restart();
+        let gone = alice
+            .call(BOB)
+            .session(SESSION)
+            .ring_for(Duration::from_secs(20));
+        assert!(gone.await.is_err());
+        binding.unregister().await.unwrap();
+        let account = account(&bob, "udp");
+        let _binding = account.register().await.unwrap();
+        let (caller, callee) = talk(&net, &alice, BOB, &bob).await;
+        assert!(caller.hang_up().await.is_normal());
+        assert!(!callee.ended().await.by_us());
+    });
+}
+
+/// RFC 5626 §4.4.2: a box of today closes a port after a minute without a word; what keeps it open is asked of the server
+/// all the while.
+#[test]
+fn a_flow_that_is_kept_alive_stays_open_and_another_does_not() {
+    for (policy, reached) in [
+        (KeepAlivePolicy::Always, true),
+        (KeepAlivePolicy::Never, false),
+    ] {
+        let net = Net::new(1);
+        let _witness = net.witness(1);
+        let home = net.sim.nat("home", Nat::Symmetric);
+        home.timeout(Duration::from_secs(60));
+        home.host("bob");
+        net.sim.run(async {
+            let (alice, bob, binding, _server) = registered(&net, "udp").await;
+            binding.unregister().await.unwrap();
+            let account = bob.account(BOB).outbound(["sip:proxy;lr"]);
+            let account = account.keep_alive(policy).build().unwrap();
+            let _binding = account.register().await.unwrap();
+            net.sim.sleep(Duration::from_secs(400)).await;
+            assert_eq!(home.mappings() > 0, reached);
+            if reached {
+                let (caller, callee) = talk(&net, &alice, BOB, &bob).await;
+                assert!(caller.hang_up().await.is_normal());
+                assert!(!callee.ended().await.by_us());
+            } else {
+                let ring = Duration::from_secs(20);
+                let call = alice.call(BOB).session(SESSION).ring_for(ring);
+                assert!(call.await.is_err());
+            }
+        });
+    }
+}
+
+fn account(bob: &UserAgent, transport: &str) -> Account {
+    let route = format!("sip:proxy;transport={transport};lr");
+    bob.account(BOB).outbound([route]).build().unwrap()
+}
+
+/// Bob has registered from where he is; Alice is on the open network.
+async fn registered(net: &Net, transport: &str) -> (Account, UserAgent, Registration, Server) {
+    let server = net.proxy("proxy", |server| {
+        let server = server
+            .listen("udp:*:5060")
+            .listen("tcp:*:5060")
+            .domain("proxy");
+        server
+            .registrar(Registrar::default())
+            .foreign(Foreign::Anyone)
+    });
+    let server = server.await;
+    let alice = net.phone("alice").await.account("sip:alice@alice");
+    let bob = net.phone("bob").await;
+    let binding = account(&bob, transport).register().await.unwrap();
+    net.sim
+        .sleep(Duration::from_secs(1) - net.sim.elapsed())
+        .await;
+    (alice.build().unwrap(), bob, binding, server)
+}
+
+async fn talk(net: &Net, caller: &Account, uri: &str, callee: &UserAgent) -> (Call, Call) {
+    let answered = async {
+        let incoming = callee.incoming().await.unwrap();
+        incoming.session(SESSION).answer().await
+    };
+    let called = caller.call(uri).session(SESSION).into_future();
+    let (called, answered) = join(called, answered).await;
+    net.sim.sleep(Duration::from_secs(1)).await;
+    (called.unwrap(), answered.unwrap())
+}
+
+const BOB: &str = "sip:bob@proxy";
