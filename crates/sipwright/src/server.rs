@@ -12,7 +12,7 @@ use crate::{
     user_agent::{IntoListener, StackBuilder},
 };
 use sip_auth::{CredentialStore, Digest};
-use sip_endpoint::{Domains, EndpointStats, Timers, TransportConfig};
+use sip_endpoint::{Domains, EndpointConfig, EndpointStats, Timers, TransportConfig};
 use sip_io::{Rng, WallClock};
 use sip_message::Uri;
 use sip_proxy::{Dispatcher, Foreign, Proxy, ProxyConfig, ProxyStats};
@@ -143,7 +143,24 @@ impl ServerBuilder {
         self
     }
 
-    /// The timers of every transaction. Defaults to RFC 3261's values.
+    /// Marks everything that is sent with a Differentiated Services code point (RFC 2474), six bits: 24 (CS3) is usual
+    /// for signalling (RFC 4594 §2.3). Defaults to none.
+    pub fn dscp(mut self, dscp: u8) -> Self {
+        self.stack.dscp = Some(dscp);
+        self
+    }
+
+    /// Whatever else can be set of the endpoint: how much is let in, what is answered, what observers may see. What it is
+    /// given has everything else already.
+    pub fn endpoint(
+        mut self,
+        configure: impl FnOnce(EndpointConfig) -> EndpointConfig + Send + 'static,
+    ) -> Self {
+        self.stack.configure = Some(Box::new(configure));
+        self
+    }
+
+    /// The timers of every transaction, and Timer C of the proxy. Defaults to RFC 3261's values.
     pub fn timers(mut self, timers: Timers) -> Self {
         self.stack.set_timers(timers);
         self
@@ -247,6 +264,7 @@ impl ServerBuilder {
             set.check().map_err(BindError::Configuration)?;
         }
         router.set_sets(sets.clone());
+        let timer_c = stack.timers().c;
         let make = move |rng: &mut Rng, clock: WallClock| {
             let mut dispatcher = Dispatcher::new(clock.at);
             for set in sets {
@@ -256,7 +274,8 @@ impl ServerBuilder {
             let mut proxy = ProxyConfig::new(rng.seed(), clock)
                 .domains(domains.clone())
                 .foreign(foreign)
-                .record_route(record_route);
+                .record_route(record_route)
+                .timer_c(timer_c);
             if let Some(uri) = default_target {
                 proxy = proxy.default_target(uri);
             }

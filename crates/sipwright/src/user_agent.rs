@@ -234,6 +234,23 @@ impl UserAgentBuilder {
         self
     }
 
+    /// Marks everything that is sent with a Differentiated Services code point (RFC 2474), six bits: 24 (CS3) is usual
+    /// for signalling (RFC 4594 §2.3). Defaults to none.
+    pub fn dscp(mut self, dscp: u8) -> Self {
+        self.stack.dscp = Some(dscp);
+        self
+    }
+
+    /// Whatever else can be set of the endpoint: how much is let in, what is answered, what observers may see. What it is
+    /// given has everything else already.
+    pub fn endpoint(
+        mut self,
+        configure: impl FnOnce(EndpointConfig) -> EndpointConfig + Send + 'static,
+    ) -> Self {
+        self.stack.configure = Some(Box::new(configure));
+        self
+    }
+
     /// The ports of RTP and RTCP. Defaults to 16384 up to 32767.
     pub fn media_ports(mut self, ports: Range<u16>) -> Self {
         self.stack.media_ports = Some(ports);
@@ -351,7 +368,12 @@ pub(crate) struct StackBuilder {
     product: Option<String>,
     calls: usize,
     close_within: Duration,
+    pub(crate) dscp: Option<u8>,
+    pub(crate) configure: Option<Configure>,
 }
+
+/// What changes the configuration of an endpoint.
+pub(crate) type Configure = Box<dyn FnOnce(EndpointConfig) -> EndpointConfig + Send>;
 
 impl StackBuilder {
     pub(crate) fn new() -> Self {
@@ -368,6 +390,8 @@ impl StackBuilder {
             product: None,
             calls: 10_000,
             close_within: Duration::from_secs(5),
+            dscp: None,
+            configure: None,
         }
     }
 
@@ -396,6 +420,10 @@ impl StackBuilder {
 
     pub(crate) fn set_transport(&mut self, transport: TransportConfig) {
         self.transport = transport;
+    }
+
+    pub(crate) const fn timers(&self) -> Timers {
+        self.timers
     }
 
     pub(crate) fn set_timers(&mut self, timers: Timers) {
@@ -435,6 +463,9 @@ impl StackBuilder {
         if let Some(product) = self.product {
             endpoint = endpoint.product(product);
         }
+        if let Some(configure) = self.configure {
+            endpoint = configure(endpoint);
+        }
         let ua = UaConfig::new(rng.seed(), clock)
             .t1(self.timers.t1)
             .t2(self.timers.t2)
@@ -456,7 +487,11 @@ impl StackBuilder {
             lookups,
             self.trace,
         );
-        let driver = Driver::new(Arc::clone(&runtime), machine, app).spawn();
+        let mut driver = Driver::new(Arc::clone(&runtime), machine, app);
+        if let Some(dscp) = self.dscp {
+            driver = driver.dscp(dscp);
+        }
+        let driver = driver.spawn();
 
         let mut awaited = Vec::new();
         for (listener, view) in listeners {

@@ -4,12 +4,14 @@
 
 use crate::{
     bad_lines::{Ends, on_bad_lines},
-    network::{BOB, LINKS, Net, PATIENCE, SESSION},
+    network::{BOB, LINKS, Net, PATIENCE, SESSION, uri},
 };
 use futures_util::future::join;
 use sipwright::{
     Account, AnswerError, Call, CallError, Progress, Server, UserAgent, assert_ladder_snapshot,
-    message::StatusCode, proxy::Foreign,
+    endpoint::Timers,
+    message::StatusCode,
+    proxy::{Foreign, Inbound},
 };
 use std::time::Duration;
 
@@ -37,6 +39,35 @@ fn a_caller_gives_up_and_the_callee_stops_ringing() {
     assert!(net.sim.is_quiet(), "{:?}", net.sim.left());
     assert_ladder_snapshot!(net.sim, "a_caller_gives_up_and_the_callee_stops_ringing");
     net.sim.run(net.assert_nothing_is_left());
+}
+
+/// RFC 3261 §16.6 step 11, §16.8: a phone that dies while it rings is given up after the server's Timer C, and what it owes
+/// to the CANCEL after 64×T1 more.
+#[test]
+fn timer_c_of_a_server_is_that_of_its_timers() {
+    let net = Net::new(1);
+    net.sim.clone().run(async {
+        let to_bob = async |request: Inbound| request.relay(uri("sip:bob@bob")).await;
+        let server = net.proxy("proxy1", |server| {
+            let server = server.listen("udp:*:5060").domain("atlanta.example.com");
+            server
+                .timers(Timers::default().c(Duration::from_secs(240)))
+                .route(to_bob)
+        });
+        let _server = server.await;
+        let bob = net.phone("bob").await;
+        let alice = net.alice_of_atlanta().await;
+        let calling = alice.call("sip:bob@atlanta.example.com").session(SESSION);
+        let ringing = async {
+            let incoming = bob.incoming().await.unwrap();
+            incoming.ring().await.unwrap();
+            net.sim.host("bob").crash();
+        };
+        let (called, ()) = join(calling.into_future(), ringing).await;
+        assert!(called.is_err());
+    });
+    let took = net.sim.elapsed().as_secs();
+    assert!((240 + 32..240 + 40).contains(&took), "{took} s");
 }
 
 /// RFC 3665 §3.8. In every other run Bob answers just when Alice gives up, so that 200 and CANCEL cross somewhere.
