@@ -11,7 +11,7 @@ use crate::{
 };
 use sip_endpoint::{Context, Draft, Failure, RecordRouteTemplate, RequestId};
 use sip_message::{
-    Method, Request, Response, StatusCode,
+    Method, Request, Response, StatusCode, Uri,
     headers::{MaxBreadth, MaxForwards, RetryAfter, Route, Via},
 };
 use std::time::Instant;
@@ -91,6 +91,12 @@ impl Proxy {
                 let found = listeners.find(|(_, _, bound)| *bound == Some(local))?;
                 Some(found.0)
             });
+            if !keeps_secure(&context.request, &target.uri) {
+                context
+                    .outcomes
+                    .add(Outcome::Found(StatusCode::TEMPORARILY_UNAVAILABLE));
+                continue;
+            }
             let can_locate = cx.can_locate(&target.uri);
             let Some(draft) = draft(&self.key, context, target, breadth, can_locate) else {
                 context
@@ -376,7 +382,17 @@ fn draft(
     can_locate: bool,
 ) -> Option<Draft> {
     let mut request = context.request.clone();
+    let asked_plainly = !request.uri().is_sips();
     request.set_uri(route::request_uri(&target.uri));
+    // RFC 5630 §5.3: a `sip` request stays one, and goes over TLS to who has a `sips` Contact.
+    let secured = asked_plainly
+        .then(|| route::in_plain(request.uri()))
+        .flatten()
+        .map(|plain| {
+            let secured = request.uri().clone();
+            request.set_uri(plain);
+            secured
+        });
     let headers = request.headers_mut();
     headers.set(MaxForwards(context.hops));
     headers.set(MaxBreadth(breadth));
@@ -395,16 +411,25 @@ fn draft(
             user: Some(token(key, context, &request, &target)),
         });
     let next = route::postprocess(&mut request).ok()?;
+    let routed = request.headers().contains::<Route>();
+    let next = next.or_else(|| secured.filter(|_| !routed));
     let mut draft = Draft::new(request).branch_suffix(&*context.fingerprint);
     if let Some(record_route) = record_route {
         draft = draft.record_route(record_route);
     }
-    Some(match (target.flow, next) {
-        (Some(flow), _) if target.only_flow => draft.only_flow(flow),
-        (Some(flow), _) => draft.to_flow(flow),
-        (None, Some(uri)) => draft.to_uri(uri),
-        (None, None) => draft,
+    if let Some(uri) = next {
+        draft = draft.to_uri(uri);
+    }
+    Some(match target.flow {
+        Some(flow) if target.only_flow => draft.only_flow(flow),
+        Some(flow) => draft.to_flow(flow),
+        None => draft,
     })
+}
+
+/// RFC 5630 §5.3: what was asked for by `sips` is not handed on by another scheme.
+fn keeps_secure(request: &Request, target: &Uri) -> bool {
+    target.is_sips() || !request.uri().is_sips()
 }
 
 /// The user part of our Record-Route: how both ends are reached. Inside a dialog it stays what it was.

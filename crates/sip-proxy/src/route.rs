@@ -160,6 +160,14 @@ pub(crate) fn has_looped(request: &Request, fingerprint: &str) -> bool {
     })
 }
 
+/// A `sips` URI with the scheme `sip` and all else as it is (RFC 5630 §5.3); `None` for any other.
+pub(crate) fn in_plain(uri: &Uri) -> Option<Uri> {
+    let rest = uri.as_str().get(uri.scheme_str().len()..)?;
+    uri.is_sips()
+        .then(|| Uri::parse(format!("sip{rest}")).ok())
+        .flatten()
+}
+
 /// The Request-URI of a copy: without what may not stand in one (RFC 3261 §16.6 step 2, §19.1.1).
 pub(crate) fn request_uri(uri: &Uri) -> Uri {
     let mut uri = uri.without_headers();

@@ -548,3 +548,28 @@ fn requests_are_bounded() {
     assert_eq!(world.stack.core().1.stats().refused, 1);
     world.finish();
 }
+
+/// RFC 5630 §5.3: who asked for `sips` does not get less.
+#[test]
+fn a_sips_request_is_not_handed_on_by_sip() {
+    let mut world = two();
+    world.register("bob", "<sip:bob@10.0.0.3>");
+    let call = invite(&mut world, "sips:bob@example.com");
+    world.udp("alice", call.text());
+    world.response_at("alice", 100);
+    let refused = world.response_at("alice", 480);
+    assert!(refused.headers().count::<Via>() == 1);
+    world.nothing_at("bob");
+}
+
+/// RFC 5630 §5.3: nor does a `sip` request go in clear text to who has a `sips` Contact.
+#[test]
+fn a_sips_contact_is_not_reached_in_clear_text() {
+    let mut world = two();
+    world.register("bob", "<sips:bob@10.0.0.3>");
+    let call = invite(&mut world, "sip:bob@example.com");
+    world.udp("alice", call.text());
+    world.response_at("alice", 100);
+    world.response_at("alice", 480);
+    world.nothing_at("bob");
+}
