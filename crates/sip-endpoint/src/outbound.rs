@@ -630,7 +630,17 @@ pub(crate) fn view(names: &Names, transport: &Transport, draft: &Draft) -> usize
 
 /// Where a request goes (RFC 3261 §8.1.2): the topmost Route, else the Request-URI.
 pub(crate) fn next_hop(draft: &Draft) -> Result<Query, String> {
-    let query = |uri: &Uri| Query::uri(uri).map_err(|error| error.to_string());
+    // RFC 3261 §8.1.2: for a request to a `sips` URI whatever leads there counts as one.
+    let is_secure = draft.request.uri().is_sips();
+    let query = |uri: &Uri| {
+        let query = Query::uri(uri);
+        let query = if is_secure {
+            query.and_then(Query::secured)
+        } else {
+            query
+        };
+        query.map_err(|error| error.to_string())
+    };
     if let Some(uri) = &draft.located_by {
         return query(uri);
     }

@@ -92,6 +92,21 @@ impl Query {
         })
     }
 
+    /// The same as if the URI had been a `sips` URI: that is what a Route's is for a request that is to a `sips` URI
+    /// (RFC 3261 §8.1.2).
+    ///
+    /// # Errors
+    ///
+    /// If the transport is none for `sips`.
+    pub fn secured(mut self) -> Result<Self, QueryError> {
+        if let Some(protocol) = self.protocol {
+            let transport = || QueryError::Transport(protocol.to_string());
+            self.protocol = Some(secured(protocol).ok_or_else(transport)?);
+        }
+        self.secure = true;
+        Ok(self)
+    }
+
     /// A host with what is known about port and transport, as in a Via's sent-by (RFC 3263 §5).
     ///
     /// The host is a name, an IPv4 address or an IPv6 address with or without brackets.
@@ -191,6 +206,31 @@ mod tests {
 
     fn uri(text: &str) -> Result<Query, QueryError> {
         Query::uri(&text.parse().expect("is a URI"))
+    }
+
+    /// RFC 3261 §8.1.2.
+    #[test]
+    fn what_is_secured_is_as_if_it_had_been_sips() {
+        for (sip, sips) in [
+            (
+                "sip:example.com;transport=ws",
+                "sips:example.com;transport=ws",
+            ),
+            (
+                "sip:192.0.2.1:443;transport=ws",
+                "sips:192.0.2.1:443;transport=wss",
+            ),
+            (
+                "sip:example.com;transport=tcp",
+                "sips:example.com;transport=tls",
+            ),
+            ("sip:example.com", "sips:example.com"),
+            ("sips:example.com", "sips:example.com"),
+        ] {
+            assert_eq!(uri(sip).unwrap().secured(), uri(sips));
+        }
+        let datagrams = uri("sip:example.com;transport=udp").unwrap().secured();
+        assert_eq!(datagrams, Err(QueryError::Transport("UDP".to_owned())));
     }
 
     #[test]

@@ -194,7 +194,16 @@ impl Transport {
             trust: self.trust,
         };
         let alias = || self.connections.find_alias(&peer);
-        if let Some(flow) = self.connections.find(&peer).or_else(alias) {
+        // RFC 7118 §5.2, §8.2: `sip` with `transport=ws` is written for secure ones as well, and who writes it asks for
+        // no proof, so the secure connection to that address serves.
+        let secured = || match peer.protocol {
+            Protocol::Ws => self
+                .connections
+                .find_place(Protocol::Wss, peer.address, peer.trust),
+            _ => None,
+        };
+        let existing = self.connections.find(&peer);
+        if let Some(flow) = existing.or_else(alias).or_else(secured) {
             return Ok(flow);
         }
         if self.connections.len() >= self.config.connections {

@@ -1,9 +1,12 @@
 //! `sips` and TLS (RFC 3261 §26.2, RFC 5630).
 
 use super::harness::*;
-use crate::{AttemptFailure, Failure, Tls};
+use crate::{AttemptFailure, Draft, Failure, Tls};
 use sip_io::{Flow, Protocol, Transmit, WallClock};
-use sip_message::{Uri, headers::Contact};
+use sip_message::{
+    Uri,
+    headers::{Contact, Route},
+};
 use std::time::SystemTime;
 
 /// Someone who speaks TLS as a client, and listens for UDP and TCP only.
@@ -50,6 +53,25 @@ fn tra_022_sips_with_tcp_means_tls() {
         let mut rig = secured();
         rig.request(draft("OPTIONS", uri));
         assert_eq!(opens(&mut rig), [connection], "{uri}");
+    }
+}
+
+/// RFC 3261 §8.1.2: a Route counts as `sips` where the Request-URI is. Servers write `transport=ws` for secure
+/// WebSockets into Record-Route.
+#[test]
+fn a_route_of_a_sips_request_is_taken_as_sips() {
+    for (route, connection) in [
+        ("sip:192.0.2.2:8443;transport=ws;lr", "WSS 192.0.2.2:8443"),
+        ("sip:192.0.2.2;transport=tcp;lr", "TLS 192.0.2.2:5061"),
+        ("sip:one.example;lr", "TLS 192.0.2.2:5061"),
+    ] {
+        let mut rig = secured();
+        let mut request = request("OPTIONS", "sips:bob@two.example");
+        request
+            .headers_mut()
+            .push(Route::new(route.parse::<Uri>().unwrap()));
+        rig.request(Draft::new(request));
+        assert_eq!(opens(&mut rig), [connection], "{route}");
     }
 }
 

@@ -60,6 +60,37 @@ fn tra_035_a_secure_web_socket_is_one_inside_tls() {
     assert!(pair.requested().is_some());
 }
 
+/// RFC 7118 §5.2, §8.2: servers of secure WebSockets write `sip` and `transport=ws` into Record-Route.
+#[test]
+fn a_secure_connection_serves_whoever_writes_ws() {
+    let mut pair = pair_with(WebSocketConfig::default());
+    let flow = pair
+        .client
+        .flow_to(pair.now, &secure("example.com"))
+        .unwrap();
+    let plain = Target {
+        protocol: Protocol::Ws,
+        ..to(SERVER)
+    };
+    let flow_to = |pair: &mut Pair, target: &Target| {
+        let flow = pair.client.flow_to(pair.now, target).unwrap();
+        pair.run();
+        flow
+    };
+    pair.run();
+    assert_eq!(flow_to(&mut pair, &plain), flow);
+    let elsewhere = Target {
+        address: at(SERVER, 5062),
+        ..plain.clone()
+    };
+    assert_ne!(flow_to(&mut pair, &elsewhere), flow);
+    // Who wants proof gets a connection to whom has proved it.
+    assert_ne!(flow_to(&mut pair, &secure("example.net")), flow);
+    pair.client.close(&flow);
+    pair.run();
+    assert_ne!(flow_to(&mut pair, &plain), flow);
+}
+
 #[test]
 fn the_status_of_a_refusal_comes_through_tls() {
     let mut pair = pair_with(WebSocketConfig::default().paths(["/elsewhere"]));
