@@ -260,6 +260,78 @@ fn read(text: &[u8], at: usize) -> Result<Param, ParseError> {
     })
 }
 
+/// A field that is a scheme and parameters: credentials and challenges.
+macro_rules! auth_field {
+    ($(#[$doc:meta])* $type:ident, $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq)]
+        pub struct $type($crate::headers::auth::AuthParams);
+
+        impl $type {
+            /// A scheme and its parameters in order: name, value, and whether the value is quoted.
+            ///
+            /// # Errors
+            /// If the scheme or a name is not a token, an unquoted value is empty or has a comma, quote or white space, or a
+            /// value has a control character.
+            pub fn new<'a>(
+                scheme: &str,
+                params: impl IntoIterator<Item = (&'a str, &'a str, bool)>,
+            ) -> Result<Self, $crate::ParseError> {
+                $crate::headers::auth::AuthParams::new(scheme, params)
+                    .map(Self)
+                    .map_err(|error| error.within(&$crate::HeaderName::$name, 0))
+            }
+
+            /// The scheme as written: `Digest`.
+            pub fn scheme(&self) -> &str {
+                self.0.scheme()
+            }
+
+            /// Whether the scheme is this one, without regard to case.
+            pub fn is_scheme(&self, scheme: &str) -> bool {
+                self.0.scheme().eq_ignore_ascii_case(scheme)
+            }
+
+            /// The value of a parameter, unquoted; its name is compared without regard to case.
+            pub fn param(&self, name: &str) -> Option<std::borrow::Cow<'_, str>> {
+                self.0.param(name)
+            }
+
+            /// The value of a parameter as written, quotes included.
+            pub fn param_raw(&self, name: &str) -> Option<&[u8]> {
+                self.0.param_raw(name)
+            }
+
+            /// All parameters in order: name, unquoted value, and whether it was quoted.
+            pub fn params(&self) -> impl Iterator<Item = (&str, std::borrow::Cow<'_, str>, bool)> {
+                self.0.params()
+            }
+        }
+
+        impl $crate::HeaderField for $type {
+            const NAME: $crate::HeaderName = $crate::HeaderName::$name;
+
+            fn parse(value: &$crate::HeaderValue) -> Result<Self, $crate::ParseError> {
+                $crate::headers::auth::AuthParams::parse(value, true).map(Self)
+            }
+
+            fn value(&self) -> $crate::HeaderValue {
+                self.0.value()
+            }
+        }
+
+        impl $crate::ViewField for $type {
+            type View<'a> = $crate::headers::AuthView<'a>;
+
+            fn view(text: &[u8]) -> Result<($crate::headers::AuthView<'_>, usize), $crate::ParseError> {
+                $crate::headers::AuthView::read(text).map(|view| (view, text.len()))
+            }
+        }
+
+        display_as_value!($type);
+    };
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

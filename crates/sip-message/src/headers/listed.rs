@@ -60,3 +60,51 @@ impl ParamList {
         HeaderValue::from_wire(self.text.slice(1..))
     }
 }
+
+/// A field that is a list of parameters, the first without a semicolon.
+macro_rules! params_field {
+    ($(#[$doc:meta])* $type:ident, $name:ident, $shape:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq)]
+        pub struct $type($crate::headers::listed::ParamList);
+
+        impl $type {
+            /// Names and values in order; values that are no tokens are quoted.
+            ///
+            /// # Errors
+            /// If there is none, if a name is not a token, or if a value has a control character.
+            pub fn new<'a>(
+                params: impl IntoIterator<Item = (&'a str, Option<&'a str>)>,
+            ) -> Result<Self, $crate::ParseError> {
+                $crate::headers::listed::ParamList::new(params)
+                    .map(Self)
+                    .map_err(|error| error.within(&$crate::HeaderName::$name, 0))
+            }
+
+            /// A parameter, unquoted: `None` if it is absent, `Some(None)` if it has no value.
+            pub fn param(&self, name: &str) -> Option<Option<std::borrow::Cow<'_, str>>> {
+                self.0.param(name)
+            }
+
+            /// All parameters in order, unquoted.
+            pub fn params(&self) -> impl Iterator<Item = (&str, Option<std::borrow::Cow<'_, str>>)> {
+                self.0.params()
+            }
+        }
+
+        impl $crate::HeaderField for $type {
+            const NAME: $crate::HeaderName = $crate::HeaderName::$name;
+            const SHAPE: $crate::Shape = $crate::Shape::$shape;
+
+            fn parse(value: &$crate::HeaderValue) -> Result<Self, $crate::ParseError> {
+                $crate::headers::listed::ParamList::parse(value).map(Self)
+            }
+
+            fn value(&self) -> $crate::HeaderValue {
+                self.0.value()
+            }
+        }
+
+        display_as_value!($type);
+    };
+}

@@ -2,12 +2,18 @@
 
 mod map;
 
+// What families of fields have in common: a type for the value, and a macro that makes it a field.
 #[macro_use]
 mod macros;
+#[macro_use]
 mod auth;
+#[macro_use]
 mod listed;
+#[macro_use]
 mod number;
+#[macro_use]
 mod tokens;
+#[macro_use]
 mod valued;
 
 pub use auth::{AuthParam, AuthView};

@@ -44,3 +44,67 @@ pub(crate) fn qvalue(text: &[u8]) -> Option<u16> {
         _ => None,
     }
 }
+
+/// A field that is a number of seconds.
+macro_rules! seconds_field {
+    ($(#[$doc:meta])* $type:ident, $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $type(pub u32);
+
+        impl $type {
+            /// Whole seconds; more than fit are as many as fit.
+            pub fn new(duration: std::time::Duration) -> Self {
+                Self(u32::try_from(duration.as_secs()).unwrap_or(u32::MAX))
+            }
+
+            /// As a duration.
+            pub const fn duration(self) -> std::time::Duration {
+                std::time::Duration::from_secs(self.0 as u64)
+            }
+
+            /// The number of seconds.
+            pub const fn seconds(self) -> u32 {
+                self.0
+            }
+        }
+
+        impl $crate::HeaderField for $type {
+            const NAME: $crate::HeaderName = $crate::HeaderName::$name;
+
+            /// A number that does not fit is as large as fits (RFC 4475 §3.1.2.4).
+            fn parse(value: &$crate::HeaderValue) -> Result<Self, $crate::ParseError> {
+                $crate::headers::number::saturating(value.as_bytes()).map(Self)
+            }
+
+            fn value(&self) -> $crate::HeaderValue {
+                $crate::HeaderValue::from(self.0)
+            }
+        }
+
+        display_as_value!($type);
+    };
+}
+
+/// A field that is a number which must fit 32 bits.
+macro_rules! number_field {
+    ($(#[$doc:meta])* $type:ident, $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $type(pub u32);
+
+        impl $crate::HeaderField for $type {
+            const NAME: $crate::HeaderName = $crate::HeaderName::$name;
+
+            fn parse(value: &$crate::HeaderValue) -> Result<Self, $crate::ParseError> {
+                $crate::headers::number::exact(value.as_bytes()).map(Self)
+            }
+
+            fn value(&self) -> $crate::HeaderValue {
+                $crate::HeaderValue::from(self.0)
+            }
+        }
+
+        display_as_value!($type);
+    };
+}

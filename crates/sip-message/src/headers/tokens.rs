@@ -66,3 +66,61 @@ impl Tokens {
         HeaderValue::from_wire(self.0.clone())
     }
 }
+
+/// A field that is a list of tokens.
+macro_rules! token_list_field {
+    ($(#[$doc:meta])* $type:ident, $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq)]
+        pub struct $type($crate::headers::tokens::Tokens);
+
+        impl $type {
+            /// A list of tokens.
+            ///
+            /// # Errors
+            /// If one of them is not a token.
+            pub fn new<I, T>(tokens: I) -> Result<Self, $crate::ParseError>
+            where
+                I: IntoIterator<Item = T>,
+                T: AsRef<str>,
+            {
+                $crate::headers::tokens::Tokens::new(tokens).map(Self)
+            }
+
+            /// The tokens in order, as written.
+            pub fn iter(&self) -> impl Iterator<Item = &str> {
+                self.0.iter()
+            }
+
+            /// Whether the token is in the list, without regard to case.
+            pub fn contains(&self, token: impl AsRef<str>) -> bool {
+                self.0.contains(token.as_ref())
+            }
+
+            /// How many tokens there are.
+            pub fn len(&self) -> usize {
+                self.0.iter().count()
+            }
+
+            /// Whether the list is empty, which for some fields means "nothing at all".
+            pub fn is_empty(&self) -> bool {
+                self.len() == 0
+            }
+        }
+
+        impl $crate::HeaderField for $type {
+            const NAME: $crate::HeaderName = $crate::HeaderName::$name;
+            const SHAPE: $crate::Shape = $crate::Shape::Joined;
+
+            fn parse(value: &$crate::HeaderValue) -> Result<Self, $crate::ParseError> {
+                $crate::headers::tokens::Tokens::parse(value).map(Self)
+            }
+
+            fn value(&self) -> $crate::HeaderValue {
+                self.0.value()
+            }
+        }
+
+        display_as_value!($type);
+    };
+}

@@ -159,3 +159,112 @@ pub(crate) fn media_range(text: &[u8]) -> Result<usize, ParseError> {
         Ok(end)
     }
 }
+
+/// A field that is one value with parameters behind it; the accessor of the value has a name of its own.
+macro_rules! valued_field {
+    ($(#[$doc:meta])* $type:ident, $name:ident, $shape:ident, $grammar:ident, $(#[$accessor_doc:meta])* $accessor:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq)]
+        pub struct $type($crate::headers::valued::Valued);
+
+        impl $type {
+            /// The value without parameters.
+            ///
+            /// # Errors
+            /// If it does not follow the grammar.
+            pub fn new(value: &str) -> Result<Self, $crate::ParseError> {
+                $crate::headers::valued::Valued::new(value, $crate::headers::valued::$grammar)
+                    .map(Self)
+                    .map_err(|error| error.within(&$crate::HeaderName::$name, 0))
+            }
+
+            $(#[$accessor_doc])*
+            pub fn $accessor(&self) -> &str {
+                self.0.head_str()
+            }
+
+            params_of_valued!();
+        }
+
+        valued_impl!($type, $name, $shape, $grammar);
+    };
+}
+
+macro_rules! params_of_valued {
+    () => {
+        /// A parameter, unquoted: `None` if it is absent, `Some(None)` if it has no value.
+        pub fn param(&self, name: &str) -> Option<Option<std::borrow::Cow<'_, str>>> {
+            self.0.param(name)
+        }
+
+        /// Whether the parameter is there, with or without a value.
+        pub fn has_param(&self, name: &str) -> bool {
+            self.0.has_param(name)
+        }
+
+        /// All parameters in order, unquoted.
+        pub fn params(&self) -> impl Iterator<Item = (&str, Option<std::borrow::Cow<'_, str>>)> {
+            self.0.params()
+        }
+
+        /// The field with a parameter set; a value that is no token is quoted.
+        #[must_use]
+        pub fn with_param<'a>(mut self, name: &str, value: impl Into<Option<&'a str>>) -> Self {
+            self.0.set_param(name, Some(value.into()));
+            self
+        }
+
+        /// The field without a parameter.
+        #[must_use]
+        pub fn without_param(mut self, name: &str) -> Self {
+            self.0.set_param(name, None);
+            self
+        }
+    };
+}
+
+macro_rules! valued_impl {
+    ($type:ident, $name:ident, $shape:ident, $grammar:ident) => {
+        impl $crate::HeaderField for $type {
+            const NAME: $crate::HeaderName = $crate::HeaderName::$name;
+            const SHAPE: $crate::Shape = $crate::Shape::$shape;
+
+            fn parse(value: &$crate::HeaderValue) -> Result<Self, $crate::ParseError> {
+                $crate::headers::valued::Valued::parse(value, $crate::headers::valued::$grammar)
+                    .map(Self)
+            }
+
+            fn value(&self) -> $crate::HeaderValue {
+                self.0.value()
+            }
+        }
+
+        display_as_value!($type);
+    };
+}
+
+/// A field that is one number with parameters behind it.
+macro_rules! numbered_field {
+    ($(#[$doc:meta])* $type:ident, $name:ident, $(#[$accessor_doc:meta])* $accessor:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq)]
+        pub struct $type($crate::headers::valued::Valued);
+
+        impl $type {
+            /// The number without parameters.
+            pub fn new(number: u32) -> Self {
+                let value = $crate::HeaderValue::from(number);
+                Self($crate::headers::valued::Valued::parse(&value, $crate::headers::valued::digits).expect("digits"))
+            }
+
+            $(#[$accessor_doc])*
+            pub fn $accessor(&self) -> u32 {
+                $crate::headers::number::saturating(self.0.head()).unwrap_or(u32::MAX)
+            }
+
+            params_of_valued!();
+        }
+
+        valued_impl!($type, $name, Single, digits);
+    };
+}

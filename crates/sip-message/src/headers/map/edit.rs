@@ -183,8 +183,13 @@ impl Headers {
     fn insert(&mut self, place: usize, name: HeaderName, value: HeaderValue) {
         self.modified = true;
         let line = self.add(name, value);
-        self.lines.insert(place, line);
-        self.places.inserted(line.id(), place);
+        if place == self.lines.len() {
+            self.places.pushed(line.id(), place);
+            self.lines.push(line);
+        } else {
+            self.places.inserted(line.id(), place);
+            self.lines.insert(place, line);
+        }
     }
 
     fn put(&mut self, place: usize, name: HeaderName, value: HeaderValue) {
