@@ -4,7 +4,9 @@ use crate::network::{Net, SESSION};
 use futures_util::future::join;
 use sipwright::{
     Account, Call, Registration, Server, UserAgent, assert_ladder,
+    message::{HeaderName, HeaderValue, Method},
     proxy::{Foreign, Registrar},
+    sim::Oversize,
 };
 use std::time::Duration;
 
@@ -88,6 +90,62 @@ fn a_call_to_a_phone_whose_connection_is_gone_fails_at_once() {
             net.sim.elapsed() - asked
         );
     });
+}
+
+/// RFC 3261 §18: a connection is no part of a call, so the BYE makes a new one.
+#[test]
+fn a_call_outlives_the_reset_of_its_connection() {
+    let net = Net::new(1);
+    let _witness = net.witness(1);
+    net.sim.run(async {
+        let alice = net.start_phone("alice", |phone| phone.listen("tcp:*:5060"));
+        let alice = alice.await.account("sip:alice@alice").build().unwrap();
+        let bob = net.start_phone("bob", |phone| phone.listen("tcp:*:5060"));
+        let bob = bob.await;
+        let answered = async {
+            let incoming = bob.incoming().await.unwrap();
+            incoming.session(SESSION).answer().await
+        };
+        let called = alice.call("sip:bob@bob;transport=tcp").session(SESSION);
+        let (caller, callee) = join(called.into_future(), answered).await;
+        let (caller, callee) = (caller.unwrap(), callee.unwrap());
+        net.sim.sleep(Duration::from_secs(1)).await;
+        net.sim.link("alice", "bob").reset_streams();
+        net.sim.sleep(Duration::from_secs(1)).await;
+        assert!(callee.hang_up().await.is_normal());
+        assert!(!caller.ended().await.by_us());
+    });
+}
+
+/// RFC 3261 §18.1.1: a long request goes over TCP, where fragments do not pass; where TCP does not pass either, nothing
+/// helps.
+#[test]
+fn a_long_request_passes_where_fragments_do_not() {
+    for (streams, passes) in [(true, true), (false, false)] {
+        let net = Net::new(1);
+        let _witness = net.witness(1);
+        net.sim
+            .everywhere()
+            .mtu(1_500)
+            .oversize(Oversize::Swallowed)
+            .streams(streams);
+        net.sim.run(async {
+            let alice = net.phone("alice").await;
+            let _bob = net
+                .start_phone("bob", |phone| {
+                    phone.listen("udp:*:5060").listen("tcp:*:5060")
+                })
+                .await;
+            for (length, arrives) in [(100, true), (2_000, passes)] {
+                let text = "x".repeat(length);
+                let options = alice.request(Method::OPTIONS, "sip:bob@bob").raw_header(
+                    HeaderName::from_static("Subject"),
+                    HeaderValue::try_from(text.as_str()).unwrap(),
+                );
+                assert_eq!(options.await.is_ok(), arrives, "{length} bytes");
+            }
+        });
+    }
 }
 
 /// Bob's phone has no listener: it is on a port that nobody can connect to. Alice is on UDP.

@@ -33,8 +33,8 @@ pub enum Nat {
 /// A box that translates the addresses of the hosts behind it; made by [`Sim::nat`](super::Sim::nat).
 ///
 /// It has one public IPv4 address, a name like a host, and no sockets: what comes to a port that leads nowhere, or from
-/// whom the box does not let in, is dropped without a word. In ladders a datagram to such a port goes to the box and
-/// is lost; one that passes goes to the host behind.
+/// whom the box does not let in, is dropped without a word. In ladders what comes to a port that is in use goes to the
+/// host behind it, and is marked as lost when it is not let in.
 ///
 /// The hosts behind it have private IPv4 addresses and no IPv6; among each other they speak directly. Streams pass from
 /// the inside to the outside only, and nobody outside can open one.
