@@ -9,8 +9,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use harness::*;
 use sip_message::{
-    Method, Request, StatusCode, Tag,
-    headers::{Contact, RetryAfter},
+    HeaderField, HeaderName, Method, Request, StatusCode, Tag,
+    headers::{Contact, RetryAfter, Warning},
 };
 use sip_ua::{CallId, CallOptions, Cause, Event, Offer, ReofferError, ReofferFailure};
 
@@ -83,14 +83,18 @@ fn a_refused_offer_leaves_the_session_as_it_was() {
         _ => None,
     });
     let refused = StatusCode::NOT_ACCEPTABLE_HERE;
+    let why = Warning::new(305, "bob", "nothing acceptable").unwrap();
+    let headers = vec![(HeaderName::WARNING, why.value())];
     net.ua(BOB, |ua, cx| {
-        ua.refuse_session(cx, taken, question, refused)
+        ua.refuse_session_saying(cx, taken, question, refused, headers)
     })
     .unwrap();
     let Err(ReofferFailure::Rejected(response)) = net.until(ALICE, reoffered) else {
         panic!("refused")
     };
     assert_eq!(response.status(), refused);
+    let said = response.headers().require::<Warning>().unwrap();
+    assert_eq!(said.code(), 305);
     assert!(
         net.ua(BOB, |ua, cx| ua.provide_session(
             cx,

@@ -61,7 +61,9 @@ impl UserAgent {
                 let ended = Ended::new(false, Cause::Cancelled);
                 self.turn_down(cx, call, StatusCode::REQUEST_TERMINATED, Vec::new(), ended);
             }
-            Asked::Reinvite(call) => self.refuse_reinvite(cx, call, StatusCode::REQUEST_TERMINATED),
+            Asked::Reinvite(call) => {
+                self.refuse_reinvite(cx, call, StatusCode::REQUEST_TERMINATED, Vec::new());
+            }
             Asked::Application | Asked::Answered => {}
         }
     }

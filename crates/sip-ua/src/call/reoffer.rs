@@ -5,7 +5,7 @@ use sip_dialog::{DialogKey, Glare, OfferAnswer, OpenInvite, glare_delay, overlap
 use sip_endpoint::{Context, Failure, RequestId, ServerTransactionId};
 use sip_io::Flow;
 use sip_message::{
-    Method, Request, Response, StatusCode,
+    HeaderName, HeaderValue, Method, Request, Response, StatusCode,
     headers::{Contact, ContentType, RetryAfter},
 };
 
@@ -407,7 +407,13 @@ impl UserAgent {
     }
 
     /// The peer's re-INVITE gets a failure: the session stays as it was.
-    pub(crate) fn refuse_reinvite(&mut self, cx: &mut Context<'_>, id: CallId, status: StatusCode) {
+    pub(crate) fn refuse_reinvite(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: CallId,
+        status: StatusCode,
+        headers: Vec<(HeaderName, HeaderValue)>,
+    ) {
         let Some((key, theirs)) = self.take_theirs(id) else {
             return;
         };
@@ -424,7 +430,13 @@ impl UserAgent {
                 up.offered = None;
             }
         }
-        self.answer_with(cx, theirs.transaction, &theirs.request, status);
+        let mut response = theirs.request.response(status);
+        for (name, value) in headers {
+            response = response.raw_header(name, value);
+        }
+        let response = response.to_tag(cx.tag_for(theirs.transaction)).build();
+        self.asked.insert(theirs.transaction, Asked::Answered);
+        respond_to(cx, theirs.transaction, response);
     }
 
     fn take_theirs(&mut self, id: CallId) -> Option<(DialogKey, Theirs)> {

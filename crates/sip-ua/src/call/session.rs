@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use sip_endpoint::Context;
-use sip_message::{HeaderName, Headers, Request, Response, StatusCode, headers::ContentType};
+use sip_message::{
+    HeaderName, HeaderValue, Headers, Request, Response, StatusCode, headers::ContentType,
+};
 
 use crate::{
     CallId, Cause, Ended, Event, SessionError, SessionQuestionId, UserAgent,
@@ -53,6 +55,23 @@ impl UserAgent {
         question: SessionQuestionId,
         status: StatusCode,
     ) -> Result<(), SessionError> {
+        self.refuse_session_saying(cx, id, question, status, Vec::new())
+    }
+
+    /// As [`refuse_session`](Self::refuse_session), with header fields for the response, such as the Warning that says why
+    /// (RFC 3261 §21.4.26).
+    ///
+    /// # Errors
+    ///
+    /// When the call is over or the question is not open any more.
+    pub fn refuse_session_saying(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: CallId,
+        question: SessionQuestionId,
+        status: StatusCode,
+        headers: Vec<(HeaderName, HeaderValue)>,
+    ) -> Result<(), SessionError> {
         let status = if status.is_failure() {
             status
         } else {
@@ -61,19 +80,14 @@ impl UserAgent {
         match self.close_question(id, question)? {
             Waiting::Offer => self.finish(cx, id, Ended::new(true, Cause::NoSession)),
             Waiting::Progress(_) | Waiting::Answer => {
-                self.turn_down(
-                    cx,
-                    id,
-                    status,
-                    Vec::new(),
-                    Ended::new(true, Cause::NoSession),
-                );
+                let ended = Ended::new(true, Cause::NoSession);
+                self.turn_down(cx, id, status, headers, ended);
             }
             Waiting::LateOffer => {
                 self.answer_late_offer(cx, id, None);
                 self.part(cx, id, Ended::new(true, Cause::NoSession));
             }
-            Waiting::Reinvite => self.refuse_reinvite(cx, id, status),
+            Waiting::Reinvite => self.refuse_reinvite(cx, id, status, headers),
             Waiting::Reoffer(collisions) => self.reoffer_with(cx, id, None, collisions),
         }
         Ok(())
