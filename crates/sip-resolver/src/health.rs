@@ -198,6 +198,27 @@ impl Health {
 }
 
 /// Settings of a [`Health`] table.
+///
+/// Who comes from Kamailio knows them by other names:
+///
+/// | here | there |
+/// |---|---|
+/// | [`back_off`](Self::back_off) | `blst_503_def_timeout`, `DST_BLST_TTL` |
+/// | [`shortest`](Self::shortest), [`longest`](Self::longest) | `blst_503_min_timeout`, `blst_503_max_timeout` |
+/// | [`count`](Self::count), [`ignore`](Self::ignore) | `blst_methods_add`, the complement of `blst_methods_lookup` |
+/// | [`servers`](Self::servers) | `DST_BLST_MEM` |
+///
+/// ```
+/// # use sip_message::Method;
+/// # use sip_resolver::{HealthConfig, Methods};
+/// # use std::time::Duration;
+/// let config = HealthConfig::new()
+///     .back_off(Duration::from_secs(10))
+///     .longest(Duration::from_secs(600))
+///     .count(Methods::Only(vec![Method::INVITE]))
+///     .probe(Duration::from_secs(5));
+/// # let _ = config;
+/// ```
 #[derive(Clone, Debug)]
 pub struct HealthConfig {
     back_off: Duration,

@@ -73,7 +73,7 @@ mod tests {
         }
     }
 
-    /// RFC 2782: the chance of being first is the share of the weight; weight 0 has "a very small chance".
+    /// TRA-025, RFC 2782: the chance of being first is the share of the weight; weight 0 has "a very small chance".
     ///
     /// With weights 0, 1, 3 and 6 the lot is one of 0..=10, so that 0 falls to the server without weight: 1 in 11, and
     /// 1, 3 and 6 in 11 for the others. The bound is the 99.9 % point of chi-square with three degrees of freedom.

@@ -268,6 +268,11 @@ impl Procedure<'_> {
         let mut questions = Vec::new();
         let mut targets: Vec<Target> = Vec::new();
         let mut failure = None;
+        // Whether something is known to exist under the name itself.
+        let mut exists = servers.iter().any(|server| match &self.query.host {
+            Host::Name(host) => server.host != *host,
+            Host::Numeric(_) => true,
+        });
         let mut usable = true;
         for server in &servers {
             let mut collect = |asked: bool, record_type| {
@@ -283,6 +288,7 @@ impl Procedure<'_> {
                         Vec::new()
                     }
                     Some(outcome) => {
+                        exists |= !matches!(outcome, Err(LookupError::NoSuchName { .. }));
                         if let Err(error) = outcome
                             && !error.is_negative()
                         {
@@ -333,9 +339,14 @@ impl Procedure<'_> {
                 Some((question, error)) => {
                     Step::Failed(ResolveError::Unanswered { question, error })
                 }
-                None => Step::Failed(ResolveError::NotFound {
-                    name: self.query.name.clone(),
-                }),
+                None => {
+                    let name = self.query.name.clone();
+                    Step::Failed(if exists {
+                        ResolveError::NotFound { name }
+                    } else {
+                        ResolveError::NoSuchName { name }
+                    })
+                }
             };
         }
         Step::Wait { questions, usable }

@@ -141,6 +141,12 @@ pub enum Event {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ResolveError {
+    /// The name does not exist (NXDOMAIN)
+    #[error("{name} does not exist")]
+    NoSuchName {
+        /// The host as it was written
+        name: String,
+    },
     /// Neither the name nor any server that it leads to has an address
     #[error("{name} has no address")]
     NotFound {

@@ -3,6 +3,7 @@
 //! Everything runs in a network namespace of the test, on its loopback.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
@@ -149,21 +150,21 @@ fn lose_one_of_two_servers(lose: impl FnOnce(&Namespace, Process) -> Option<Proc
         "-nostdin",
     ]);
     caller.args(["-r", "100", "-m", "2000", "-d", "200", "-trace_err"]);
-    let messages = folder.file("caller.messages");
+    let [messages, errors] = ["caller.messages", "caller.errors"].map(|name| folder.file(name));
     caller.arg("-trace_msg").arg("-message_file").arg(&messages);
+    caller.arg("-error_file").arg(&errors);
     let mut caller = Process::start("caller", caller, &folder);
     thread::sleep(Duration::from_secs(7));
     let _still_there = lose(&namespace, first);
     caller.wait(Duration::from_secs(120));
     proxy.assert_running();
 
-    let calls = calls(&std::fs::read_to_string(messages).expect("SIPp has written its messages"));
-    assert_eq!(calls.len(), 2_000);
-    let failed: Vec<_> = calls.iter().filter(|(_, call)| !call.completed).collect();
-    for (id, call) in &failed {
+    let answered_by = answered_by(&read(&messages));
+    let failed = failed(&read(&errors));
+    for id in &failed {
         assert_eq!(
-            call.answered_by,
-            Some(SERVERS[0]),
+            answered_by.get(id),
+            Some(&SERVERS[0]),
             "{id} failed, and the lost server had not answered it"
         );
     }
@@ -173,11 +174,9 @@ fn lose_one_of_two_servers(lose: impl FnOnce(&Namespace, Process) -> Option<Proc
         let number = line.and_then(|line| line.rsplit('|').next()?.trim().parse().ok());
         number.unwrap_or_else(|| panic!("SIPp does not say {what:?}\n{}", caller.tail()))
     };
-    let had_answered = calls
-        .values()
-        .filter(|call| call.answered_by == Some(SERVERS[0]));
-    assert_eq!(counted("Failed call"), failed.len());
+    assert_eq!(counted("Failed call"), failed.len(), "{failed:?}");
     assert_eq!(counted("Successful call"), 2_000 - failed.len());
+    let had_answered = answered_by.values().filter(|port| **port == SERVERS[0]);
     println!(
         "{} of 2,000 calls failed; {} had been answered by the server that was lost",
         failed.len(),
@@ -185,39 +184,43 @@ fn lose_one_of_two_servers(lose: impl FnOnce(&Namespace, Process) -> Option<Proc
     );
 }
 
-/// What the caller saw of a call.
-#[derive(Default)]
-struct Seen {
-    /// The server whose Contact was in a response to the INVITE
-    answered_by: Option<u16>,
-    /// The BYE was answered
-    completed: bool,
+/// What SIPp has written; it writes no file where there is nothing to say.
+fn read(file: &Path) -> String {
+    std::fs::read_to_string(file).unwrap_or_default()
 }
 
-/// Every call in a message trace of SIPp's, by Call-ID.
-fn calls(trace: &str) -> BTreeMap<String, Seen> {
-    let mut calls: BTreeMap<String, Seen> = BTreeMap::new();
+/// The server whose Contact came in the responses to each INVITE, by Call-ID, from a message trace of SIPp's.
+fn answered_by(trace: &str) -> BTreeMap<String, u16> {
+    let mut answered = BTreeMap::new();
     for message in trace.split("-----------------------------------------------") {
         let field = |name: &str| {
             let mut lines = message.lines();
             lines.find_map(|line| line.strip_prefix(name).map(str::trim))
         };
-        let (Some(id), Some(sequence)) = (field("Call-ID:"), field("CSeq:")) else {
+        let (Some(id), Some(sequence), Some(contact)) =
+            (field("Call-ID:"), field("CSeq:"), field("Contact:"))
+        else {
             continue;
         };
-        let call = calls.entry(id.to_owned()).or_default();
         let is_response = message.lines().any(|line| line.starts_with("SIP/2.0 "));
-        let is_success = message.lines().any(|line| line.starts_with("SIP/2.0 200"));
-        if is_response && sequence.ends_with("INVITE") {
-            let server = |port: &u16| {
-                let address = format!("127.0.0.1:{port}");
-                field("Contact:").is_some_and(|contact| contact.contains(&address))
-            };
-            call.answered_by = SERVERS.into_iter().find(server).or(call.answered_by);
+        let server = |port: &u16| contact.contains(&format!("127.0.0.1:{port}"));
+        if let Some(port) = SERVERS.into_iter().find(server)
+            && is_response
+            && sequence.ends_with("INVITE")
+        {
+            answered.insert(id.to_owned(), port);
         }
-        call.completed |= is_success && sequence.ends_with("BYE");
     }
-    calls
+    answered
+}
+
+/// The Call-IDs of the calls that SIPp gave up.
+fn failed(errors: &str) -> BTreeSet<String> {
+    let aborted = errors.lines().filter_map(|line| {
+        let (_, call) = line.split_once("Aborting call")?;
+        call.split('\'').nth(1)
+    });
+    aborted.map(str::to_owned).collect()
 }
 
 #[test]

@@ -109,6 +109,31 @@ fn one_slow_aaaa_costs_fifty_milliseconds() {
     );
 }
 
+/// RFC 8305 §5: then the other family has its turn, and the first to be connected is used.
+#[test]
+fn a_connection_that_hangs_costs_a_quarter_of_a_second() {
+    let sim = Sim::new(29);
+    sim.run(async {
+        let (dead, two) = (sim.host("dead"), sim.host("two"));
+        sim.partition(&["dead"]);
+        let zone = Zone::new()
+            .address("dual.example", dead.ipv6())
+            .address("dual.example", two.ipv4());
+        let on_tcp = |host: Host| {
+            let builder = UserAgent::builder().runtime(host).zone(zone.clone());
+            builder.listen("tcp:*:5060").start()
+        };
+        let alice = on_tcp(sim.host("alice")).await.expect("the host is up");
+        let _two = on_tcp(two).await.expect("the host is up");
+        let pong = alice.options("sip:dual.example:5060;transport=tcp").await;
+        assert_eq!(pong.expect("it is found").status(), TAKES_NO_CALLS);
+    });
+    let ladder = sim.ladder();
+    let first = &ladder.rungs()[0];
+    assert_eq!(first.to, "two", "{ladder}");
+    assert!((250..300).contains(&first.at.as_millis()), "{ladder}");
+}
+
 #[test]
 fn a_resolver_that_is_silent_or_broken_is_a_failure_with_its_reason() {
     let sim = Sim::new(22);

@@ -9,7 +9,7 @@ fn to_both(method: &str) -> Draft {
     draft(method, "sip:bob@bob.example;transport=udp")
 }
 
-/// Trap 13: another branch, the same CSeq, From tag and Call-ID.
+/// TRA-026, trap 13: another branch, the same CSeq, From tag and Call-ID.
 #[test]
 fn each_attempt_is_a_transaction_with_a_branch_of_its_own() {
     let mut rig = Rig::new();
@@ -141,6 +141,24 @@ fn a_cancelled_invite_is_not_tried_elsewhere() {
     rig.answer(flow, &invite, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(rig.status(), StatusCode::SERVICE_UNAVAILABLE);
     rig.finish();
+}
+
+/// TRA-028, RFC 3263 §4: a CANCEL and the ACK to a refusal go where their INVITE went, and nowhere that the name leads to.
+#[test]
+fn a_cancel_and_an_ack_follow_their_invite() {
+    let mut rig = Rig::new();
+    let id = rig.request(to_both("INVITE"));
+    let (first, _) = rig.sent_request();
+    rig.unreachable(first);
+    let (flow, invite) = rig.sent_request();
+    assert_eq!(flow.remote(), at(CAROL));
+    rig.answer(flow, &invite, StatusCode::RINGING);
+    rig.command(|cx| cx.cancel(id));
+    let (to, cancel) = rig.sent_request();
+    assert_eq!((to, cancel.method().as_str()), (flow, "CANCEL"));
+    rig.answer(flow, &invite, StatusCode::REQUEST_TERMINATED);
+    let (to, ack) = rig.sent_request();
+    assert_eq!((to, ack.method().as_str()), (flow, "ACK"));
 }
 
 #[test]

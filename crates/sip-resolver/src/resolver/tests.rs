@@ -141,7 +141,7 @@ fn a_host_that_speaks_only_tcp_does_not_send_over_udp() {
     );
 }
 
-/// RFC 3263 §4.2: an explicit port means A and AAAA only.
+/// TRA-023, RFC 3263 §4.1, §4.2: an explicit port means UDP, and A and AAAA only.
 #[test]
 fn an_explicit_port_skips_services() {
     let config = ResolverConfig::new().zone(sample());
@@ -165,7 +165,7 @@ fn the_sample_zone_prefers_udp_and_falls_back_to_tcp() {
     assert_eq!(targets.len(), 4);
 }
 
-/// RFC 3263 §4.1: SIP+D2S is discarded, SIPS+D2T only taken by who speaks TLS, and nothing else by a `sips` URI.
+/// TRA-023, TRA-024, RFC 3263 §4.1: the domain's preference decides; SIP+D2S is discarded, SIPS+D2T only taken by who speaks TLS, and nothing else by a `sips` URI.
 #[test]
 fn naptr_records_that_do_not_apply_are_discarded() {
     let config = ResolverConfig::new().zone(rfc_example());
@@ -225,7 +225,7 @@ fn odd_naptr_records_are_discarded() {
     );
 }
 
-/// RFC 3263 §4.2: a transport without a port leads to the SRV records of that transport.
+/// TRA-025, RFC 3263 §4.2: a transport without a port leads to the SRV records of that transport.
 #[test]
 fn a_transport_without_port_uses_its_srv_records() {
     let config = ResolverConfig::new().zone(rfc_example());
@@ -235,7 +235,7 @@ fn a_transport_without_port_uses_its_srv_records() {
     );
 }
 
-/// RFC 3263 §4.1 and §4.2: no NAPTR, so SRV of each transport; no SRV, so the host itself.
+/// TRA-025, RFC 3263 §4.1 and §4.2: no NAPTR, so SRV of each transport; no SRV, so the host itself.
 #[test]
 fn a_domain_without_services_is_its_own_server() {
     let zone = Zone::new().address("pbx.example", [192, 0, 2, 7]);
@@ -394,7 +394,7 @@ fn a_name_that_does_not_exist_is_remembered() {
     resolver.start(later, query("gone.example", None, None));
     assert_eq!(
         outcome(resolver.poll_event()),
-        Err(ResolveError::NotFound {
+        Err(ResolveError::NoSuchName {
             name: "gone.example".into()
         })
     );
@@ -523,6 +523,56 @@ fn a_dns_failure_is_not_taken_for_absence() {
             error: LookupError::ServerFailure,
         })
     );
+}
+
+/// What may go wrong with a name, each an outcome of its own, none of them later than the deadline.
+#[test]
+fn each_failure_of_a_name_is_an_outcome_of_its_own() {
+    let ttl = None;
+    let texts: Vec<String> = [
+        LookupError::NoSuchName { ttl },
+        LookupError::NoRecords { ttl },
+        LookupError::ServerFailure,
+        LookupError::Refused,
+        LookupError::TimedOut,
+        LookupError::Malformed,
+        LookupError::Truncated,
+        LookupError::ChainTooLong,
+        LookupError::NoServer,
+        LookupError::TooManyQuestions,
+    ]
+    .into_iter()
+    .map(|failure| {
+        let (mut resolver, now) = resolver_with(ResolverConfig::new());
+        resolver.start(now, query("pbx.example", Some(5060), None));
+        for (id, _) in asked(&mut resolver) {
+            resolver.provide_answer(now, id, Err(failure));
+        }
+        let failed = outcome(resolver.poll_event());
+        failed.expect_err("there is no answer").to_string()
+    })
+    .collect();
+    assert_eq!(
+        texts,
+        [
+            "pbx.example does not exist",
+            "pbx.example has no address",
+            "pbx.example AAAA: server failure",
+            "pbx.example AAAA: refused by the server",
+            "pbx.example AAAA: no answer in time",
+            "pbx.example AAAA: malformed answer",
+            "pbx.example AAAA: truncated answer",
+            "pbx.example AAAA: too long a chain of aliases",
+            "pbx.example AAAA: no name server",
+            "pbx.example AAAA: too many open questions",
+        ]
+    );
+    let (mut resolver, now) = resolver_with(ResolverConfig::new());
+    resolver.start(now, query("pbx.example", Some(5060), None));
+    asked(&mut resolver);
+    resolver.handle_timeout(now + Duration::from_secs(12));
+    let late = outcome(resolver.poll_event()).expect_err("nobody answers");
+    assert_eq!(late, ResolveError::TimedOut);
 }
 
 /// A resolver on the way that cannot do NAPTR or SRV must not keep anyone from calling.
