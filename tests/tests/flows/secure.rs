@@ -3,7 +3,8 @@
 use crate::{network::SESSION, pki::Authority};
 use futures_util::future::join;
 use sipwright::{
-    Call, CallError, Tls, UserAgent, assert_ladder, message::headers::Contact, sim::Sim,
+    Call, CallError, Server, Tls, UserAgent, assert_ladder, message::headers::Contact,
+    proxy::Registrar, sim::Sim, trace::Trace,
 };
 use std::time::Duration;
 
@@ -114,4 +115,74 @@ fn a_peer_is_known_by_its_certificate_and_certificates_change_while_calls_are_up
         assert!(nobody.options("sips:bob@bob").await.is_err());
         assert!(alice.options("sips:bob@bob").await.is_ok());
     });
+}
+
+/// RFC 3261 §26.3.2.1: phones without listeners and certificates of their own, at a proxy that proves who it is. The
+/// callee is reached over the connection on which it registered.
+#[test]
+fn a_call_through_a_proxy_is_secure_on_each_hop() {
+    let authority = Authority::new("authority");
+    for (target, asked) in [("sips:bob@proxy", "sips:"), ("sip:bob@proxy", "sip:")] {
+        let sim = Sim::new(1);
+        let trace = Trace::new().keep(100).named("proxy");
+        sim.run(async {
+            let tls = authority.certify(&["sip:proxy"]).shown(Tls::new());
+            let server = Server::builder()
+                .runtime(sim.host("proxy"))
+                .trace(trace.clone())
+                .listen("tls:*")
+                .domain("proxy")
+                .registrar(Registrar::default())
+                .tls(tls);
+            let server = server.start().await.unwrap();
+            let alice = phone(&sim, "alice", None, authority.believed()).await;
+            let bob = phone(&sim, "bob", None, authority.believed()).await;
+            let at_proxy = |ua: &UserAgent, aor: &str| {
+                ua.account(aor).outbound(["sips:proxy;lr"]).build().unwrap()
+            };
+            let binding = at_proxy(&bob, "sip:bob@proxy").register().await.unwrap();
+            let account = at_proxy(&alice, "sip:alice@proxy");
+            let answered = async {
+                let incoming = bob.incoming().await.unwrap();
+                let uri = incoming.request().uri().to_string();
+                assert!(uri.starts_with(asked), "{uri} for {target}");
+                incoming.session(SESSION).answer().await.unwrap()
+            };
+            let called = account.call(target).session(SESSION);
+            let (caller, callee) = join(called.into_future(), answered).await;
+            let caller = caller.unwrap();
+            sim.sleep(Duration::from_secs(1)).await;
+            assert!(callee.hang_up().await.is_normal());
+            assert!(!caller.ended().await.by_us());
+            binding.unregister().await.unwrap();
+            alice.close().await;
+            bob.close().await;
+            server.close().await;
+        });
+        assert!(sim.is_quiet(), "{:?}", sim.left());
+        assert_ladder!(sim, "");
+        let ladder = trace.ladder();
+        let seen: Vec<&str> = ladder.messages().map(|message| message.summary()).collect();
+        assert_eq!(
+            seen,
+            [
+                "REGISTER",
+                "200 OK",
+                "INVITE",
+                "100 Trying",
+                "INVITE",
+                "200 OK",
+                "200 OK",
+                "ACK",
+                "ACK",
+                "BYE",
+                "BYE",
+                "200 OK",
+                "200 OK",
+                "REGISTER",
+                "200 OK"
+            ],
+            "{ladder}"
+        );
+    }
 }

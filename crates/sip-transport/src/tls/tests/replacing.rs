@@ -179,3 +179,47 @@ fn what_is_no_certificate_or_no_key_of_it_is_refused() {
 fn bytes(pair: &mut Pair) -> usize {
     std::mem::take(&mut pair.wire).iter().map(Bytes::len).sum()
 }
+
+/// Counts what it is given.
+#[derive(Debug, Default)]
+struct Count(std::sync::atomic::AtomicUsize);
+
+impl crate::KeyLog for Count {
+    fn log(&self, _label: &str, _client_random: &[u8], _secret: &[u8]) {
+        self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn secrets_are_given_only_to_who_asks_for_them_dangerously() {
+    let authority = Authority::new("authority");
+    let log = std::sync::Arc::new(Count::default());
+    let server = serving(&authority.certify(&["example.com"]));
+    let logged = |log: &Count| log.0.load(std::sync::atomic::Ordering::Relaxed);
+    Pair::new(believing(&authority), server.clone()).connect("example.com");
+    assert_eq!(logged(&log), 0);
+    let server = server.dangerous().log_keys(log.clone());
+    Pair::new(believing(&authority), server).connect("example.com");
+    assert!(logged(&log) > 0);
+}
+
+#[test]
+fn another_provider_may_do_the_cryptography_if_it_can() {
+    let ring = rustls::crypto::ring::default_provider;
+    let one = crate::CryptoProvider {
+        cipher_suites: vec![rustls::crypto::ring::cipher_suite::TLS13_AES_128_GCM_SHA256],
+        ..ring()
+    };
+    let authority = Authority::new("authority");
+    let client = Tls::with_provider(one.into()).unwrap();
+    let client = client.roots_pem(authority.pem().as_bytes()).unwrap();
+    let mut pair = Pair::new(client, serving(&authority.certify(&["example.com"])));
+    let flow = pair.connect("example.com");
+    assert!(pair.client.peer_identity(&flow).is_some());
+    let none = crate::CryptoProvider {
+        cipher_suites: Vec::new(),
+        ..ring()
+    };
+    let refused = Tls::with_provider(none.into()).err();
+    assert!(matches!(refused, Some(crate::TlsError::Provider(_))));
+}
