@@ -7,7 +7,7 @@
 use clap::Parser;
 use futures_util::StreamExt;
 use sipwright::{AnswerError, IncomingCall, Listener, UserAgent, message::StatusCode};
-use std::{process::ExitCode, time::Duration};
+use std::{net::IpAddr, process::ExitCode, time::Duration};
 
 /// Answers any Request-URI: OPTIONS and MESSAGE with 200, INVITE with 180 and then a final response whose session
 /// sends the caller's audio back. Ends gracefully on SIGINT and SIGTERM, a second one at once.
@@ -28,9 +28,13 @@ struct Args {
     /// The final response to a call: 200 to 299 take it, 300 to 699 refuse it
     #[arg(long, default_value_t = 200, value_name = "CODE", value_parser = final_code)]
     answer: u16,
+    /// Agree on sessions in which nothing flows, and open no sockets for audio
+    #[arg(long)]
+    no_media: bool,
 }
 
-#[tokio::main]
+// One thread: calls and sockets meet without waking anybody up.
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     sipwright_examples::log();
     match serve(Args::parse()).await {
@@ -44,7 +48,10 @@ async fn main() -> ExitCode {
 
 async fn serve(args: Args) -> Result<(), Box<dyn std::error::Error>> {
     let end = sipwright_examples::end_signal();
-    let mut builder = UserAgent::builder();
+    // A test peer is there to be loaded.
+    let mut builder = UserAgent::builder()
+        .max_calls(100_000)
+        .max_transactions(2_000_000);
     for listener in sipwright_examples::advertised(&args.listen, args.advertise.as_deref())? {
         builder = builder.listen(listener);
     }
@@ -56,11 +63,11 @@ async fn serve(args: Args) -> Result<(), Box<dyn std::error::Error>> {
         tracing::info!(%address, "listening");
     }
     let mut messages = ua.messages();
-    let answer_messages = async {
+    let answer_messages = tokio::spawn(async move {
         while let Some(message) = messages.next().await {
             message.accept();
         }
-    };
+    });
     let answer_calls = async {
         while let Some(call) = ua.incoming().await {
             let args = args.clone();
@@ -72,10 +79,20 @@ async fn serve(args: Args) -> Result<(), Box<dyn std::error::Error>> {
         }
     };
     tokio::select! {
-        ((), ()) = async { tokio::join!(answer_messages, answer_calls) } => {}
+        () = answer_calls => {}
         () = end => tracing::info!("closing"),
     }
+    if let (Some(stack), Some(core)) = (ua.stats().await, ua.core_stats().await) {
+        tracing::info!(
+            transactions = stack.server_transactions + stack.client_transactions,
+            calls = core.calls,
+            dialogs = core.dialogs,
+            requests = stack.requests,
+            "held at the end"
+        );
+    }
     ua.close().await;
+    answer_messages.await?;
     Ok(())
 }
 
@@ -89,11 +106,62 @@ async fn take(incoming: IncomingCall, args: &Args) -> Result<(), AnswerError> {
     if !status.is_success() {
         return incoming.reject(status).await;
     }
+    let incoming = if args.no_media {
+        let session = silence(incoming.request().body(), incoming.flow().local().ip());
+        incoming.session(session)
+    } else {
+        incoming
+    };
     let call = incoming.answer_with(status).await?;
-    // A call whose offer had no audio has nothing to send back.
-    call.echo(true).await.ok();
+    if !args.no_media {
+        // A call whose offer had no audio has nothing to send back.
+        call.echo(true).await.ok();
+    }
     call.detach();
     Ok(())
+}
+
+/// The answer to an offer in which every stream is kept and inactive (RFC 3264 §6.1): with the payload types that need
+/// no a=rtpmap, and port 9, which throws away what comes. A stream without such types is refused with port zero.
+/// Without an offer it is one.
+fn silence(offer: &[u8], local: IpAddr) -> String {
+    let family = if local.is_ipv4() { "IP4" } else { "IP6" };
+    let local = local.to_string();
+    let address = [" ", family, " ", &local, "\r\n"].concat();
+    let mut session = [
+        "v=0\r\no=- 1 1 IN",
+        &address,
+        "s=-\r\nc=IN",
+        &address,
+        "t=0 0\r\n",
+    ]
+    .concat();
+    let offer = str::from_utf8(offer).unwrap_or_default();
+    let offer = if offer.is_empty() {
+        "m=audio 9 RTP/AVP 0"
+    } else {
+        offer
+    };
+    let fixed = |format: &&str| format.parse().is_ok_and(|number: u8| number < 35);
+    for stream in offer.lines().filter_map(|line| line.strip_prefix("m=")) {
+        let mut words = stream.split(' ');
+        let (media, _port, protocol) = (words.next(), words.next(), words.next());
+        let accepted = words.clone().any(|format| fixed(&format));
+        session += "m=";
+        session += media.unwrap_or("audio");
+        session += if accepted { " 9 " } else { " 0 " };
+        session += protocol.unwrap_or("RTP/AVP");
+        for format in words.filter(|format| !accepted || fixed(format)) {
+            session += " ";
+            session += format;
+        }
+        session += if accepted {
+            "\r\na=inactive\r\n"
+        } else {
+            "\r\n"
+        };
+    }
+    session
 }
 
 fn final_code(text: &str) -> Result<u16, String> {

@@ -8,8 +8,9 @@ use std::{
 
 use ahash::RandomState;
 use sip_io::{Rng, TimerId, TimerQueue};
-use sip_message::{Request, Response};
+use sip_message::{Request, Response, Tag, headers};
 use slab::Slab;
+use smallvec::SmallVec;
 use thiserror::Error;
 
 use crate::{
@@ -161,7 +162,8 @@ pub enum Event<T> {
 pub struct DialogLayer<T> {
     config: DialogConfig,
     dialogs: Slab<Entry<T>>,
-    by_id: HashMap<DialogId, DialogKey, RandomState>,
+    by_id: HashMap<Fingerprint, DialogKey, RandomState>,
+    hashers: [RandomState; 2],
     next_generation: u32,
     timers: TimerQueue<Due>,
     events: VecDeque<Event<T>>,
@@ -170,16 +172,19 @@ pub struct DialogLayer<T> {
 impl<T: Copy> DialogLayer<T> {
     /// An empty table.
     pub fn new(config: DialogConfig, rng: &mut Rng, now: Instant) -> Self {
-        let hasher = RandomState::with_seeds(
-            rng.next_u64(),
-            rng.next_u64(),
-            rng.next_u64(),
-            rng.next_u64(),
-        );
+        let mut hasher = || {
+            RandomState::with_seeds(
+                rng.next_u64(),
+                rng.next_u64(),
+                rng.next_u64(),
+                rng.next_u64(),
+            )
+        };
         Self {
             config,
             dialogs: Slab::new(),
-            by_id: HashMap::with_hasher(hasher),
+            by_id: HashMap::with_hasher(hasher()),
+            hashers: [hasher(), hasher()],
             next_generation: 0,
             timers: TimerQueue::new(now),
             events: VecDeque::new(),
@@ -194,12 +199,12 @@ impl<T: Copy> DialogLayer<T> {
         if self.dialogs.len() >= self.config.limit {
             return Err(InsertError::Full(self.config.limit));
         }
-        if self.by_id.contains_key(dialog.id()) {
+        let id = self.fingerprint_of(dialog.id());
+        if self.by_id.contains_key(&id) {
             return Err(InsertError::Exists);
         }
         let generation = self.next_generation;
         self.next_generation = self.next_generation.wrapping_add(1);
-        let id = dialog.id().clone();
         let index = self.dialogs.insert(Entry {
             generation,
             dialog,
@@ -217,7 +222,8 @@ impl<T: Copy> DialogLayer<T> {
     pub fn remove(&mut self, key: DialogKey) -> Option<Dialog> {
         self.entry(key)?;
         let entry = self.dialogs.remove(key.index as usize);
-        self.by_id.remove(entry.dialog.id());
+        let id = self.fingerprint_of(entry.dialog.id());
+        self.by_id.remove(&id);
         for accepted in &entry.accepted {
             accepted.cancel(&mut self.timers);
         }
@@ -247,6 +253,8 @@ impl<T: Copy> DialogLayer<T> {
             cseq,
             what,
         };
+        // One at a time is what correct peers bring about.
+        entry.accepted.reserve_exact(1);
         entry.accepted.push(Accepted {
             cseq,
             transaction,
@@ -278,6 +286,10 @@ impl<T: Copy> DialogLayer<T> {
             accepted.cancel(timers);
             false
         });
+        if entry.accepted.is_empty() {
+            // Most dialogs never have another one, and live long.
+            entry.accepted = Vec::new();
+        }
         self.forget_repeats(key, cseq);
         true
     }
@@ -287,7 +299,7 @@ impl<T: Copy> DialogLayer<T> {
         let Some(entry) = entry_mut(&mut self.dialogs, key) else {
             return;
         };
-        for accepted in entry.accepted.drain(..) {
+        for accepted in std::mem::take(&mut entry.accepted) {
             accepted.cancel(&mut self.timers);
         }
         self.forget_events(key);
@@ -346,13 +358,21 @@ impl<T: Copy> DialogLayer<T> {
 
     /// The dialog that a request belongs to: its To tag is ours, its From tag the peer's (RFC 3261 §12.2.2).
     pub fn find(&self, request: &Request) -> Option<DialogKey> {
-        let id = DialogId::of_received_request(request).ok()?;
-        self.find_id(&id)
+        // By the views, which copy nothing: every request within a dialog comes here.
+        let headers = request.headers();
+        let to = headers.view::<headers::To>()?.ok()?;
+        let from = headers.view::<headers::From>()?.ok()?;
+        let call_id = headers.view::<headers::CallId>()?.ok()?;
+        // Something else than a token is no tag, here as in `DialogId`.
+        let local_tag = to.tag().filter(|tag| is_token(tag))?;
+        let remote_tag = from.tag().filter(|tag| is_token(tag));
+        let id = self.fingerprint(call_id.as_bytes(), local_tag, remote_tag);
+        self.by_id.get(&id).copied()
     }
 
     /// The dialog with this Call-ID and these tags.
     pub fn find_id(&self, id: &DialogId) -> Option<DialogKey> {
-        self.by_id.get(id).copied()
+        self.by_id.get(&self.fingerprint_of(id)).copied()
     }
 
     /// A dialog.
@@ -379,6 +399,37 @@ impl<T: Copy> DialogLayer<T> {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.dialogs.is_empty()
+    }
+
+    fn fingerprint_of(&self, id: &DialogId) -> Fingerprint {
+        self.fingerprint(
+            id.call_id().as_bytes(),
+            id.local_tag().as_str(),
+            id.remote_tag().map(Tag::as_str),
+        )
+    }
+
+    fn fingerprint(
+        &self,
+        call_id: &[u8],
+        local_tag: &str,
+        remote_tag: Option<&str>,
+    ) -> Fingerprint {
+        let mut text = SmallVec::<[u8; 192]>::new();
+        text.extend_from_slice(call_id);
+        let tags = text.len();
+        for tag in [Some(local_tag), remote_tag].into_iter().flatten() {
+            // No part of a message has a zero byte, so parts cannot run into each other.
+            text.push(0);
+            text.extend_from_slice(tag.as_bytes());
+        }
+        // RFC 3261 §7.3.1: tags are tokens, equal whatever their case.
+        text[tags..].make_ascii_lowercase();
+        let [one, other] = &self.hashers;
+        (
+            one.hash_one(text.as_slice()),
+            other.hash_one(text.as_slice()),
+        )
     }
 
     fn entry(&self, key: DialogKey) -> Option<&Entry<T>> {
@@ -419,6 +470,10 @@ impl<T> fmt::Debug for DialogLayer<T> {
 /// INVITE before it has acknowledged the last one.
 pub const ACCEPTED_LIMIT: usize = 4;
 
+/// Call-ID and tags of a dialog as a keyed fingerprint: a peer does not know the seeds, so it cannot make two meet, and
+/// looking up copies nothing.
+type Fingerprint = (u64, u64);
+
 struct Entry<T> {
     generation: u32,
     dialog: Dialog,
@@ -452,6 +507,11 @@ struct Due {
 enum What {
     Interval,
     Deadline,
+}
+
+fn is_token(tag: &str) -> bool {
+    tag.bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&byte))
 }
 
 fn entry_mut<T>(dialogs: &mut Slab<Entry<T>>, key: DialogKey) -> Option<&mut Entry<T>> {

@@ -3,12 +3,15 @@
 use crate::{Draft, Endpoint, RecordRouteTemplate};
 use sip_io::{Flow, Protocol, Rng};
 use sip_message::{
-    Request, Scheme, Tag, Uri,
+    HeaderField as _, HeaderValue, Request, Scheme, Tag, Uri,
     headers::{CallId, Contact, MaxForwards, RecordRoute, Route, UserAgent, Via},
 };
 use sip_transaction::ServerTransactionId;
 use sip_transport::{Listener, ListenerId, SentBy, Transport};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::{
+    io::Write as _,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+};
 
 impl Endpoint {
     /// A new tag, globally unique and not to be guessed (RFC 3261 §19.3).
@@ -19,6 +22,16 @@ impl Endpoint {
     /// The tag of every response of ours in the server transaction `id`: the same for a 180, a 487, and the 200 to a
     /// CANCEL of it (RFC 3261 §9.2).
     pub fn tag_for(&self, id: ServerTransactionId) -> Tag {
+        if let Some(mut bits) = self.transactions.server_chance(id) {
+            let tag = [(); 13].map(|()| {
+                let place = (bits & 31) as usize;
+                bits >>= 5;
+                ALPHABET[place]
+            });
+            let tag = std::str::from_utf8(&tag).unwrap_or_default();
+            return Tag::new(tag).expect("letters and digits are a token");
+        }
+        // Nothing is answered any more in a transaction that has ended.
         let mut seed = self.tag_seed;
         for (byte, number) in seed.iter_mut().zip(id.as_u64().to_be_bytes()) {
             *byte ^= number;
@@ -46,6 +59,48 @@ impl Endpoint {
     /// is secure.
     pub fn contact_uri_for(&self, request: &Request, flow: &Flow, user: Option<&str>) -> Uri {
         contact_uri(&self.transport, flow, user, answering_scheme(request))
+    }
+
+    /// The Contact of a response to `request`, with [`contact_uri_for`](Self::contact_uri_for), as it is written.
+    pub fn contact_for(&self, request: &Request, flow: &Flow, user: Option<&str>) -> HeaderValue {
+        let SentBy {
+            host,
+            port,
+            protocol,
+        } = self.transport.sent_by(flow);
+        let user = user.filter(|user| !user.is_empty());
+        if protocol.is_secure() || !user.unwrap_or_default().bytes().all(is_plain) {
+            return Contact::new(self.contact_uri_for(request, flow, user)).value();
+        }
+        // The usual case: nothing to be decided or escaped, so nothing has to be read again.
+        let mut text = Vec::with_capacity(64);
+        text.extend_from_slice(b"<sip:");
+        if let Some(user) = user {
+            text.extend_from_slice(user.as_bytes());
+            text.push(b'@');
+        }
+        match host.as_ip() {
+            Some(IpAddr::V4(address)) => {
+                for (place, octet) in address.octets().into_iter().enumerate() {
+                    if place > 0 {
+                        text.push(b'.');
+                    }
+                    push_number(&mut text, octet.into());
+                }
+            }
+            // A vector takes whatever is written into it.
+            _ => write!(text, "{host}").unwrap_or_default(),
+        }
+        if let Some(port) = port {
+            text.push(b':');
+            push_number(&mut text, port);
+        }
+        if let Some(transport) = transport_param(protocol) {
+            text.extend_from_slice(b";transport=");
+            text.extend_from_slice(transport.as_bytes());
+        }
+        text.push(b'>');
+        HeaderValue::new(text).expect("a Contact of checked parts is a value")
     }
 
     /// What a Via of ours says on `flow`.
@@ -206,12 +261,32 @@ fn contact_uri(transport: &Transport, flow: &Flow, user: Option<&str>, scheme: S
         };
     }
     let uri = Uri::new(Scheme::Sip, user, &host, port);
-    match protocol {
-        Protocol::Udp => uri,
-        Protocol::Ws | Protocol::Wss => uri.with_param("transport", "ws"),
-        Protocol::Tls => uri.with_param("transport", "tls"),
-        _ => uri.with_param("transport", "tcp"),
+    match transport_param(protocol) {
+        Some(transport) => uri.with_param("transport", transport),
+        None => uri,
     }
+}
+
+const fn transport_param(protocol: Protocol) -> Option<&'static str> {
+    match protocol {
+        Protocol::Udp => None,
+        Protocol::Ws | Protocol::Wss => Some("ws"),
+        Protocol::Tls => Some("tls"),
+        _ => Some("tcp"),
+    }
+}
+
+/// A number in decimal digits; the formatting machinery costs more than all the rest of a Contact.
+fn push_number(text: &mut Vec<u8>, number: u16) {
+    if number >= 10 {
+        push_number(text, number / 10);
+    }
+    text.push(b'0' + (number % 10) as u8);
+}
+
+/// What stands in the user part of a URI as it is (RFC 3261 §25.1, unreserved).
+const fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'!' | b'~' | b'*')
 }
 
 /// RFC 3261 §16.6 step 4; two values when the two sides see us differently (RFC 5658 §5).
@@ -232,6 +307,9 @@ fn record_route(
         request.headers_mut().push_front(RecordRoute::new(outer));
     }
 }
+
+/// Five bits each.
+const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 
 /// An address that is nobody's (RFC 5737): outside every network of ours.
 const DOCUMENTATION: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));

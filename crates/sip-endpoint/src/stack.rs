@@ -196,9 +196,6 @@ impl<C: Core> Stack<C> {
                 Notice::LookupNeeded { id, question } => StackEvent::LookupNeeded { id, question },
             });
         }
-        while let Some(event) = self.core.poll_event() {
-            self.events.push_back(StackEvent::Core(event));
-        }
     }
 
     /// The answer to a request that no core took.
@@ -246,7 +243,11 @@ impl<C: Core> StateMachine for Stack<C> {
     }
 
     fn poll_event(&mut self) -> Option<Self::Event> {
-        self.events.pop_front()
+        // The core's queue is as good as one here, and an event is not moved twice.
+        match self.events.pop_front() {
+            Some(event) => Some(event),
+            None => self.core.poll_event().map(StackEvent::Core),
+        }
     }
 
     fn poll_timeout(&self) -> Option<Instant> {

@@ -60,6 +60,7 @@ use sip_transport::{Rate, return_flow};
 /// ```
 pub struct TransactionLayer {
     config: TransactionConfig,
+    rng: Rng,
     keys: Keys,
     clients: Table<Client>,
     servers: Table<Server>,
@@ -118,6 +119,7 @@ impl TransactionLayer {
             transmits: VecDeque::new(),
             events: VecDeque::new(),
             stats: Stats::default(),
+            rng,
         }
     }
 
@@ -423,6 +425,12 @@ impl TransactionLayer {
     /// The status of the last response in a server transaction that has not ended, if there was one.
     pub fn server_status(&self, id: ServerTransactionId) -> Option<StatusCode> {
         self.servers.get(id.0)?.status
+    }
+
+    /// 64 bits of chance that a server transaction has had since its request came, the same until it ends: what its
+    /// responses have in common, such as the To tag, can be made of them.
+    pub fn server_chance(&self, id: ServerTransactionId) -> Option<u64> {
+        self.servers.get(id.0).map(|server| server.chance)
     }
 
     /// Whether the server transaction has not ended.

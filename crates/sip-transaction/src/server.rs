@@ -22,6 +22,8 @@ pub(crate) struct Server {
     pub(crate) status: Option<StatusCode>,
     /// For a peer of RFC 2543, a fingerprint of the tag that its ACK must have (RFC 3261 §17.2.3)
     pub(crate) loose_tag: Option<u64>,
+    /// Chance of its own, of which the tag of its responses is made
+    pub(crate) chance: u64,
     /// What a merged request would have in common with it
     pub(crate) merge: Option<NonZeroU64>,
     /// Timer G, or the one for a 100

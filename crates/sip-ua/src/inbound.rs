@@ -1,16 +1,18 @@
 //! What happens to requests of peers: the rules of RFC 3261 §8.2 and §12.2.2, in their order.
 
+use sip_dialog::DialogKey;
 use sip_endpoint::{Context, Event as EndpointEvent, RespondError, ServerTransactionId};
 use sip_io::Flow;
 use sip_message::{
     HeaderName, HeaderValue, Method, Request, Response, ResponseBuilder, StatusCode,
-    headers::{Allow, Contact, Require, RetryAfter, Supported, Unsupported},
+    headers::{Require, RetryAfter, To, Unsupported},
 };
 use std::time::Duration;
 
 use crate::{
     Event, UserAgent,
     call::session::{is_optional, is_session},
+    capabilities::ALWAYS,
     user_agent::{Asked, respond_to},
 };
 
@@ -34,7 +36,7 @@ impl UserAgent {
             response.headers_mut().set(to.with_tag(&cx.tag_for(id)));
         }
         if response.status().is_final() && self.asked.get(&id) == Some(&Asked::Application) {
-            self.asked.insert(id, Asked::Answered);
+            self.asked.remove(&id);
             self.handed_out = self.handed_out.saturating_sub(1);
         }
         cx.respond(id, response)
@@ -51,10 +53,16 @@ impl UserAgent {
             // It matches no INVITE; whoever answers for all cores says 481.
             return Some(EndpointEvent::Request { id, flow, request });
         }
-        match self.refusal(cx, id, &request) {
-            None => self.serve(cx, id, flow, request),
+        let within = has_tag(&request);
+        let dialog = if within {
+            self.dialogs.find(&request)
+        } else {
+            None
+        };
+        match self.refusal(cx, id, &request, within, dialog) {
+            None => self.serve(cx, id, flow, request, dialog),
             Some(response) => {
-                self.asked.insert(id, Asked::Answered);
+                self.asked.remove(&id);
                 let response = response.to_tag(cx.tag_for(id)).build();
                 respond_to(cx, id, response);
             }
@@ -68,6 +76,8 @@ impl UserAgent {
         cx: &Context<'_>,
         id: ServerTransactionId,
         request: &Request,
+        within: bool,
+        dialog: Option<DialogKey>,
     ) -> Option<ResponseBuilder> {
         let refuse = |status| Some(request.response(status));
         let method = request.method();
@@ -77,16 +87,15 @@ impl UserAgent {
             } else {
                 StatusCode::NOT_IMPLEMENTED
             };
-            return Some(request.response(status).header(self.allow()));
+            return Some(self.capabilities.allow(request.response(status)));
         }
         if !(request.uri().is_sip() || request.uri().is_sips()) {
             return refuse(StatusCode::UNSUPPORTED_URI_SCHEME);
         }
-        let within = request.to().is_ok_and(|to| to.param("tag").is_some());
         if !within && cx.is_merged(id) {
             return refuse(StatusCode::LOOP_DETECTED);
         }
-        if within && self.dialogs.find(request).is_none() || !within && *method == Method::BYE {
+        if within && dialog.is_none() || !within && *method == Method::BYE {
             return refuse(StatusCode::CALL_DOES_NOT_EXIST);
         }
         match request.headers().get::<Require>() {
@@ -136,11 +145,12 @@ impl UserAgent {
         id: ServerTransactionId,
         flow: Flow,
         request: Request,
+        dialog: Option<DialogKey>,
     ) {
-        let Some(key) = self.dialogs.find(&request) else {
+        let Some(key) = dialog else {
             match *request.method() {
                 Method::INVITE => self.invite_received(cx, id, flow, request),
-                Method::OPTIONS => self.options_received(cx, id, flow, &request),
+                Method::OPTIONS => self.options_received(cx, id, flow, &request, false),
                 _ => self.hand_out(cx, id, flow, request, None),
             }
             return;
@@ -159,7 +169,7 @@ impl UserAgent {
         match *request.method() {
             Method::INVITE => self.reinvite_received(cx, id, flow, request, key),
             Method::BYE => self.bye_received(cx, id, &request, key),
-            Method::OPTIONS => self.options_received(cx, id, flow, &request),
+            Method::OPTIONS => self.options_received(cx, id, flow, &request, true),
             _ => {
                 let call = self.calls_by_dialog.get(&key).copied();
                 self.hand_out(cx, id, flow, request, call);
@@ -174,22 +184,23 @@ impl UserAgent {
         id: ServerTransactionId,
         flow: Flow,
         request: &Request,
+        within: bool,
     ) {
-        let within = self.dialogs.find(request).is_some();
         let status = self
             .refusal_of_calls()
             .filter(|_| !within)
             .unwrap_or(StatusCode::OK);
-        let contact = cx.contact_uri_for(request, &flow, request.uri().user().as_deref());
+        let contact = cx.contact_for(request, &flow, request.uri().user().as_deref());
         let response = request
             .response(status)
             .to_tag(cx.tag_for(id))
-            .contact(Contact::new(contact))
-            .header(self.allow())
-            .raw_header(HeaderName::ACCEPT, ACCEPT)
-            .header(self.supported())
-            .build();
-        self.asked.insert(id, Asked::Answered);
+            .raw_header(HeaderName::CONTACT, contact);
+        let response = self
+            .capabilities
+            .allow(response)
+            .raw_header(HeaderName::ACCEPT, ACCEPT);
+        let response = self.capabilities.supported(response).build();
+        self.asked.remove(&id);
         respond_to(cx, id, response);
     }
 
@@ -212,7 +223,7 @@ impl UserAgent {
                 .to_tag(cx.tag_for(id))
                 .header(RetryAfter::new(RETRY_AFTER))
                 .build();
-            self.asked.insert(id, Asked::Answered);
+            self.asked.remove(&id);
             respond_to(cx, id, response);
             return;
         }
@@ -235,35 +246,19 @@ impl UserAgent {
         status: StatusCode,
     ) {
         let response = request.response(status).to_tag(cx.tag_for(id)).build();
-        self.asked.insert(id, Asked::Answered);
+        self.asked.remove(&id);
         respond_to(cx, id, response);
     }
 
     fn serves(&self, method: &Method) -> bool {
         ALWAYS.contains(method) || self.config.methods.contains(method)
     }
+}
 
-    /// The methods that are served.
-    pub(crate) fn allow(&self) -> Allow {
-        let methods = ALWAYS.iter().chain(&self.config.methods);
-        Allow::new(methods.map(Method::as_str)).expect("methods are tokens")
-    }
-
-    /// The extensions that are supported.
-    pub(crate) fn supported(&self) -> Supported {
-        let tags = self.config.extensions.iter().map(String::as_str);
-        Supported::new(tags.filter(|tag| sip_message::Token::new(tag).is_ok()))
-            .expect("tokens were kept")
-    }
-
-    /// Says in an INVITE of ours what its sender serves and supports (RFC 3261 §13.2.1).
-    pub(crate) fn declare_capabilities(&self, request: &mut Request) {
-        request.headers_mut().set(self.allow());
-        let supported = self.supported();
-        if !supported.is_empty() {
-            request.headers_mut().set(supported);
-        }
-    }
+/// Whether the request says that it is within a dialog: To has a tag.
+fn has_tag(request: &Request) -> bool {
+    let to = request.headers().view::<To>();
+    to.is_some_and(|to| to.is_ok_and(|to| to.has_param("tag")))
 }
 
 /// RFC 3261 §8.2.3: an INVITE carries a session description or nothing that must be understood.
@@ -279,15 +274,6 @@ fn refusal_of_body(request: &Request) -> Option<ResponseBuilder> {
     }
     (!is_session(request.headers())).then(|| refusal.raw_header(HeaderName::ACCEPT, ACCEPT))
 }
-
-/// What the core serves by itself.
-const ALWAYS: &[Method] = &[
-    Method::INVITE,
-    Method::ACK,
-    Method::CANCEL,
-    Method::BYE,
-    Method::OPTIONS,
-];
 
 /// What the body of an INVITE may be.
 #[allow(clippy::declare_interior_mutable_const)] // bytes of static text hold no state

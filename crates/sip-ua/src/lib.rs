@@ -19,6 +19,7 @@
 //! One file holds one verb: `call/outgoing`, `call/incoming`, `call/hang_up`, `call/reoffer`, ….
 
 mod call;
+mod capabilities;
 mod challenge;
 mod config;
 mod error;

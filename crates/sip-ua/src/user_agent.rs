@@ -18,6 +18,7 @@ use sip_message::{Method, Response, StatusCode};
 use crate::{
     CallId, Event, Identity, RegistrationId, RequestKey, UaConfig,
     call::{Call, Farewell, Invite, Party},
+    capabilities::Capabilities,
     registration::Registration,
     request::Exchange,
     table::Table,
@@ -62,6 +63,7 @@ pub struct UserAgent {
     pub(crate) released: Vec<Flow>,
     pub(crate) next_question: u32,
     pub(crate) running: bool,
+    pub(crate) capabilities: Capabilities,
 }
 
 /// What a request of ours is for.
@@ -73,7 +75,7 @@ pub(crate) enum Purpose {
     Exchange(RequestKey),
 }
 
-/// What a server transaction is about.
+/// What a server transaction is about that waits for its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Asked {
     /// The first INVITE of a call that has no final response
@@ -82,8 +84,6 @@ pub(crate) enum Asked {
     Reinvite(CallId),
     /// The application answers it
     Application,
-    /// We answered
-    Answered,
 }
 
 /// What a timer of ours is for.
@@ -148,6 +148,7 @@ impl UserAgent {
             released: Vec::new(),
             next_question: 0,
             running: true,
+            capabilities: Capabilities::new(&config),
             rng,
             config,
         }
@@ -156,6 +157,7 @@ impl UserAgent {
     /// Hands requests of `method` to the application from now on; see [`UaConfig::listen_to`].
     pub fn listen_to(&mut self, method: Method) {
         self.config.methods.insert(method);
+        self.capabilities = Capabilities::new(&self.config);
     }
 
     /// Takes calls from now on, or refuses them with 480.
@@ -166,6 +168,7 @@ impl UserAgent {
     /// Refuses requests of `method` with 405 from now on: the opposite of [`listen_to`](Self::listen_to).
     pub fn ignore(&mut self, method: &Method) {
         self.config.methods.remove(method);
+        self.capabilities = Capabilities::new(&self.config);
     }
 
     /// What is held.
@@ -191,7 +194,7 @@ impl UserAgent {
 
     pub(crate) fn party(&mut self, identity: Option<&Identity>, flow: Option<Flow>) -> Party {
         Party {
-            auth: self.auth_client(identity),
+            auth: identity.map(|identity| Box::new(self.auth_client(Some(identity)))),
             identity: identity.cloned(),
             flow,
             contact_user: identity

@@ -182,16 +182,16 @@ impl App {
         request: Request,
         flow: Flow,
     ) {
-        let refusal = request
-            .response(StatusCode::SERVICE_UNAVAILABLE)
-            .header(RetryAfter::new(Duration::from_secs(5)))
-            .build();
         let delivered = Delivered { id, request, flow };
-        if self
-            .messages
-            .as_ref()
-            .is_none_or(|queue| queue.push(delivered).is_err())
-        {
+        let refused = match &self.messages {
+            Some(queue) => queue.push(delivered).err(),
+            None => Some(delivered),
+        };
+        if let Some(Delivered { request, .. }) = refused {
+            let refusal = request
+                .response(StatusCode::SERVICE_UNAVAILABLE)
+                .header(RetryAfter::new(Duration::from_secs(5)))
+                .build();
             machine.ua(now, |ua, cx| ua.respond(cx, id, refusal)).ok();
         }
     }

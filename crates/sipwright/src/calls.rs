@@ -115,7 +115,7 @@ pub(crate) enum Note {
 
 /// The table of calls.
 pub(crate) struct Calls {
-    slots: BTreeMap<CallId, Slot>,
+    slots: BTreeMap<CallId, Box<Slot>>,
     by_session: BTreeMap<SessionId, CallId>,
     playbacks: BTreeMap<PlaybackId, oneshot::Sender<()>>,
     preferences: AudioPreferences,
@@ -127,7 +127,7 @@ pub(crate) struct Calls {
 struct Slot {
     handle: CallHandle,
     notes: Option<Queue<Note>>,
-    last_provisional: Option<Response>,
+    last_provisional: Option<Box<Response>>,
     early_media: Option<oneshot::Sender<()>>,
     answered: Option<oneshot::Sender<()>>,
     changing: Option<Changing>,
@@ -164,9 +164,10 @@ impl Calls {
         if !is_sdp || invite.body().is_empty() {
             return true;
         }
-        session::anywhere(&self.preferences)
-            .answer(invite.body().clone())
-            .is_ok()
+        session::is_plain_audio(invite.body())
+            || session::anywhere(&self.preferences)
+                .answer(invite.body().clone())
+                .is_ok()
     }
 
     pub(crate) fn incoming(&mut self, call: CallId, flow: Flow) -> CallHandle {
@@ -175,7 +176,7 @@ impl Calls {
             ..Slot::new(Some(flow.remote().ip()), Leg::None)
         };
         let handle = slot.handle.clone();
-        self.slots.insert(call, slot);
+        self.slots.insert(call, Box::new(slot));
         handle
     }
 
@@ -192,7 +193,7 @@ impl Calls {
             ..Slot::new(uri.host().as_ip(), leg)
         };
         let handle = slot.handle.clone();
-        self.slots.insert(call, slot);
+        self.slots.insert(call, Box::new(slot));
         handle
     }
 
@@ -274,7 +275,7 @@ impl Calls {
                 response,
             } => {
                 if let Some(slot) = self.slots.get_mut(&call) {
-                    slot.last_provisional = Some(response.clone());
+                    slot.last_provisional = Some(Box::new(response.clone()));
                     slot.note(Note::Ringing { dialog, response });
                 }
             }
@@ -345,7 +346,7 @@ impl Calls {
         if early {
             slot.note(Note::EarlyMedia {
                 dialog,
-                response: slot.last_provisional.clone(),
+                response: slot.last_provisional.as_deref().cloned(),
             });
         }
     }

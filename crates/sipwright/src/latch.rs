@@ -13,8 +13,10 @@ pub(crate) struct Latch<T>(Arc<Mutex<State<T>>>);
 
 #[derive(Debug)]
 struct State<T> {
-    value: Option<T>,
-    waiting: Vec<Waker>,
+    /// On its own, because most of the time it is not there
+    value: Option<Box<T>>,
+    waiting: Vec<(u64, Waker)>,
+    places: u64,
 }
 
 impl<T: Clone> Latch<T> {
@@ -22,25 +24,29 @@ impl<T: Clone> Latch<T> {
         Self(Arc::new(Mutex::new(State {
             value: None,
             waiting: Vec::new(),
+            places: 0,
         })))
     }
 
     /// Sets the value; the first one stays.
     pub(crate) fn set(&self, value: T) {
         let mut state = self.lock();
-        state.value.get_or_insert(value);
+        state.value.get_or_insert_with(|| Box::new(value));
         let waiting = std::mem::take(&mut state.waiting);
         drop(state);
-        waiting.into_iter().for_each(Waker::wake);
+        waiting.into_iter().for_each(|(_, waker)| waker.wake());
     }
 
     pub(crate) fn get(&self) -> Option<T> {
-        self.lock().value.clone()
+        self.lock().value.as_deref().cloned()
     }
 
     /// Resolves with the value. Dropping the future changes nothing.
     pub(crate) fn wait(&self) -> Wait<T> {
-        Wait(Self(Arc::clone(&self.0)))
+        Wait {
+            latch: Self(Arc::clone(&self.0)),
+            place: None,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State<T>> {
@@ -56,26 +62,52 @@ impl<T> Clone for Latch<T> {
 }
 
 /// The future of [`Latch::wait`].
-pub(crate) struct Wait<T>(Latch<T>);
+pub(crate) struct Wait<T: Clone> {
+    latch: Latch<T>,
+    /// Where it waits
+    place: Option<u64>,
+}
 
 impl<T: Clone> Future for Wait<T> {
     type Output = T;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
-        let mut state = self.0.lock();
-        match &state.value {
-            Some(value) => Poll::Ready(value.clone()),
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        let this = &mut *self;
+        let mut state = this.latch.lock();
+        if let Some(value) = &state.value {
+            return Poll::Ready(T::clone(value));
+        }
+        let place = *this.place.get_or_insert_with(|| {
+            state.places += 1;
+            state.places
+        });
+        match state.waiting.iter_mut().find(|(known, _)| *known == place) {
+            Some((_, known)) => known.clone_from(cx.waker()),
             None => {
-                if !state
-                    .waiting
-                    .iter()
-                    .any(|waker| waker.will_wake(cx.waker()))
-                {
-                    state.waiting.push(cx.waker().clone());
-                }
-                Poll::Pending
+                // Hardly ever does more than one wait.
+                state.waiting.reserve_exact(1);
+                state.waiting.push((place, cx.waker().clone()));
             }
         }
+        Poll::Pending
+    }
+}
+
+impl<T: Clone> Drop for Wait<T> {
+    /// A waker that stays would hold its whole task in memory.
+    fn drop(&mut self) {
+        let Some(place) = self.place else {
+            return;
+        };
+        let mut state = self.latch.lock();
+        let found = state.waiting.iter().position(|(known, _)| *known == place);
+        let waker = found.map(|found| state.waiting.swap_remove(found));
+        if state.waiting.is_empty() {
+            state.waiting = Vec::new();
+        }
+        drop(state);
+        // Outside the lock: it may be the last that holds its task.
+        drop(waker);
     }
 }
 
@@ -95,5 +127,15 @@ mod tests {
             (one.now_or_never(), other.now_or_never(), latch.get()),
             (Some(1), Some(1), Some(1))
         );
+    }
+
+    #[test]
+    fn who_stops_waiting_leaves_nothing_behind() {
+        let latch = Latch::<u32>::new();
+        let mut waiting = Box::pin(latch.wait());
+        assert_eq!(waiting.as_mut().now_or_never(), None);
+        assert_eq!(latch.lock().waiting.len(), 1);
+        drop(waiting);
+        assert!(latch.lock().waiting.is_empty());
     }
 }

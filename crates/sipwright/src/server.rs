@@ -166,6 +166,14 @@ impl ServerBuilder {
         self
     }
 
+    /// How many transactions there may be, each side apart. Defaults to 65,536; above it a new request gets 503. Over
+    /// datagrams a transaction lives on for 32 s after its answer (Timer J), so 1,000 requests a second are 32,000 of them,
+    /// at less than a kilobyte each.
+    pub fn max_transactions(mut self, transactions: usize) -> Self {
+        self.stack.set_transactions(transactions);
+        self
+    }
+
     /// Keeps the messages that pass. Defaults to none.
     pub fn trace(mut self, trace: Trace) -> Self {
         self.stack.set_trace(trace);

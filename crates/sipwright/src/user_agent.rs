@@ -282,6 +282,14 @@ impl UserAgentBuilder {
         self
     }
 
+    /// How many transactions there may be, each side apart. Defaults to 65,536; above it a new request gets 503. Over
+    /// datagrams a transaction lives on for 32 s after its answer (Timer J), so 1,000 requests a second are 32,000 of them,
+    /// at less than a kilobyte each.
+    pub fn max_transactions(mut self, transactions: usize) -> Self {
+        self.stack.transactions = Some(transactions);
+        self
+    }
+
     /// How long [`UserAgent::close`] waits. Defaults to 5 s.
     pub fn close_within(mut self, time: Duration) -> Self {
         self.stack.close_within = time;
@@ -367,6 +375,7 @@ pub(crate) struct StackBuilder {
     trace: Option<Trace>,
     product: Option<String>,
     calls: usize,
+    transactions: Option<usize>,
     close_within: Duration,
     pub(crate) dscp: Option<u8>,
     pub(crate) configure: Option<Configure>,
@@ -389,6 +398,7 @@ impl StackBuilder {
             trace: None,
             product: None,
             calls: 10_000,
+            transactions: None,
             close_within: Duration::from_secs(5),
             dscp: None,
             configure: None,
@@ -412,6 +422,10 @@ impl StackBuilder {
 
     pub(crate) fn set_trace(&mut self, trace: Trace) {
         self.trace = Some(trace);
+    }
+
+    pub(crate) fn set_transactions(&mut self, transactions: usize) {
+        self.transactions = Some(transactions);
     }
 
     pub(crate) fn set_close_within(&mut self, time: Duration) {
@@ -460,6 +474,9 @@ impl StackBuilder {
             .observe(self.trace.as_ref().map_or(0, Trace::limit));
         let lookups = self.locating.resolve.clone().map(Lookups::new);
         endpoint = self.locating.apply(endpoint, runtime.name_service());
+        if let Some(transactions) = self.transactions {
+            endpoint = endpoint.transactions(transactions);
+        }
         if let Some(product) = self.product {
             endpoint = endpoint.product(product);
         }

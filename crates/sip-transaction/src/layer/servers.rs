@@ -50,6 +50,7 @@ impl TransactionLayer {
             contents: trying.map_or_else(Bytes::new, |_| request.to_bytes()),
             status: None,
             loose_tag: arrival.is_loose.then_some(0),
+            chance: self.rng.next_u64(),
             merge,
             repeat: None,
             end: None,

@@ -99,7 +99,9 @@ impl UserAgent {
         let Some(held) = self.calls.get_mut(call) else {
             return;
         };
-        held.party.auth.learn(&invite.request, &response);
+        if let Some(auth) = &mut held.party.auth {
+            auth.learn(&invite.request, &response);
+        }
         held.stage = Stage::Up(Box::new(Up::new(dialog, Ack::Done)));
         let offered = held.local.is_some();
         self.events.push_back(Event::Answered {

@@ -8,7 +8,7 @@ use crate::{
     CallId, Cause, Ended, Event, Gone, UserAgent,
     call::{Ack, Call, Farewell, Ours, Party, Stage},
     challenge::{self, is_challenge},
-    user_agent::{Asked, Purpose},
+    user_agent::Purpose,
 };
 
 impl UserAgent {
@@ -96,7 +96,10 @@ impl UserAgent {
         });
         match request {
             Some(mut request) => {
-                let ahead = challenge::send_ahead(&mut party.auth, &mut request);
+                let ahead = party
+                    .auth
+                    .as_deref_mut()
+                    .is_some_and(|auth| challenge::send_ahead(auth, &mut request));
                 self.send_bye(
                     cx,
                     Farewell {
@@ -142,7 +145,8 @@ impl UserAgent {
         } = &mut *farewell;
         if is_challenge(&response)
             && let Some(dialog) = self.dialogs.get_mut(*dialog)
-            && challenge::answer(&mut party.auth, request, &response, *ahead)
+            && let Some(auth) = &mut party.auth
+            && challenge::answer(auth, request, &response, *ahead)
         {
             *ahead = false;
             dialog.renumber(request);
@@ -242,7 +246,7 @@ impl UserAgent {
                 self.forget_dialog(up.dialog);
             }
         }
-        tracing::info!(call = ?id, cause = ?ended.cause, by_us = ended.by_us, "call ended");
+        tracing::debug!(call = ?id, cause = ?ended.cause, by_us = ended.by_us, "call ended");
         self.events.push_back(Event::Ended { call: id, ended });
     }
 
@@ -262,7 +266,7 @@ impl UserAgent {
         id: ServerTransactionId,
         request: &Request,
     ) {
-        self.asked.insert(id, Asked::Answered);
+        self.asked.remove(&id);
         self.answer_with(cx, id, request, StatusCode::REQUEST_TERMINATED);
     }
 }

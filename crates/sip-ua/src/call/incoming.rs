@@ -8,7 +8,7 @@ use sip_endpoint::{Context, ServerTransactionId};
 use sip_io::Flow;
 use sip_message::{
     HeaderName, HeaderValue, Request, Response, StatusCode,
-    headers::{Contact, ContentType, Expires},
+    headers::{ContentType, Expires},
 };
 
 use crate::{
@@ -49,7 +49,7 @@ impl UserAgent {
         if !status.is_provisional() || status == StatusCode::TRYING {
             return Err(AnswerError::WrongClass);
         }
-        let offer = session_of_request(&ringing.invite);
+        let offer = ringing.offer.clone();
         let asked = ringing.pending.is_some();
         let known = self.calls.get(id).is_some_and(|call| call.local.is_some());
         if known || offer.is_none() {
@@ -80,7 +80,7 @@ impl UserAgent {
         if !status.is_success() {
             return Err(AnswerError::WrongClass);
         }
-        let offer = session_of_request(&ringing.invite);
+        let offer = ringing.offer.clone();
         if matches!(ringing.pending, Some(Pending::Answer { .. })) {
             return Ok(());
         }
@@ -144,15 +144,18 @@ impl UserAgent {
         }
         let tag = cx.tag_for(id);
         // The dialog's needs are looked at now, so that a request that cannot be answered gets its 400 at once.
-        if let Err(error) = Dialog::uas(&request, tag.clone()) {
-            let response = request
-                .response(StatusCode::BAD_REQUEST)
-                .to_tag(tag)
-                .reason(&error.to_string());
-            self.asked.insert(id, Asked::Answered);
-            respond_to(cx, id, response.build());
-            return;
-        }
+        let dialog = match Dialog::uas(&request, tag.clone()) {
+            Ok(dialog) => dialog,
+            Err(error) => {
+                let response = request
+                    .response(StatusCode::BAD_REQUEST)
+                    .to_tag(tag)
+                    .reason(&error.to_string());
+                self.asked.remove(&id);
+                respond_to(cx, id, response.build());
+                return;
+            }
+        };
         let mut party = self.party(
             None,
             flow.stream_id()
@@ -178,9 +181,11 @@ impl UserAgent {
         let limit = self.timers.insert(cx.now + patience, Due::RingLimit(call));
         let ringing = Ringing {
             transaction: id,
+            offer: session_of_request(&request),
             invite: request.clone(),
             flow,
             tag,
+            unmade: Some(Box::new(dialog)),
             dialog: None,
             pending: None,
             provisional: None,
@@ -223,12 +228,13 @@ impl UserAgent {
         if matches!(ringing.pending, Some(Pending::Progress(_))) {
             ringing.pending = None;
         }
-        if let Some((_, before)) = ringing.provisional.replace((response.clone(), again)) {
+        if let Some((_, before)) = ringing
+            .provisional
+            .replace((Box::new(response.clone()), again))
+        {
             self.timers.cancel(before);
         }
-        let remote = session
-            .then(|| session_of_request(&ringing.invite))
-            .flatten();
+        let remote = session.then(|| ringing.offer.clone()).flatten();
         respond_to(cx, transaction, response);
         if let Some(remote) = remote {
             self.session_ready(id, remote, true);
@@ -248,7 +254,7 @@ impl UserAgent {
             return;
         };
         *timer = again;
-        let response = response.clone();
+        let response = Response::clone(response);
         respond_to(cx, transaction, response);
     }
 
@@ -265,7 +271,7 @@ impl UserAgent {
             return;
         };
         let transaction = ringing.transaction;
-        let offer = session_of_request(&ringing.invite);
+        let offer = ringing.offer.clone();
         let cseq = ringing.invite.cseq().map_or(0, |cseq| cseq.number());
         self.make_dialog(id);
         let Some(mut response) = self.response_to_invite(cx, id, status, true) else {
@@ -295,7 +301,7 @@ impl UserAgent {
         self.dialogs
             .accept(cx.now, dialog, cseq, transaction, response.clone())
             .ok();
-        self.asked.insert(transaction, Asked::Answered);
+        self.asked.remove(&transaction);
         respond_to(cx, transaction, response);
         let Some(call) = self.calls.get_mut(id) else {
             return;
@@ -330,7 +336,7 @@ impl UserAgent {
             response = response.raw_header(name, value);
         }
         let response = response.build();
-        self.asked.insert(transaction, Asked::Answered);
+        self.asked.remove(&transaction);
         respond_to(cx, transaction, response);
         self.finish(cx, id, ended);
     }
@@ -351,16 +357,13 @@ impl UserAgent {
         let Some(ringing) = self.calls.get_mut(id).and_then(Call::ringing_mut) else {
             return;
         };
-        if ringing.dialog.is_some() {
-            return;
-        }
-        let Ok(mut dialog) = Dialog::uas(&ringing.invite, ringing.tag.clone()) else {
+        let Some(mut dialog) = ringing.unmade.take() else {
             return;
         };
-        if session_of_request(&ringing.invite).is_some() {
+        if ringing.offer.is_some() {
             dialog.offer_answer_mut().offer_remotely().ok();
         }
-        ringing.dialog = self.dialogs.insert(dialog).ok();
+        ringing.dialog = self.dialogs.insert(*dialog).ok();
         if let Some(dialog) = ringing.dialog {
             self.calls_by_dialog.insert(dialog, id);
         }
@@ -383,13 +386,10 @@ impl UserAgent {
             return None;
         };
         let body = local.as_ref().filter(|_| session);
-        let contact = cx.contact_uri_for(
-            &ringing.invite,
-            &ringing.flow,
-            party.contact_user.as_deref(),
-        );
+        let user = party.contact_user.as_deref();
+        let contact = cx.contact_for(&ringing.invite, &ringing.flow, user);
         let builder = ringing.invite.response(status).to_tag(ringing.tag.clone());
-        Some(self.dialog_response(builder.contact(Contact::new(contact)), body))
+        Some(self.dialog_response(builder.raw_header(HeaderName::CONTACT, contact), body))
     }
 
     /// Completes a response that makes or keeps a dialog: what we serve, and the session (RFC 3261 §13.3.1).
@@ -398,7 +398,8 @@ impl UserAgent {
         builder: sip_message::ResponseBuilder,
         session: Option<&Bytes>,
     ) -> Response {
-        let builder = builder.header(self.allow()).header(self.supported());
+        let builder = self.capabilities.allow(builder);
+        let builder = self.capabilities.supported(builder);
         match session {
             Some(session) => builder
                 .body(ContentType::APPLICATION_SDP, session.clone())

@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use sip_auth::Client;
-use sip_dialog::DialogKey;
+use sip_dialog::{Dialog, DialogKey};
 use sip_endpoint::{AckId, RequestId, ServerTransactionId};
 use sip_io::{Flow, TimerId};
 use sip_message::{HeaderName, HeaderValue, Request, Response, StatusCode, Tag, Uri};
@@ -34,7 +34,8 @@ pub(crate) struct Call {
 #[derive(Debug)]
 pub(crate) struct Party {
     pub(crate) identity: Option<Identity>,
-    pub(crate) auth: Client,
+    /// What answers challenges; without an identity there is nothing to answer with
+    pub(crate) auth: Option<Box<Client>>,
     /// RFC 5923 §8 by identity of the dialog: the accepted stream on which its INVITE came
     pub(crate) flow: Option<Flow>,
     pub(crate) contact_user: Option<String>,
@@ -104,12 +105,16 @@ pub(crate) struct Early {
 pub(crate) struct Ringing {
     pub(crate) transaction: ServerTransactionId,
     pub(crate) invite: Request,
+    /// The session description in it
+    pub(crate) offer: Option<Bytes>,
     pub(crate) flow: Flow,
     pub(crate) tag: Tag,
+    /// The dialog to be, until a response with a tag makes it
+    pub(crate) unmade: Option<Box<Dialog>>,
     pub(crate) dialog: Option<DialogKey>,
     pub(crate) pending: Option<Pending>,
     /// The last provisional response, for its repetition each minute
-    pub(crate) provisional: Option<(Response, TimerId)>,
+    pub(crate) provisional: Option<(Box<Response>, TimerId)>,
     pub(crate) limit: TimerId,
     /// Whether the limit is the INVITE's own Expires
     pub(crate) expires: bool,
@@ -131,7 +136,7 @@ pub(crate) struct Up {
     pub(crate) since: Option<Instant>,
     pub(crate) ack: Ack,
     pub(crate) ours: Ours,
-    pub(crate) theirs: Option<Theirs>,
+    pub(crate) theirs: Option<Box<Theirs>>,
     /// The peer's open offer in a 2xx or re-INVITE, until it is answered
     pub(crate) offered: Option<Bytes>,
     /// We want to hang up as soon as the ACK has come (RFC 3261 §15)

@@ -132,7 +132,7 @@ impl UserAgent {
         };
         let Preparing { target, options } = (**preparing).clone();
         let mut request = compose(cx, &identity, Method::INVITE, &target);
-        self.declare_capabilities(&mut request);
+        self.capabilities.declare(&mut request);
         if let Some(time) = options.ring_for {
             request.headers_mut().set(Expires::new(time));
         }
@@ -305,7 +305,7 @@ impl UserAgent {
         invite: &Invite,
         response: &Response,
     ) -> Option<(Request, bool)> {
-        let auth = &mut self.calls.get_mut(call)?.party.auth;
+        let auth = self.calls.get_mut(call)?.party.auth.as_deref_mut()?;
         let mut request = invite.request.clone();
         challenge::answer(auth, &mut request, response, invite.ahead).then_some((request, false))
     }
@@ -356,7 +356,8 @@ impl UserAgent {
         let mut request = request.clone();
         RouteSet::new(identity.route_uris().iter().cloned())
             .write(&mut request, &target.without_headers());
-        let ahead = challenge::renew(&mut call.party.auth, &mut request);
+        let auth = call.party.auth.as_deref_mut();
+        let ahead = auth.is_some_and(|auth| challenge::renew(auth, &mut request));
         Some((request, ahead))
     }
 

@@ -65,11 +65,12 @@ impl UserAgent {
         };
         dialog.offer_answer_mut().offer_locally().ok();
         request.set_body(ContentType::APPLICATION_SDP, offer.clone());
-        self.declare_capabilities(&mut request);
+        self.capabilities.declare(&mut request);
         let ahead = self
             .calls
             .get_mut(id)
-            .is_some_and(|call| challenge::send_ahead(&mut call.party.auth, &mut request));
+            .and_then(|call| call.party.auth.as_deref_mut())
+            .is_some_and(|auth| challenge::send_ahead(auth, &mut request));
         self.send_further_invite(cx, id, key, request, ahead, (offer, collisions));
     }
 
@@ -221,7 +222,8 @@ impl UserAgent {
                     mut request, ahead, ..
                 } = invite;
                 if let Some(held) = self.calls.get_mut(call)
-                    && challenge::answer(&mut held.party.auth, &mut request, &response, ahead)
+                    && let Some(auth) = &mut held.party.auth
+                    && challenge::answer(auth, &mut request, &response, ahead)
                     && let Some(dialog) = self.dialogs.get_mut(key)
                 {
                     dialog.renumber(&mut request);
@@ -329,11 +331,11 @@ impl UserAgent {
         }
         self.asked.insert(id, Asked::Reinvite(call));
         if let Some(up) = self.calls.get_mut(call).and_then(Call::up_mut) {
-            up.theirs = Some(Theirs {
+            up.theirs = Some(Box::new(Theirs {
                 transaction: id,
                 request,
                 flow,
-            });
+            }));
             up.offered.clone_from(&offer);
         }
         self.ask_for_session(call, offer);
@@ -351,7 +353,7 @@ impl UserAgent {
         if status == StatusCode::SERVER_INTERNAL_ERROR {
             response = response.header(RetryAfter::new(overlap_delay(&mut self.rng)));
         }
-        self.asked.insert(id, Asked::Answered);
+        self.asked.remove(&id);
         respond_to(cx, id, response.build());
     }
 
@@ -389,7 +391,7 @@ impl UserAgent {
             Some(_) => dialog.offer_answer_mut().answer_locally().ok(),
             None => dialog.offer_answer_mut().offer_locally().ok(),
         };
-        self.asked.insert(transaction, Asked::Answered);
+        self.asked.remove(&transaction);
         if self
             .dialogs
             .accept(cx.now, key, cseq, transaction, response.clone())
@@ -435,13 +437,13 @@ impl UserAgent {
             response = response.raw_header(name, value);
         }
         let response = response.to_tag(cx.tag_for(theirs.transaction)).build();
-        self.asked.insert(theirs.transaction, Asked::Answered);
+        self.asked.remove(&theirs.transaction);
         respond_to(cx, theirs.transaction, response);
     }
 
     fn take_theirs(&mut self, id: CallId) -> Option<(DialogKey, Theirs)> {
         let up = self.calls.get_mut(id)?.up_mut()?;
-        Some((up.dialog, up.theirs.take()?))
+        Some((up.dialog, *up.theirs.take()?))
     }
 
     /// The re-INVITE of ours that this was, if the call still waits for it.

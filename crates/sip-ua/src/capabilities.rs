@@ -1,0 +1,56 @@
+//! What we serve and support, written once.
+
+use sip_message::{
+    HeaderField as _, HeaderName, HeaderValue, Method, Request, ResponseBuilder, Token,
+    headers::{Allow, Supported},
+};
+
+use crate::UaConfig;
+
+/// Allow and Supported, which most messages of ours carry (RFC 3261 §13.2.1, §13.3.1.4, §11.2).
+pub(crate) struct Capabilities {
+    allow: HeaderValue,
+    supported: HeaderValue,
+}
+
+impl Capabilities {
+    pub(crate) fn new(config: &UaConfig) -> Self {
+        let methods = ALWAYS.iter().chain(&config.methods);
+        let allow = Allow::new(methods.map(Method::as_str)).expect("methods are tokens");
+        let tags = config.extensions.iter().map(String::as_str);
+        let supported =
+            Supported::new(tags.filter(|tag| Token::new(tag).is_ok())).expect("tokens were kept");
+        Self {
+            allow: allow.value(),
+            supported: supported.value(),
+        }
+    }
+
+    /// The methods that are served.
+    pub(crate) fn allow(&self, response: ResponseBuilder) -> ResponseBuilder {
+        response.raw_header(HeaderName::ALLOW, self.allow.clone())
+    }
+
+    /// The extensions that are supported.
+    pub(crate) fn supported(&self, response: ResponseBuilder) -> ResponseBuilder {
+        response.raw_header(HeaderName::SUPPORTED, self.supported.clone())
+    }
+
+    /// Says in an INVITE of ours what its sender serves and supports.
+    pub(crate) fn declare(&self, request: &mut Request) {
+        let headers = request.headers_mut();
+        headers.set_raw(HeaderName::ALLOW, self.allow.clone());
+        if !self.supported.is_empty() {
+            headers.set_raw(HeaderName::SUPPORTED, self.supported.clone());
+        }
+    }
+}
+
+/// What the core serves by itself.
+pub(crate) const ALWAYS: &[Method] = &[
+    Method::INVITE,
+    Method::ACK,
+    Method::CANCEL,
+    Method::BYE,
+    Method::OPTIONS,
+];
