@@ -6,9 +6,6 @@
 //! - A proxy answers an INVITE with 100 at once, before it forwards it, and the figures draw it after; both are within
 //!   the 200 ms of RFC 3261 §17.2.1.
 //! - The figures are drawn over TCP or TLS, and these flows run over UDP, where everything can get lost.
-//!
-//! The ladders of the flows of RFC 3665, and others that more than one test shares, are stored in `tests/ladders`;
-//! `UPDATE_LADDERS=1 cargo test --test flows` writes them anew.
 
 mod bad_lines;
 mod changes;
