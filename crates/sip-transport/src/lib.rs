@@ -7,7 +7,9 @@
 //! - opens connections, reuses those that it opened, and ends those that are idle, slow or garbled ([`CloseReason`]);
 //! - secures connections with TLS, and knows peers by what their certificates prove ([`Tls`], [`PeerIdentity`]; feature
 //!   `tls`, on by default);
-//! - finds messages in streams by Content-Length, and answers keep-alives (RFC 5626);
+//! - finds messages in streams by Content-Length, answers keep-alives, and asks for them ([`Transport::ping`], RFC 5626);
+//! - lets so many connections of one source in, and believes those load balancers that it is told to
+//!   ([`TransportConfig::connections_per_source`], [`Listener::announced_by`]);
 //! - speaks WebSocket as server and as client (RFC 7118), and says who is let in ([`WebSocketConfig`]);
 //! - writes `received` and `rport` into requests (RFC 3581) and finds the way of responses ([`ResponseRoute`]);
 //! - drops what is no message or not for us, answers what can be answered, and counts all of it ([`Stats`]).
@@ -19,6 +21,10 @@
 //! ```
 //!
 //! The features `tls` and `ws` are on by default; without them their listeners fail and nothing leads to their targets.
+//!
+//! Multicast (RFC 3261 §18.1.1, §18.2.1) is refused: no socket joins a group, nothing is sent to one
+//! ([`FlowError::Multicast`]), and a `maddr` that names one is answered to the source of its request alone. Its use died
+//! with the networks that it was made for, and an answer from each of many is what a flood is made of.
 //!
 //! Nothing that a peer sends can make it panic, and nothing that a peer sends can make it grow beyond the limits of
 //! [`TransportConfig`].

@@ -107,9 +107,7 @@ impl Transport {
         if let Some(source) = source {
             connection.flow = connection.flow.with_remote(source);
             if !self.connections.admit(id, &self.config) {
-                self.stats.connections_limited += 1;
-                self.end(id, CloseReason::Unannounced);
-                return;
+                return self.limited(id);
             }
         }
         self.begin(now, id);
@@ -117,6 +115,21 @@ impl Transport {
             // It was counted with the preface.
             self.stats.stream_bytes_in -= rest.len() as u64;
             self.receive_bytes(now, id, rest);
+        }
+    }
+
+    /// Closes a connection whose source has as many as it may, of which nobody was told.
+    fn limited(&mut self, id: StreamId) {
+        self.stats.connections_limited += 1;
+        let Some(mut gone) = self.connections.remove(id) else {
+            return;
+        };
+        if gone.stream.is_established() {
+            self.hang_up(&mut gone);
+        } else {
+            // Without a last word, so that nothing is held for it (a flood of these is what the limit is for).
+            let flow = gone.flow;
+            self.transmits.push_back(Transmit::Close { flow });
         }
     }
 
@@ -164,8 +177,7 @@ impl Transport {
                 self.stats.opened += 1;
             } else if !self.connections.admit(id, &self.config) {
                 // The proxy of a WebSocket has said by now whom it is from.
-                self.stats.connections_limited += 1;
-                self.end(id, CloseReason::Unannounced);
+                self.limited(id);
                 return;
             }
             self.events.push_back(Event::Opened { flow });
@@ -313,10 +325,7 @@ impl Transport {
         } else if self.connections.admit(id, &self.config) {
             self.begin(now, id);
         } else {
-            self.stats.connections_limited += 1;
-            self.connections.remove(id);
-            self.transmits.push_back(Transmit::Close { flow });
-            return;
+            return self.limited(id);
         }
         self.stats.accepted += 1;
         if self.held {
