@@ -14,8 +14,8 @@ use crate::network::Namespace;
 use crate::process::{Folder, Process, installed, run};
 use crate::programs::example;
 
-/// Two servers for UDP and TCP, NAPTR preferring UDP, the domain's own address, one server without services, and a
-/// service whose answer fits in no datagram.
+/// Two servers for UDP and TCP, NAPTR preferring UDP, the domain's own address, one server without services, the domain of
+/// RFC 3263 §4.1 and §4.2, and a service whose answer fits in no datagram.
 fn zone() -> String {
     let mut zone = String::from(
         "$ORIGIN example.test.\n\
@@ -28,7 +28,17 @@ fn zone() -> String {
          ns IN A 127.0.0.1\n\
          server1 IN A 127.0.0.1\n\
          server2 IN A 127.0.0.1\n\
-         plain IN A 127.0.0.7\n",
+         plain IN A 127.0.0.7\n\
+         rfc IN NAPTR 50 50 \"s\" \"SIPS+D2T\" \"\" _sips._tcp.rfc\n\
+         rfc IN NAPTR 90 50 \"s\" \"SIP+D2T\" \"\" _sip._tcp.rfc\n\
+         rfc IN NAPTR 100 50 \"s\" \"SIP+D2U\" \"\" _sip._udp.rfc\n\
+         rfc IN NAPTR 10 50 \"s\" \"SIP+D2S\" \"\" _sip._sctp.rfc\n\
+         _sips._tcp.rfc IN SRV 0 1 5061 server3\n\
+         _sip._tcp.rfc IN SRV 0 1 5060 server3\n\
+         _sip._tcp.rfc IN SRV 1 2 5060 server4\n\
+         _sip._udp.rfc IN SRV 0 1 5060 server4\n\
+         server3 IN A 127.0.0.3\n\
+         server4 IN A 127.0.0.4\n",
     );
     for service in ["_sip._udp", "_sip._tcp"] {
         for (server, port) in [("server1", SERVERS[0]), ("server2", SERVERS[1])] {
@@ -102,6 +112,20 @@ fn the_sample_zone_leads_where_it_should() {
     assert_eq!(
         located(&namespace, "sip:example.test:5080"),
         ["UDP 127.0.0.9:5080"]
+    );
+    // TRA-024, RFC 3263 §4.1: the domain's order, without SCTP; for sips nothing but TLS.
+    assert_eq!(
+        located(&namespace, "sip:rfc.example.test"),
+        [
+            "TLS 127.0.0.3:5061",
+            "TCP 127.0.0.3:5060",
+            "TCP 127.0.0.4:5060",
+            "UDP 127.0.0.4:5060"
+        ]
+    );
+    assert_eq!(
+        located(&namespace, "sips:rfc.example.test"),
+        ["TLS 127.0.0.3:5061"]
     );
     // All 25 came, over TCP; the resolver looks at 16 of one domain.
     assert_eq!(located(&namespace, "sip:many.example.test").len(), 16);
