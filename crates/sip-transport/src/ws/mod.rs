@@ -25,7 +25,10 @@ use tungstenite::protocol::{Role, frame::coding::CloseCode};
 
 use crate::event::{CloseReason, HandshakeFailure};
 use frames::{Data, Frames};
-use sip_message::{Frame, Limits, StreamFramer};
+use sip_message::{
+    Frame, Limits, Message, StreamFramer,
+    headers::{ContentLength, ContentType},
+};
 use upgrade::{Admitted, Head, Refused};
 
 pub use config::{Refusal, WebSocketConfig};
@@ -204,7 +207,7 @@ impl WebSocket {
                     if rest.iter().all(|byte| matches!(byte, b'\r' | b'\n')) {
                         return Ok(Some(Frame::Message(message)));
                     }
-                    return Err(self.fail(CloseCode::Protocol, "one SIP message in one message"));
+                    return Err(self.fail(CloseCode::Protocol, ONE));
                 }
                 // Line ends alone are a keep-alive; before a message they mean nothing.
                 Ok(Some(line_ends)) if begins && framer.buffered() == 0 => {
@@ -216,9 +219,28 @@ impl WebSocket {
                     return Ok(None);
                 }
                 // RFC 7118 §5: without Content-Length, or with a wrong one, the frame ends the message.
-                Ok(None) | Err(_) => return Ok(Some(Frame::Message(contents))),
+                Ok(None) => return Ok(Some(Frame::Message(contents))),
+                Err(_) if self.has_second(&contents) => {
+                    return Err(self.fail(CloseCode::Protocol, ONE));
+                }
+                Err(_) => return Ok(Some(Frame::Message(contents))),
             }
         }
+    }
+
+    /// Whether what would be the body of a message without Content-Length is another message: a body has a type
+    /// (RFC 3261 §20.15), also one that holds a message.
+    fn has_second(&self, contents: &Bytes) -> bool {
+        let Ok(message) = Message::parse_with(contents.clone(), &self.limits) else {
+            return false;
+        };
+        let headers = message.headers();
+        if headers.contains::<ContentLength>() || headers.contains::<ContentType>() {
+            return false;
+        }
+        let mut lines = message.body().split(|byte| matches!(byte, b'\r' | b'\n'));
+        let first = lines.next().unwrap_or_default();
+        first.starts_with(b"SIP/2.0 ") || first.ends_with(b" SIP/2.0")
     }
 
     /// What goes to the peer for `message`, behind what waits in [`output`](Self::output).
@@ -307,6 +329,9 @@ impl WebSocket {
         self.begun = None;
     }
 }
+
+/// RFC 7118 §5
+const ONE: &str = "one SIP message in each";
 
 /// How long a pong may take: as long as the answer to a CRLF keep-alive (RFC 5626 §4.4.1).
 const PONG_TIMEOUT: Duration = Duration::from_secs(10);

@@ -226,6 +226,28 @@ fn tra_034_two_sip_messages_in_one_end_the_connection() {
     }
 }
 
+/// TRA-034: without Content-Length the frame ends the body, but a body without a type is none.
+#[test]
+fn tra_034_a_second_message_is_no_body() {
+    let text = options("", "");
+    for (body, length, two) in [
+        (text.as_str(), "", true),
+        ("SIP/2.0 200 OK\r\n\r\n", "", true),
+        (
+            "SIP/2.0 200 OK\r\n",
+            "Content-Type: message/sipfrag\r\n",
+            false,
+        ),
+        ("v=0\r\n", "", false),
+    ] {
+        let mut socket = open_server();
+        let bytes = masked(FINAL_TEXT, options(body, length).as_bytes());
+        let outcome = feed(&mut socket, &[&bytes]);
+        assert_eq!(outcome.code(), two.then_some(1002), "{body}");
+        assert_eq!(outcome.frames.is_empty(), two, "{body}");
+    }
+}
+
 #[test]
 fn line_ends_around_a_message_do_no_harm() {
     let mut socket = open_server();
