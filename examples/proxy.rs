@@ -195,7 +195,7 @@ fn stack(runtime: &dyn Runtime, args: &Args) -> Result<Stack<Cores>, Box<dyn Err
         args.nameserver.clone()
     };
     let mut transport = TransportConfig::default();
-    if let Some(tls) = args.tls.read()? {
+    if let Some(tls) = args.tls.read(&args.listen)? {
         transport = transport.tls(sipwright::with_roots(tls), clock);
     }
     let config = EndpointConfig::new(rng.seed(), clock)

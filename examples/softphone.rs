@@ -37,7 +37,7 @@ struct Args {
     /// The password
     #[arg(long, value_name = "P")]
     password: Option<String>,
-    /// Where to listen, as udp:, tcp:, tls:, ws: or wss:IP:PORT; may be given several times
+    /// Where to listen, as udp:, tcp: or ws:IP:PORT; may be given several times
     #[arg(
         long,
         default_value = "udp:0.0.0.0:0",

@@ -55,7 +55,7 @@ async fn serve(args: Args) -> Result<(), Box<dyn std::error::Error>> {
     for listener in sipwright_examples::advertised(&args.listen, args.advertise.as_deref())? {
         builder = builder.listen(listener);
     }
-    if let Some(tls) = args.tls.read()? {
+    if let Some(tls) = args.tls.read(&args.listen)? {
         builder = builder.tls(tls);
     }
     let ua = builder.start().await?;

@@ -90,10 +90,14 @@ pub struct ServerTls {
 }
 
 impl ServerTls {
-    /// The files, read; `None` where no certificate is given.
-    pub fn read(&self) -> Result<Option<Tls>, Box<dyn Error>> {
+    /// The files, read; `None` where no certificate is given, and none of the listeners needs one.
+    pub fn read(&self, listeners: &[sipwright::Listener]) -> Result<Option<Tls>, Box<dyn Error>> {
         let (Some(cert), Some(key)) = (&self.cert, &self.key) else {
-            return Ok(None);
+            let is_secure = |listener: &sipwright::Listener| listener.protocol().is_secure();
+            return match listeners.iter().find(|listener| is_secure(listener)) {
+                Some(listener) => Err(format!("{listener} needs --cert and --key").into()),
+                None => Ok(None),
+            };
         };
         let mut tls = Tls::new()
             .identity_pem(&contents(cert)?, &contents(key)?)
