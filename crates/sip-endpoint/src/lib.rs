@@ -28,7 +28,11 @@
 //! - **Requests** that live longer than one transaction: a [`Draft`] becomes a [`RequestId`] at once; finding the
 //!   servers (RFC 3263), opening a connection and each attempt (a new transaction with a new branch) happen behind it.
 //!   A server that fails, is silent or says 503 before it has answered anything leads to the next one; the
-//!   [`Failure`] at the end tells what was tried.
+//!   [`Failure`] at the end tells what was tried. Addresses of one server race for a connection (RFC 8305); after a 503
+//!   the server is left with all its addresses (RFC 3261 §21.5.4).
+//! - **What is known of servers**: a [`View`] of names for everything and perhaps for [single
+//!   listeners](Endpoint::listen_within), and the table of those that [failed](Endpoint::health), which may be
+//!   [probed](HealthConfig::probe).
 //! - **The size of a request**: what is longer than [`EndpointConfig::datagram_limit`] goes over TCP instead of UDP, and
 //!   over UDP where TCP cannot be opened (RFC 3261 §18.1.1).
 //! - **`sips`**: a request to a `sips` URI never goes in clear text, whatever a Route says (RFC 3261 §26.2.2), and Contact
