@@ -1,7 +1,7 @@
 //! What stands between the machine's events and the handles that wait for them; it lives on the driver's task.
 
 use crate::{
-    calls::Calls,
+    calls::{Calls, refusal},
     error::RequestError,
     incoming::Ringing,
     machine::{Machine, MachineEvent},
@@ -153,23 +153,24 @@ impl App {
         request: Request,
         flow: Flow,
     ) {
-        let status = if self.calls.offer_is_acceptable(&request) {
-            let ringing = Ringing {
-                call,
-                request,
-                handle: self.calls.incoming(call, flow),
-                flow,
-            };
-            match &self.incoming {
-                Some(queue) if queue.push(ringing).is_ok() => return,
-                _ => StatusCode::TEMPORARILY_UNAVAILABLE,
+        let (status, headers) = match self.calls.refusal_of_offer(&request) {
+            Some(error) => refusal(&error),
+            None => {
+                let ringing = Ringing {
+                    call,
+                    request,
+                    handle: self.calls.incoming(call, flow),
+                    flow,
+                };
+                match &self.incoming {
+                    Some(queue) if queue.push(ringing).is_ok() => return,
+                    _ => (StatusCode::TEMPORARILY_UNAVAILABLE, Vec::new()),
+                }
             }
-        } else {
-            StatusCode::NOT_ACCEPTABLE_HERE
         };
         // The caller may have given up in the meantime.
         machine
-            .ua(now, |ua, cx| ua.reject(cx, call, status, Vec::new()))
+            .ua(now, |ua, cx| ua.reject(cx, call, status, headers))
             .ok();
     }
 

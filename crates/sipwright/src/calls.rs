@@ -7,9 +7,12 @@ pub(crate) use session::Change;
 use crate::{latch::Latch, machine::Machine, queue::Queue};
 use bytes::Bytes;
 use futures_channel::oneshot;
+pub(crate) use session::refusal;
 use session::{Changing, Leg};
 use sip_io::Flow;
-use sip_media::{AudioPreferences, Event as MediaEvent, PlaybackId, SessionId, Stats};
+use sip_media::{
+    AudioPreferences, Event as MediaEvent, NegotiateError, PlaybackId, SessionId, Stats,
+};
 use sip_message::{Request, Response, StatusCode, Uri, headers::ContentType};
 use sip_ua::{CallId, Cause, DialogKey, Event};
 use std::{
@@ -155,19 +158,21 @@ impl Calls {
         }
     }
 
-    /// Whether there is an answer to the INVITE's offer; an INVITE without one is fine.
-    pub(crate) fn offer_is_acceptable(&self, invite: &Request) -> bool {
+    /// Why there is no answer to the INVITE's offer, if so; an INVITE without one is fine.
+    pub(crate) fn refusal_of_offer(&self, invite: &Request) -> Option<NegotiateError> {
         let is_sdp = matches!(
             invite.headers().get::<ContentType>(),
             Some(Ok(content_type)) if content_type.is("application/sdp")
         );
         if !is_sdp || invite.body().is_empty() {
-            return true;
+            return None;
         }
-        session::is_plain_audio(invite.body())
-            || session::anywhere(&self.preferences)
-                .answer(invite.body().clone())
-                .is_ok()
+        if session::is_plain_audio(invite.body()) {
+            return None;
+        }
+        session::anywhere(&self.preferences)
+            .answer(invite.body().clone())
+            .err()
     }
 
     pub(crate) fn incoming(&mut self, call: CallId, flow: Flow) -> CallHandle {

@@ -5,8 +5,10 @@ use crate::{error::ReofferError, machine::Machine};
 use bytes::Bytes;
 use futures_channel::oneshot;
 use sdp::{Direction, SessionDescription};
-use sip_media::{AudioPreferences, NegotiatedMedia, Negotiation, SessionConfig, SessionId};
-use sip_message::StatusCode;
+use sip_media::{
+    AudioPreferences, NegotiateError, NegotiatedMedia, Negotiation, SessionConfig, SessionId,
+};
+use sip_message::{HeaderField, HeaderName, HeaderValue, StatusCode, headers::Warning};
 use sip_ua::{CallId, ReofferFailure, SessionQuestionId};
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -222,10 +224,11 @@ impl Calls {
                 }
             }
             Err(error) => {
-                let status =
-                    StatusCode::try_from(error.status()).unwrap_or(StatusCode::NOT_ACCEPTABLE_HERE);
+                let (status, headers) = refusal(&error);
                 machine
-                    .ua(now, |ua, cx| ua.refuse_session(cx, call, question, status))
+                    .ua(now, |ua, cx| {
+                        ua.refuse_session_saying(cx, call, question, status, headers)
+                    })
                     .ok();
             }
         }
@@ -434,5 +437,46 @@ impl From<sip_ua::ReofferError> for ReofferError {
             sip_ua::ReofferError::Busy | sip_ua::ReofferError::NotEstablished => Self::Busy,
             _ => Self::Gone,
         }
+    }
+}
+
+/// How an offer is turned down, and the Warning that says why (RFC 3261 §21.4.26, RFC 3264 §6).
+pub(crate) fn refusal(error: &NegotiateError) -> (StatusCode, Vec<(HeaderName, HeaderValue)>) {
+    let status = StatusCode::try_from(error.status()).unwrap_or(StatusCode::NOT_ACCEPTABLE_HERE);
+    let warning = error
+        .warning()
+        .and_then(|code| Warning::new(code, AGENT, &error.to_string()).ok())
+        .map(|warning| (HeaderName::WARNING, warning.value()));
+    (status, warning.into_iter().collect())
+}
+
+/// Who warns (RFC 3261 §20.43): a name, since which host we are is for the peer to see.
+const AGENT: &str = "sipwright";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(offer: &str) -> (u16, Option<u16>) {
+        let error = anywhere(&AudioPreferences::default())
+            .answer(offer.as_bytes().to_vec())
+            .expect_err("cannot be answered");
+        let (status, headers) = refusal(&error);
+        let warning = headers.into_iter().map(|(name, value)| {
+            assert_eq!(name, HeaderName::WARNING);
+            Warning::parse(&value).expect("is one").code()
+        });
+        (status.as_u16(), warning.last())
+    }
+
+    /// RFC 3261 §21.4.26 and §21.4.1: what cannot be agreed on is not what cannot be read.
+    #[test]
+    fn offers_are_refused_by_what_is_wrong_with_them() {
+        let head = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n";
+        let video = format!("{head}m=video 4000 RTP/AVP 31\r\n");
+        assert_eq!(refused(&video), (488, Some(305)));
+        let lines = format!("{head}{}", "m=audio 4000 RTP/AVP 0\r\n".repeat(10_000));
+        assert_eq!(refused(&lines), (488, Some(399)));
+        assert_eq!(refused("nonsense").0, 400);
     }
 }
