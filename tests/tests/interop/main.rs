@@ -19,6 +19,7 @@
 mod audio;
 mod baresip;
 mod browser;
+mod digest;
 mod hostile;
 mod kamailio;
 mod locate;
