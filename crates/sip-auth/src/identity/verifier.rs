@@ -17,6 +17,11 @@ use x509_cert::Certificate;
 /// It trusts nobody until [`Self::trust`] names someone. Certificates that were found good are kept, 256 of them, until
 /// they end or others push them out.
 ///
+/// Two things are left to its owner. Passports are not remembered, so within their freshness a copy of one is believed
+/// again for the same caller and callee (RFC 8224 §12.1). And which numbers a certificate may speak for (TNAuthList,
+/// RFC 8226 §9) is for whoever fetches it to judge: name only such authorities in [`Self::trust`] as see to it, or
+/// answer [`CertificateQuestion`] with `None`.
+///
 /// ```
 /// use sip_auth::identity::{IdentityCheck, Verifier};
 /// # use sip_message::Request;
