@@ -25,6 +25,8 @@
 //! assert!(theirs.receives(ours.send_payload_type()));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! The crate needs `std`, of which it uses nothing that `core` and `alloc` lack: `no_std` would cost imports in forty files.
 
 mod attribute;
 mod bundle;
