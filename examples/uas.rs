@@ -68,8 +68,10 @@ async fn serve(args: Args) -> Result<(), Box<dyn std::error::Error>> {
             message.accept();
         }
     });
-    let answer_calls = async {
-        while let Some(call) = ua.incoming().await {
+    // A task like any other, so that it has its turn after each of the sockets' when a burst of calls comes.
+    let calls = ua.clone();
+    let answer_calls = tokio::spawn(async move {
+        while let Some(call) = calls.incoming().await {
             let args = args.clone();
             tokio::spawn(async move {
                 if let Err(error) = take(call, &args).await {
@@ -77,9 +79,9 @@ async fn serve(args: Args) -> Result<(), Box<dyn std::error::Error>> {
                 }
             });
         }
-    };
+    });
     tokio::select! {
-        () = answer_calls => {}
+        ended = answer_calls => ended?,
         () = end => tracing::info!("closing"),
     }
     if let (Some(stack), Some(core)) = (ua.stats().await, ua.core_stats().await) {

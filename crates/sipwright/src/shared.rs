@@ -1,11 +1,12 @@
 //! What all handles of one user agent or server hold.
 
 use crate::{app::App, machine::Machine, user_agent::Settings};
+use crate::{incoming::Ringing, queue::Queue};
 use sip_runtime::{DriverHandle, Gone, Runtime};
 use std::{
     fmt,
     ops::Deref,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 
@@ -18,6 +19,8 @@ pub(crate) struct Inner {
     driver: DriverHandle<Machine, App>,
     pub(crate) runtime: Arc<dyn Runtime>,
     pub(crate) settings: Settings,
+    /// Calls for the application, once it has asked for them
+    pub(crate) incoming: OnceLock<Queue<Ringing>>,
 }
 
 impl Shared {
@@ -27,6 +30,7 @@ impl Shared {
         driver: DriverHandle<Machine, App>,
     ) -> Self {
         Self(Arc::new(Inner {
+            incoming: OnceLock::new(),
             driver,
             runtime,
             settings,

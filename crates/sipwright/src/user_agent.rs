@@ -5,6 +5,7 @@ use crate::{
     app::App,
     calls::Calls,
     error::BindError,
+    incoming::Ringing,
     locating::{Locating, Names, locating_setters},
     machine::{MEDIA_TOKENS, Machine, Probing},
     messages::Messages,
@@ -154,8 +155,13 @@ impl UserAgent {
         self.shared.close(self.shared.settings.close_within).await;
     }
 
-    async fn take_calls(&self) -> Option<Queue<crate::incoming::Ringing>> {
-        self.shared
+    async fn take_calls(&self) -> Option<Queue<Ringing>> {
+        // Asked for once: with a way through the driver for each call, a burst of them would overtake the application.
+        if let Some(queue) = self.shared.incoming.get() {
+            return Some(queue.clone());
+        }
+        let queue = self
+            .shared
             .command(|machine, app, now| {
                 if app.incoming.is_none() {
                     machine.ua(now, |ua, _| ua.take_calls(true));
@@ -165,7 +171,8 @@ impl UserAgent {
                     .clone()
             })
             .await
-            .ok()
+            .ok()?;
+        Some(self.shared.incoming.get_or_init(|| queue).clone())
     }
 }
 
