@@ -4,7 +4,7 @@ use std::{hint::black_box, slice::IterMut};
 
 use bytes::{Bytes, BytesMut};
 use sip_message::{
-    Message, Request, StatusCode, Tag, Uri,
+    Message, Request, Response, StatusCode, Tag, Uri,
     headers::{MaxForwards, RecordRoute, Via},
 };
 
@@ -63,11 +63,13 @@ pub struct Written {
 }
 
 impl Written {
-    pub const NAMES: [&str; 6] = [
+    pub const NAMES: [&str; 8] = [
         "copy of the carrier's INVITE, for comparison",
         "carrier's INVITE, unmodified",
         "carrier's INVITE, edited as by a proxy, into a pooled buffer",
         "carrier's INVITE, edited as by a proxy, into its own buffer",
+        "180 to a phone's INVITE, built",
+        "180 to the carrier's INVITE, built",
         "180 to a phone's INVITE, into a pooled buffer",
         "180 to the carrier's INVITE, into a pooled buffer",
     ];
@@ -111,7 +113,9 @@ impl Written {
                 self.edit(message);
                 drop(black_box(message.to_bytes()));
             }
-            4 => respond(&self.phone, &self.tag, &mut self.pool),
+            4 => drop(black_box(ringing(&self.phone, &self.tag))),
+            5 => drop(black_box(ringing(&self.carrier, &self.tag))),
+            6 => respond(&self.phone, &self.tag, &mut self.pool),
             _ => respond(&self.carrier, &self.tag, &mut self.pool),
         }
     }
@@ -130,13 +134,16 @@ impl Written {
     }
 }
 
-fn respond(message: &Message, tag: &Tag, pool: &mut BytesMut) {
+fn ringing(message: &Message, tag: &Tag) -> Response {
     let request: Option<&Request> = black_box(message).as_request();
-    let response = request
+    request
         .expect("a request")
         .response(StatusCode::RINGING)
         .to_tag(tag.clone())
-        .build();
-    response.write_to(pool);
+        .build()
+}
+
+fn respond(message: &Message, tag: &Tag, pool: &mut BytesMut) {
+    ringing(message, tag).write_to(pool);
     drop(black_box(pool.split().freeze()));
 }
