@@ -58,12 +58,21 @@ fn zone() -> String {
 
 const SERVERS: [u16; 2] = [5071, 5072];
 const NAME_SERVER: &str = "127.0.0.1:5353";
+const PRIVATE_NAME_SERVER: &str = "127.0.0.1:5354";
+
+/// What those inside are told of the same domain.
+const PRIVATE_ZONE: &str = "$ORIGIN example.test.\n$TTL 30\n@ IN SOA ns hostmaster 1 600 60 600 30\n@ IN NS ns\n\
+    ns IN A 127.0.0.1\n_sip._udp IN SRV 0 5 5060 inside\ninside IN A 127.0.0.8\n";
 
 fn name_server(folder: &Folder, namespace: &Namespace) -> Process {
-    folder.write("example.zone", zone());
+    serve(folder, namespace, &zone(), 5353)
+}
+
+fn serve(folder: &Folder, namespace: &Namespace, zone: &str, port: u16) -> Process {
+    folder.write("example.zone", zone);
     let at = folder.path().display();
     let settings = format!(
-        "server:\n ip-address: 127.0.0.1@5353\n do-ip6: no\n server-count: 1\n username: \"\"\n chroot: \"\"\n \
+        "server:\n ip-address: 127.0.0.1@{port}\n do-ip6: no\n server-count: 1\n username: \"\"\n chroot: \"\"\n \
          zonesdir: \"{at}\"\n zonelistfile: \"{at}/zone.list\"\n xfrdfile: \"{at}/xfrd.state\"\n database: \"\"\n \
          pidfile: \"{at}/nsd.pid\"\n rrl-ratelimit: 0\nremote-control:\n control-enable: no\n\
          zone:\n name: example.test\n zonefile: example.zone\n"
@@ -72,13 +81,17 @@ fn name_server(folder: &Folder, namespace: &Namespace) -> Process {
     let mut command = namespace.command(installed("nsd", "nsd"));
     command.arg("-d").arg("-c").arg(settings);
     let mut process = Process::start("nsd", command, folder);
-    process.wait_listening("udp", 5353);
+    process.wait_listening("udp", port);
     process
 }
 
 fn located(namespace: &Namespace, uri: &str) -> Vec<String> {
+    located_by(namespace, uri, NAME_SERVER)
+}
+
+fn located_by(namespace: &Namespace, uri: &str, name_server: &str) -> Vec<String> {
     let mut command = namespace.command(example("locate"));
-    command.args([uri, "--nameserver", NAME_SERVER, "--json"]);
+    command.args([uri, "--nameserver", name_server, "--json"]);
     let targets: Value = serde_json::from_str(&run(&mut command)).expect("it prints JSON");
     let targets = targets.as_array().expect("a list").iter();
     let text = |target: &Value| {
@@ -126,6 +139,13 @@ fn the_sample_zone_leads_where_it_should() {
     assert_eq!(
         located(&namespace, "sips:rfc.example.test"),
         ["TLS 127.0.0.3:5061"]
+    );
+    // A private view of the same domain, at a name server of its own.
+    let inside = Folder::new("locate-inside");
+    let _private = serve(&inside, &namespace, PRIVATE_ZONE, 5354);
+    assert_eq!(
+        located_by(&namespace, "sip:example.test", PRIVATE_NAME_SERVER),
+        ["UDP 127.0.0.8:5060"]
     );
     // All 25 came, over TCP; the resolver looks at 16 of one domain.
     assert_eq!(located(&namespace, "sip:many.example.test").len(), 16);
