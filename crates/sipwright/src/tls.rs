@@ -1,6 +1,9 @@
 //! TLS of user agents and servers: what they prove, and whom they believe.
 
-use crate::{Gone, Server, ServerBuilder, UserAgent, UserAgentBuilder, user_agent::StackBuilder};
+use crate::{
+    Gone, Server, ServerBuilder, UserAgent, UserAgentBuilder, shared::Shared,
+    user_agent::StackBuilder,
+};
 use sip_endpoint::{PeerIdentity, Tls};
 use sip_io::Flow;
 
@@ -31,21 +34,12 @@ impl UserAgent {
     ///
     /// When the user agent is closed.
     pub async fn set_tls(&self, tls: Tls) -> Result<(), Gone> {
-        let tls = with_roots(tls);
-        self.shared
-            .command(move |machine, _, now| {
-                machine.stack.command(now, |_, cx| cx.set_tls(now, &tls));
-            })
-            .await
-            .map_err(|_| Gone)
+        self.shared.set_tls(tls).await
     }
 
     /// Who the peer on a flow has proved to be by certificate; `None` when it has proved nothing or is gone.
     pub async fn peer_identity(&self, flow: Flow) -> Option<PeerIdentity> {
-        let identity = self
-            .shared
-            .command(move |machine, _, _| machine.stack.endpoint().peer_identity(&flow));
-        identity.await.ok().flatten()
+        self.shared.peer_identity(flow).await
     }
 }
 
@@ -56,20 +50,28 @@ impl Server {
     ///
     /// When the server is closed.
     pub async fn set_tls(&self, tls: Tls) -> Result<(), Gone> {
-        let tls = with_roots(tls);
-        self.shared
-            .command(move |machine, _, now| {
-                machine.stack.command(now, |_, cx| cx.set_tls(now, &tls));
-            })
-            .await
-            .map_err(|_| Gone)
+        self.shared.set_tls(tls).await
     }
 
     /// Who the peer on a flow has proved to be by certificate; `None` when it has proved nothing or is gone.
     pub async fn peer_identity(&self, flow: Flow) -> Option<PeerIdentity> {
-        let identity = self
-            .shared
-            .command(move |machine, _, _| machine.stack.endpoint().peer_identity(&flow));
+        self.shared.peer_identity(flow).await
+    }
+}
+
+impl Shared {
+    async fn set_tls(&self, tls: Tls) -> Result<(), Gone> {
+        let tls = with_roots(tls);
+        self.command(move |machine, _, now| {
+            machine.stack.command(now, |_, cx| cx.set_tls(now, &tls));
+        })
+        .await
+        .map_err(|_| Gone)
+    }
+
+    async fn peer_identity(&self, flow: Flow) -> Option<PeerIdentity> {
+        let identity =
+            self.command(move |machine, _, _| machine.stack.endpoint().peer_identity(&flow));
         identity.await.ok().flatten()
     }
 }
