@@ -147,12 +147,18 @@ impl AuthParams {
 pub struct AuthView<'a> {
     text: &'a [u8],
     scheme: usize,
+    /// Nothing is escaped or folded
+    is_plain: bool,
 }
 
 impl<'a> AuthView<'a> {
     pub(crate) fn read(text: &'a [u8]) -> Result<Self, ParseError> {
         let scheme = scheme_end(text)?;
-        Ok(Self { text, scheme })
+        Ok(Self {
+            text,
+            scheme,
+            is_plain: memchr::memchr2(b'\\', b'\n', text).is_none(),
+        })
     }
 
     /// The scheme as written: `Digest`.
@@ -167,14 +173,15 @@ impl<'a> AuthView<'a> {
 
     /// The parameters in order; behind an error there are no more.
     pub fn params(&self) -> impl Iterator<Item = Result<AuthParam<'a>, ParseError>> + use<'a> {
-        let text = self.text;
+        let (text, is_plain) = (self.text, self.is_plain);
         let mut at = self.scheme;
         std::iter::from_fn(move || match next(text, at) {
             Ok(Some((param, rest))) => {
                 at = rest;
                 Some(Ok(AuthParam {
-                    name: scan::ascii(&text[param.name.0..param.name.1]),
+                    name: &text[param.name.0..param.name.1],
                     raw: &text[param.value.0..param.value.1],
+                    is_plain,
                 }))
             }
             Ok(None) => None,
@@ -189,14 +196,20 @@ impl<'a> AuthView<'a> {
 /// A parameter of an [`AuthView`].
 #[derive(Clone, Copy, Debug)]
 pub struct AuthParam<'a> {
-    name: &'a str,
+    name: &'a [u8],
     raw: &'a [u8],
+    is_plain: bool,
 }
 
 impl<'a> AuthParam<'a> {
     /// The name as written.
-    pub const fn name(&self) -> &'a str {
-        self.name
+    pub fn name(&self) -> &'a str {
+        scan::ascii(self.name)
+    }
+
+    /// Whether the name is this one, without regard to case.
+    pub const fn is(&self, name: &str) -> bool {
+        self.name.eq_ignore_ascii_case(name.as_bytes())
     }
 
     /// The value as written, quotes included.
@@ -206,7 +219,16 @@ impl<'a> AuthParam<'a> {
 
     /// The value, unquoted. It borrows, unless something in it was escaped, folded, or no UTF-8.
     pub fn value(&self) -> Cow<'a, str> {
-        scan::lossy(scan::unquote(self.raw))
+        scan::lossy(self.octets())
+    }
+
+    /// The value, unquoted, whether it is text or not. It borrows, unless something in it was escaped or folded.
+    pub fn octets(&self) -> Cow<'a, [u8]> {
+        match self.raw {
+            [b'"', content @ .., b'"'] if self.is_plain => Cow::Borrowed(content),
+            raw if self.is_plain => Cow::Borrowed(raw),
+            raw => scan::unquote(raw),
+        }
     }
 }
 
@@ -342,6 +364,7 @@ mod tests {
             r#"Digest username="a \"b\" c", realm="x, y",nc=1 ,  qop = auth"#,
             "Digest",
             "Digest ,, a=b,,",
+            "Digest a=\"one\r\n two\",b=c",
             "Digest a=\"\u{e4}\", b=\"0123456789abcdef0123456789abcdef\\\\\"",
             "Digest a=b c=d",
             r#"Digest a="b"#,
@@ -368,6 +391,10 @@ mod tests {
                         .collect();
                     let params: Vec<_> = params
                         .iter()
+                        .inspect(|param| {
+                            assert!(param.is(&param.name().to_uppercase()), "{text}");
+                            assert_eq!(param.value(), scan::lossy(param.octets()), "{text}");
+                        })
                         .map(|param| (param.name(), param.value()))
                         .collect();
                     assert_eq!(whole, params, "{text}");
