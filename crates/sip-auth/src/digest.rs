@@ -75,19 +75,22 @@ pub struct Inputs<'a> {
 /// A session algorithm needs a client nonce; without protection the empty one is taken.
 pub fn response(inputs: &Inputs<'_>, secret: &crate::Secret) -> Option<String> {
     let key = secret.key(inputs.algorithm, inputs.user, inputs.realm)?;
+    let protection = inputs
+        .protection
+        .map(|(qop, count, cnonce)| (qop, count.as_bytes(), cnonce.as_bytes()));
     let covered = covered(
         inputs.algorithm,
         inputs.method,
-        inputs.uri,
-        inputs.protection.map(|(qop, ..)| qop),
+        inputs.uri.as_bytes(),
+        protection.map(|(qop, ..)| qop),
         inputs.body,
     );
     let proof = proof(
         inputs.algorithm,
         &key,
-        inputs.nonce,
-        inputs.protection,
-        inputs.protection.map_or("", |(.., cnonce)| cnonce),
+        inputs.nonce.as_bytes(),
+        protection,
+        protection.map_or(b"", |(.., cnonce)| cnonce),
         &covered,
     );
     Some(proof.as_str().to_owned())
@@ -107,16 +110,16 @@ pub(crate) fn user_hash(algorithm: Algorithm, user: &str, realm: &str) -> Hex {
 pub(crate) fn covered(
     algorithm: Algorithm,
     method: &str,
-    uri: &str,
+    uri: &[u8],
     qop: Option<Qop>,
     body: &[u8],
 ) -> Hex {
     match qop {
         Some(Qop::AuthInt) => {
             let body = algorithm.hash(&[body]);
-            algorithm.hash(&[method.as_bytes(), uri.as_bytes(), body.as_bytes()])
+            algorithm.hash(&[method.as_bytes(), uri, body.as_bytes()])
         }
-        _ => algorithm.hash(&[method.as_bytes(), uri.as_bytes()]),
+        _ => algorithm.hash(&[method.as_bytes(), uri]),
     }
 }
 
@@ -124,15 +127,14 @@ pub(crate) fn covered(
 pub(crate) fn proof(
     algorithm: Algorithm,
     key: &Hex,
-    nonce: &str,
-    protection: Option<(Qop, &str, &str)>,
-    session_cnonce: &str,
+    nonce: &[u8],
+    protection: Option<(Qop, &[u8], &[u8])>,
+    session_cnonce: &[u8],
     covered: &Hex,
 ) -> Hex {
     let session_key;
     let key = if algorithm.is_session() {
-        session_key =
-            algorithm.hash(&[key.as_bytes(), nonce.as_bytes(), session_cnonce.as_bytes()]);
+        session_key = algorithm.hash(&[key.as_bytes(), nonce, session_cnonce]);
         &session_key
     } else {
         key
@@ -140,19 +142,20 @@ pub(crate) fn proof(
     match protection {
         Some((qop, count, cnonce)) => algorithm.hash(&[
             key.as_bytes(),
-            nonce.as_bytes(),
-            count.as_bytes(),
-            cnonce.as_bytes(),
+            nonce,
+            count,
+            cnonce,
             qop.as_str().as_bytes(),
             covered.as_bytes(),
         ]),
-        None => algorithm.hash(&[key.as_bytes(), nonce.as_bytes(), covered.as_bytes()]),
+        None => algorithm.hash(&[key.as_bytes(), nonce, covered.as_bytes()]),
     }
 }
 
 /// A hash in lower-case hexadecimal digits, without an allocation. It may be a key, so `Debug` shows nothing.
 #[derive(Clone, Copy)]
 pub(crate) struct Hex {
+    /// Zero behind the last one
     digits: [u8; 64],
     length: usize,
 }
@@ -160,9 +163,9 @@ pub(crate) struct Hex {
 impl Hex {
     pub(crate) fn of(bytes: &[u8]) -> Self {
         let mut digits = [0; 64];
-        for (pair, byte) in digits.chunks_exact_mut(2).zip(bytes) {
-            pair[0] = DIGITS[usize::from(byte >> 4)];
-            pair[1] = DIGITS[usize::from(byte & 15)];
+        let (pairs, _) = digits.as_chunks_mut();
+        for (pair, byte) in pairs.iter_mut().zip(bytes) {
+            *pair = PAIRS[usize::from(*byte)];
         }
         Self {
             digits,
@@ -171,14 +174,29 @@ impl Hex {
     }
 
     /// Reads `length` hexadecimal digits of either case.
-    pub(crate) fn parse(text: &str, length: usize) -> Option<Self> {
-        if text.len() != length || length > 64 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+    pub(crate) fn parse(text: impl AsRef<[u8]>, length: usize) -> Option<Self> {
+        let text = text.as_ref();
+        if text.len() != length || length > 64 {
             return None;
         }
-        let mut digits = [0; 64];
-        digits[..length].copy_from_slice(text.as_bytes());
-        digits.make_ascii_lowercase();
-        Some(Self { digits, length })
+        let (mut digits, mut seen) = ([0; 64], 0);
+        for (digit, written) in digits.iter_mut().zip(text) {
+            seen |= VALUES[usize::from(*written)];
+            // Digits have this bit, and letters that have it are small.
+            *digit = written | 0x20;
+        }
+        (seen < 16).then_some(Self { digits, length })
+    }
+
+    /// The number that 16 hexadecimal digits make.
+    pub(crate) fn number(digits: &[u8; 16]) -> Option<u64> {
+        let (mut number, mut seen) = (0, 0);
+        for digit in digits {
+            let value = VALUES[usize::from(*digit)];
+            seen |= value;
+            number = number << 4 | u64::from(value & 15);
+        }
+        (seen < 16).then_some(number)
     }
 
     pub(crate) fn as_bytes(&self) -> &[u8] {
@@ -194,9 +212,30 @@ impl Hex {
         Self::parse(text, self.length).is_some_and(|other| self.matches(&other))
     }
 
+    /// Whether this is the text, letter by letter. It takes the same time for all texts of one length.
+    pub(crate) fn is_written(&self, text: &[u8]) -> bool {
+        let mut digits = [0; 64];
+        match digits.get_mut(..text.len()) {
+            Some(room) if text.len() == self.length => room.copy_from_slice(text),
+            _ => return false,
+        }
+        self.matches(&Self {
+            digits,
+            length: self.length,
+        })
+    }
+
     /// Equality that takes the same time whatever it finds.
     pub(crate) fn matches(&self, other: &Self) -> bool {
-        self.as_bytes().ct_eq(other.as_bytes()).into()
+        let (own, _) = self.digits.as_chunks();
+        let (others, _) = other.digits.as_chunks();
+        let is_same = own.iter().zip(others).fold(
+            self.length.ct_eq(&other.length),
+            |is_same, (one, other)| {
+                is_same & u128::from_ne_bytes(*one).ct_eq(&u128::from_ne_bytes(*other))
+            },
+        );
+        is_same.into()
     }
 }
 
@@ -206,7 +245,30 @@ impl fmt::Debug for Hex {
     }
 }
 
-const DIGITS: &[u8; 16] = b"0123456789abcdef";
+/// Each octet in two digits.
+const PAIRS: [[u8; 2]; 256] = {
+    let digits = b"0123456789abcdef";
+    let mut pairs = [[0; 2]; 256];
+    let mut octet = 0;
+    while octet < 256 {
+        pairs[octet] = [digits[octet >> 4], digits[octet & 15]];
+        octet += 1;
+    }
+    pairs
+};
+
+/// What each hexadecimal digit is worth; of all else, more than any.
+const VALUES: [u8; 256] = {
+    let mut values = [u8::MAX; 256];
+    let mut value = 0;
+    while value < 16 {
+        let digit = b"0123456789abcdef"[value];
+        values[digit as usize] = value as u8;
+        values[digit.to_ascii_uppercase() as usize] = value as u8;
+        value += 1;
+    }
+    values
+};
 
 #[cfg(test)]
 thread_local! {

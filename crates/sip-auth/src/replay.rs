@@ -38,8 +38,13 @@ impl Replay {
     pub(crate) fn is_new(&self, id: NonceId, count: u32) -> bool {
         match self.windows.get(&id) {
             Some(window) => window.is_new(count),
-            None => self.evicted.is_none_or(|evicted| id > evicted),
+            None => !self.is_gone(id),
         }
+    }
+
+    /// Whether the nonce may have been in the table and had to leave.
+    fn is_gone(&self, id: NonceId) -> bool {
+        self.evicted.is_some_and(|evicted| id <= evicted)
     }
 
     /// Takes the count; false if it was taken before, or may have been. `is_over` says which nonces have ended anyway.
@@ -49,12 +54,15 @@ impl Replay {
         count: u32,
         is_over: impl Fn(NonceId) -> bool,
     ) -> bool {
-        if !self.is_new(id, count) {
-            return false;
-        }
         if let Some(window) = self.windows.get_mut(&id) {
-            window.take(count);
-            return true;
+            let is_new = window.is_new(count);
+            if is_new {
+                window.take(count);
+            }
+            return is_new;
+        }
+        if self.is_gone(id) {
+            return false;
         }
         while let Some((&oldest, _)) = self.windows.first_key_value() {
             let full = self.windows.len() >= self.limit;
@@ -68,7 +76,7 @@ impl Replay {
             self.windows.pop_first();
         }
         // With the table's newest nonces in it, an older one would have to leave at once.
-        if self.limit == 0 || self.evicted.is_some_and(|evicted| id <= evicted) {
+        if self.limit == 0 || self.is_gone(id) {
             return false;
         }
         let window = Window {
@@ -120,13 +128,13 @@ mod tests {
     use std::{collections::BTreeSet, time::Duration};
 
     fn ids(count: usize) -> Vec<NonceId> {
-        let mut nonces = Nonces::new([1; 32], 0, "r", 0, Duration::from_secs(300));
+        let mut nonces = Nonces::new([1; 16], 0, "r", 0, Duration::from_secs(300));
         (0..count)
             .map(|n| {
                 let seconds = n as u64 / 100;
                 let nonce = nonces.mint(seconds, None);
                 nonces
-                    .check(nonce.as_str(), seconds, None)
+                    .check(nonce.as_bytes(), seconds, None)
                     .expect("is ours")
             })
             .collect()

@@ -150,7 +150,7 @@ impl Vector {
         version: Version,
         algorithm: Algorithm,
     ) -> Option<Answer> {
-        if given.realm.as_deref() != Some(realm) {
+        if given.realm.as_deref() != Some(realm.as_bytes()) {
             return None;
         }
         let parts = match given.parts() {
@@ -158,11 +158,11 @@ impl Vector {
             Err(error) => return Some(Answer::Malformed(error)),
         };
         let token = format!("{version}-{algorithm}");
-        let is_ours = parts.nonce == self.nonce()
+        let is_ours = parts.nonce == self.nonce().as_bytes()
             && given
                 .algorithm
                 .as_ref()
-                .is_some_and(|given| given.eq_ignore_ascii_case(&token));
+                .is_some_and(|given| given.eq_ignore_ascii_case(token.as_bytes()));
         if !is_ours {
             return None;
         }

@@ -516,8 +516,8 @@ impl Session {
         let user = self.credentials.user();
         let uri = request.uri().as_str();
         let count = format!("{:08x}", self.count);
-        let cnonce = self.cnonce.as_str();
-        let protection = self.qop.map(|qop| (qop, count.as_str(), cnonce));
+        let cnonce = self.cnonce.as_bytes();
+        let protection = self.qop.map(|qop| (qop, count.as_bytes(), cnonce));
         let key = self
             .credentials
             .secret()
@@ -526,14 +526,14 @@ impl Session {
         let covered = digest::covered(
             algorithm,
             request.method().as_str(),
-            uri,
+            uri.as_bytes(),
             self.qop,
             request.body(),
         );
         let proof = digest::proof(
             algorithm,
             &key,
-            &challenge.nonce,
+            challenge.nonce.as_bytes(),
             protection,
             cnonce,
             &covered,
@@ -561,14 +561,14 @@ impl Session {
             params.push(("algorithm", token.as_str(), false));
         }
         if protection.is_some() || algorithm.is_session() {
-            params.push(("cnonce", cnonce, true));
+            params.push(("cnonce", self.cnonce.as_str(), true));
         }
         if let Some(opaque) = &challenge.opaque {
             params.push(("opaque", opaque, true));
         }
-        if let Some((qop, count, _)) = protection {
-            params.push(("qop", Qop::as_str(qop), false));
-            params.push(("nc", count, false));
+        if let Some(qop) = self.qop {
+            params.push(("qop", qop.as_str(), false));
+            params.push(("nc", count.as_str(), false));
         }
         if self.hides_user {
             params.push(("userhash", "true", false));
@@ -589,14 +589,15 @@ impl Session {
         )?;
         // The server may protect its body less than we did ours, and says so.
         let qop = qop.map_or(shown.qop, Qop::from_token)?;
-        let covered = digest::covered(algorithm, "", &shown.uri, Some(qop), body);
-        let protection = Some((qop, shown.count.as_str(), shown.cnonce.as_str()));
+        let covered = digest::covered(algorithm, "", shown.uri.as_bytes(), Some(qop), body);
+        let cnonce = shown.cnonce.as_bytes();
+        let protection = Some((qop, shown.count.as_bytes(), cnonce));
         Some(digest::proof(
             algorithm,
             &key,
-            &shown.nonce,
+            shown.nonce.as_bytes(),
             protection,
-            &shown.cnonce,
+            cnonce,
             &covered,
         ))
     }

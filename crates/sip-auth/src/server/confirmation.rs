@@ -31,7 +31,10 @@ impl Confirmation {
             params.push(("nextnonce", next.as_str(), true));
         }
         let protection = self.said.protection();
-        if let Some((qop, count, cnonce)) = protection {
+        if let Some((qop, count, cnonce)) = protection
+            && let (Ok(count_text), Ok(cnonce_text)) =
+                (str::from_utf8(count), str::from_utf8(cnonce))
+        {
             let uri = self.said.uri();
             // The method is empty here (RFC 7616 §3.5).
             let covered = digest::covered(self.algorithm, "", uri, Some(qop), response.body());
@@ -45,8 +48,8 @@ impl Confirmation {
             );
             params.push(("qop", qop.as_str(), false));
             params.push(("rspauth", proof.as_str(), true));
-            params.push(("cnonce", cnonce, true));
-            params.push(("nc", count, false));
+            params.push(("cnonce", cnonce_text, true));
+            params.push(("nc", count_text, false));
         }
         if params.is_empty() {
             return;

@@ -8,18 +8,18 @@ use thiserror::Error;
 /// The parameters of digest credentials that mean something here.
 #[derive(Default)]
 pub(crate) struct Given<'a> {
-    user: Option<Cow<'a, str>>,
-    extended_user: Option<Cow<'a, str>>,
-    user_is_hash: Option<Cow<'a, str>>,
-    pub(crate) realm: Option<Cow<'a, str>>,
-    nonce: Option<Cow<'a, str>>,
-    uri: Option<Cow<'a, str>>,
-    response: Option<Cow<'a, str>>,
-    pub(crate) algorithm: Option<Cow<'a, str>>,
-    pub(crate) cnonce: Option<Cow<'a, str>>,
-    qop: Option<Cow<'a, str>>,
-    count: Option<Cow<'a, str>>,
-    pub(crate) auts: Option<Cow<'a, str>>,
+    user: Option<Cow<'a, [u8]>>,
+    extended_user: Option<Cow<'a, [u8]>>,
+    user_is_hash: Option<Cow<'a, [u8]>>,
+    pub(crate) realm: Option<Cow<'a, [u8]>>,
+    nonce: Option<Cow<'a, [u8]>>,
+    uri: Option<Cow<'a, [u8]>>,
+    response: Option<Cow<'a, [u8]>>,
+    pub(crate) algorithm: Option<Cow<'a, [u8]>>,
+    pub(crate) cnonce: Option<Cow<'a, [u8]>>,
+    qop: Option<Cow<'a, [u8]>>,
+    count: Option<Cow<'a, [u8]>>,
+    pub(crate) auts: Option<Cow<'a, [u8]>>,
     wrong: Option<Malformed>,
 }
 
@@ -28,12 +28,14 @@ pub(crate) struct Parts<'a> {
     pub(crate) user: Cow<'a, str>,
     /// Whether the user is a hash (RFC 7616 §3.4.4)
     pub(crate) is_hidden: bool,
-    pub(crate) nonce: &'a str,
-    pub(crate) uri: &'a str,
-    pub(crate) response: &'a str,
-    /// The protection, the nonce count, and the count as written
-    pub(crate) protection: Option<(Qop, u32, &'a str)>,
+    pub(crate) nonce: &'a [u8],
+    pub(crate) uri: &'a [u8],
+    pub(crate) response: &'a [u8],
+    pub(crate) protection: Option<Protection<'a>>,
 }
+
+/// The protection, the nonce count, and the count as written.
+pub(crate) type Protection<'a> = (Qop, u32, &'a [u8]);
 
 impl<'a> Given<'a> {
     /// Reads the parameters in one pass. What is wrong with them counts only if they are for our realm, so it is told
@@ -48,28 +50,29 @@ impl<'a> Given<'a> {
                     break;
                 }
             };
-            // The length leaves few names to compare with.
-            let candidates: &[&'static str] = match param.name().len() {
-                2 => &["nc"],
-                3 => &["uri", "qop"],
-                4 => &["auts"],
-                5 => &["realm", "nonce"],
-                6 => &["cnonce"],
-                8 => &["username", "response", "userhash"],
-                9 => &["algorithm", "username*"],
-                _ => &[],
+            let known = [
+                ("username", &mut given.user),
+                ("realm", &mut given.realm),
+                ("nonce", &mut given.nonce),
+                ("uri", &mut given.uri),
+                ("response", &mut given.response),
+                ("algorithm", &mut given.algorithm),
+                ("cnonce", &mut given.cnonce),
+                ("qop", &mut given.qop),
+                ("nc", &mut given.count),
+                ("username*", &mut given.extended_user),
+                ("userhash", &mut given.user_is_hash),
+                ("auts", &mut given.auts),
+            ];
+            let Some((name, slot)) = known.into_iter().find(|(name, _)| param.is(name)) else {
+                continue;
             };
-            let known = candidates
-                .iter()
-                .find(|known| param.name().eq_ignore_ascii_case(known));
-            let Some(&name) = known else { continue };
-            let slot = given.slot(name);
             if slot.is_some() {
                 given.wrong.get_or_insert(Malformed::Repeated(name));
             } else if param.raw().len() > LONGEST {
                 given.wrong.get_or_insert(Malformed::TooLong(name));
             } else {
-                *slot = Some(param.value());
+                *slot = Some(param.octets());
             }
         }
         given
@@ -78,25 +81,8 @@ impl<'a> Given<'a> {
     /// Whether they are, or may be, for this realm.
     pub(crate) fn may_be_for(&self, realm: &str) -> bool {
         match (&self.realm, &self.wrong) {
-            (Some(given), _) => given == realm,
+            (Some(given), _) => **given == *realm.as_bytes(),
             (None, wrong) => *wrong != Some(Malformed::TooLong("realm")),
-        }
-    }
-
-    fn slot(&mut self, name: &'static str) -> &mut Option<Cow<'a, str>> {
-        match name {
-            "nc" => &mut self.count,
-            "uri" => &mut self.uri,
-            "qop" => &mut self.qop,
-            "auts" => &mut self.auts,
-            "realm" => &mut self.realm,
-            "nonce" => &mut self.nonce,
-            "cnonce" => &mut self.cnonce,
-            "username" => &mut self.user,
-            "response" => &mut self.response,
-            "userhash" => &mut self.user_is_hash,
-            "algorithm" => &mut self.algorithm,
-            _ => &mut self.extended_user,
         }
     }
 
@@ -108,13 +94,13 @@ impl<'a> Given<'a> {
         let is_hidden = self
             .user_is_hash
             .as_ref()
-            .is_some_and(|is_hash| is_hash.eq_ignore_ascii_case("true"));
+            .is_some_and(|is_hash| is_hash.eq_ignore_ascii_case(b"true"));
         let user = match (&self.user, &self.extended_user) {
-            (Some(user), None) if is_hidden => Cow::Owned(user.to_ascii_lowercase()),
-            (Some(user), None) => Cow::Borrowed(&**user),
+            (Some(user), None) if is_hidden => Cow::Owned(text(user).to_ascii_lowercase()),
+            (Some(user), None) => text(user),
             (None, Some(_)) if is_hidden => return Err(Malformed::Invalid("userhash")),
             (None, Some(user)) => {
-                Cow::Owned(extended::decode(user).ok_or(Malformed::Invalid("username*"))?)
+                Cow::Owned(extended::decode(&text(user)).ok_or(Malformed::Invalid("username*"))?)
             }
             (None, None) => return Err(Malformed::Missing("username")),
             // RFC 7616 §3.4: never both.
@@ -130,25 +116,38 @@ impl<'a> Given<'a> {
         })
     }
 
-    fn protection(&self) -> Result<Option<(Qop, u32, &str)>, Malformed> {
+    fn protection(&self) -> Result<Option<Protection<'_>>, Malformed> {
         let Some(qop) = &self.qop else {
             return Ok(None);
         };
-        let qop = Qop::from_token(qop).ok_or(Malformed::Invalid("qop"))?;
+        let qop = Qop::from_token(&text(qop)).ok_or(Malformed::Invalid("qop"))?;
         required(&self.cnonce, "cnonce")?;
         let written = required(&self.count, "nc")?;
         // RFC 7616 §3.4 asks for eight digits; fewer are as clear.
-        let is_number = (1..=8).contains(&written.len())
-            && written.bytes().all(|byte| byte.is_ascii_hexdigit());
-        match u32::from_str_radix(written, 16) {
-            Ok(count) if is_number && count > 0 => Ok(Some((qop, count, written))),
+        let count = written.iter().try_fold(0, |count, digit| {
+            let digit = char::from(*digit).to_digit(16)?;
+            Some((count << 4) | digit)
+        });
+        match count {
+            Some(count) if written.len() <= 8 && count > 0 => Ok(Some((qop, count, written))),
             _ => Err(Malformed::Invalid("nc")),
         }
     }
 }
 
-fn required<'a>(param: &'a Option<Cow<'_, str>>, name: &'static str) -> Result<&'a str, Malformed> {
+fn required<'a>(
+    param: &'a Option<Cow<'_, [u8]>>,
+    name: &'static str,
+) -> Result<&'a [u8], Malformed> {
     param.as_deref().ok_or(Malformed::Missing(name))
+}
+
+/// Octets as text, those that are no UTF-8 replaced.
+fn text(octets: &[u8]) -> Cow<'_, str> {
+    match str::from_utf8(octets) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => String::from_utf8_lossy(octets),
+    }
 }
 
 /// What is wrong with credentials.

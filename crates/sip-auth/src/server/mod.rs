@@ -97,9 +97,11 @@ impl Server {
     /// A server for one realm. The seed makes the key of its nonces.
     pub fn new(policy: Digest, seed: [u8; 32], clock: WallClock) -> Self {
         let mut rng = Rng::new(seed);
+        let mut key = [0; 16];
+        rng.fill(&mut key);
         Self {
             nonces: Nonces::new(
-                rng.seed(),
+                key,
                 rng.next_u32(),
                 &policy.realm,
                 policy.shard,
@@ -399,7 +401,7 @@ impl Server {
         let parts = given.parts().map_err(Outcome::Malformed)?;
         let algorithm = match &given.algorithm {
             None => Some(Algorithm::Md5),
-            Some(token) => Algorithm::from_token(token),
+            Some(token) => str::from_utf8(token).ok().and_then(Algorithm::from_token),
         };
         // What was not offered is not taken: nobody on the way can talk us down to a weaker algorithm.
         let algorithm = algorithm
@@ -447,7 +449,7 @@ impl Server {
             said: Said::new(
                 qop,
                 parts.nonce,
-                parts.protection.map_or("", |(.., written)| written),
+                parts.protection.map_or(b"", |(.., written)| written),
                 given.cnonce.as_deref().unwrap_or_default(),
                 parts.uri,
             ),

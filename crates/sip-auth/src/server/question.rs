@@ -28,39 +28,40 @@ pub struct Question {
 pub(super) struct Said {
     qop: Option<Qop>,
     /// Nonce, count as written, client nonce, uri
-    text: String,
+    text: Vec<u8>,
     /// Where the first three end
     ends: [usize; 3],
 }
 
 impl Said {
-    pub(super) fn new(qop: Option<Qop>, nonce: &str, count: &str, cnonce: &str, uri: &str) -> Self {
-        let parts = [nonce, count, cnonce, uri];
-        let mut text = String::with_capacity(parts.iter().map(|part| part.len()).sum());
-        for part in parts {
-            text.push_str(part);
-        }
+    pub(super) fn new(
+        qop: Option<Qop>,
+        nonce: &[u8],
+        count: &[u8],
+        cnonce: &[u8],
+        uri: &[u8],
+    ) -> Self {
         let count_end = nonce.len() + count.len();
         Self {
             qop,
-            text,
+            text: [nonce, count, cnonce, uri].concat(),
             ends: [nonce.len(), count_end, count_end + cnonce.len()],
         }
     }
 
-    pub(super) fn nonce(&self) -> &str {
+    pub(super) fn nonce(&self) -> &[u8] {
         &self.text[..self.ends[0]]
     }
 
-    pub(super) fn cnonce(&self) -> &str {
+    pub(super) fn cnonce(&self) -> &[u8] {
         &self.text[self.ends[1]..self.ends[2]]
     }
 
-    pub(super) fn uri(&self) -> &str {
+    pub(super) fn uri(&self) -> &[u8] {
         &self.text[self.ends[2]..]
     }
 
-    pub(super) fn protection(&self) -> Option<(Qop, &str, &str)> {
+    pub(super) fn protection(&self) -> Option<(Qop, &[u8], &[u8])> {
         let count = &self.text[self.ends[0]..self.ends[1]];
         self.qop.map(|qop| (qop, count, self.cnonce()))
     }

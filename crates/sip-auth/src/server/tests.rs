@@ -347,6 +347,32 @@ fn malformed_credentials_are_told_from_those_of_others() {
 }
 
 /// RFC 3261 §22.1: Basic is neither offered nor taken.
+/// RFC 7616 covers octets: what they mean is not for the server to say.
+#[test]
+fn what_is_no_text_is_covered_as_it_came() {
+    let mut bench = Bench::new(realm().algorithms([Algorithm::Md5]));
+    let nonce = bench.challenge();
+    let nonce = nonce.param("nonce").expect("is there");
+    let key = digest::key(Algorithm::Md5, "alice", "example.com", PASSWORD.as_bytes());
+    let covered = digest::covered(Algorithm::Md5, "REGISTER", b"sip:\xfc", None, b"");
+    let protection = Some((Qop::Auth, &b"1"[..], &b"\xff"[..]));
+    let nonce = nonce.as_bytes();
+    let proof = digest::proof(Algorithm::Md5, &key, nonce, protection, b"\xff", &covered);
+    let value = [
+        b"Digest username=\"alice\", realm=\"example.com\", algorithm=MD5, qop=auth, nc=1, nonce=\"",
+        nonce,
+        b"\", uri=\"sip:\xfc\", cnonce=\"\xff\", response=\"",
+        proof.as_bytes(),
+        b"\"",
+    ]
+    .concat();
+    let value = HeaderValue::new(&value).expect("can be written");
+    let mut request = register();
+    let headers = request.headers_mut();
+    headers.push_raw(HeaderName::AUTHORIZATION, value);
+    assert_eq!(bench.check(&request), granted());
+}
+
 #[test]
 fn other_schemes_and_realms_are_skipped() {
     let mut bench = Bench::new(realm());
