@@ -1,5 +1,6 @@
 //! Associations between two hosts.
 
+use crate::Shard;
 use std::{
     fmt,
     hash::{Hash, Hasher},
@@ -80,6 +81,8 @@ pub struct StreamId(u64);
 
 impl StreamId {
     const ACCEPTED: u64 = 1 << 63;
+    /// Where the number of the shard stands: six bits
+    const SHARD: u32 = 56;
 
     /// The `n`th stream that a machine opens.
     pub const fn opened(n: u64) -> Self {
@@ -89,6 +92,17 @@ impl StreamId {
     /// The `n`th stream that a driver accepts.
     pub const fn accepted(n: u64) -> Self {
         Self(n | Self::ACCEPTED)
+    }
+
+    /// The same number among those of one shard.
+    #[must_use]
+    pub const fn of_shard(self, shard: Shard) -> Self {
+        Self(self.0 & !(63 << Self::SHARD) | (shard.index() as u64) << Self::SHARD)
+    }
+
+    /// Whose stream it is; the first shard's where nobody said.
+    pub fn shard(self) -> Shard {
+        Shard::new((self.0 >> Self::SHARD) as usize & 63).unwrap_or_default()
     }
 
     /// Whether the peer opened the stream.
@@ -211,10 +225,18 @@ impl Hash for Flow {
 impl fmt::Debug for Flow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {} -> {}", self.protocol, self.local, self.remote)?;
-        match self.stream {
-            Some(id) if id.is_accepted() => write!(f, " (accepted {})", id.0 & !StreamId::ACCEPTED),
-            Some(id) => write!(f, " (opened {})", id.0),
-            None => Ok(()),
+        let Some(id) = self.stream else {
+            return Ok(());
+        };
+        let number = id.of_shard(Shard::default()).0 & !StreamId::ACCEPTED;
+        let how = if id.is_accepted() {
+            "accepted"
+        } else {
+            "opened"
+        };
+        match id.shard().index() {
+            0 => write!(f, " ({how} {number})"),
+            shard => write!(f, " ({how} {number} by shard {shard})"),
         }
     }
 }

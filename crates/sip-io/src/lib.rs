@@ -36,6 +36,7 @@ mod clock;
 mod flow;
 mod machine;
 mod rng;
+mod shard;
 mod timer;
 mod transmit;
 
@@ -43,5 +44,6 @@ pub use clock::WallClock;
 pub use flow::{Flow, Protocol, StreamId};
 pub use machine::StateMachine;
 pub use rng::Rng;
+pub use shard::{Note, Parcel, Shard};
 pub use timer::{TimerId, TimerQueue};
 pub use transmit::{BindToken, CloseReason, FailReason, Receive, Transmit};

@@ -1,6 +1,6 @@
 //! What goes between a driver and a machine.
 
-use crate::{Flow, Protocol};
+use crate::{Flow, Parcel, Protocol, Shard};
 use bytes::Bytes;
 use std::{
     io,
@@ -60,6 +60,21 @@ pub enum Receive {
         /// All of them, loopback included
         addresses: Vec<IpAddr>,
     },
+    /// Another shard handed something over.
+    Steered {
+        /// Who
+        from: Shard,
+        /// What
+        parcel: Box<Parcel>,
+    },
+    /// A parcel of ours was not taken: there is no room for what came in a datagram, too much waits already, or the
+    /// shard is gone.
+    Unsteered {
+        /// For whom it was
+        to: Shard,
+        /// What
+        parcel: Box<Parcel>,
+    },
 }
 
 /// What a machine asks of a driver.
@@ -109,6 +124,25 @@ pub enum Transmit {
         protocol: Protocol,
         /// Where; port 0 asks the system
         local: SocketAddr,
+    },
+    /// As [`Bind`](Self::Bind), at an address that every shard binds for itself: the system gives each of them a part of
+    /// what comes.
+    BindShared {
+        /// The machine's number for the socket
+        token: BindToken,
+        /// What is spoken there
+        protocol: Protocol,
+        /// Where; port 0 asks the system, and the other shards then bind what it chose
+        local: SocketAddr,
+    },
+    /// Hand something to another shard. What cannot be taken comes back as [`Receive::Unsteered`].
+    ///
+    /// A message that came on a stream waits until there is room, and the stream is not read meanwhile.
+    Steer {
+        /// To whom
+        to: Shard,
+        /// What
+        parcel: Box<Parcel>,
     },
     /// Close a bound socket.
     Release {

@@ -5,6 +5,7 @@ use crate::{
     ports::{Limits, Ports},
     ready::{ReadyList, Source},
     runtime::{Runtime, Timer},
+    shards::Member,
 };
 use sip_io::StateMachine;
 use std::{
@@ -252,6 +253,13 @@ impl<M: StateMachine, A: Application<M>> Driver<M, A> {
         self
     }
 
+    /// Makes it one of several drivers that share the work; see [`shards`](crate::shards). Defaults to none, and then a
+    /// machine has nobody to steer to.
+    pub fn join(mut self, member: Member) -> Self {
+        self.ports.join(member);
+        self
+    }
+
     /// A handle that reaches the driver from elsewhere.
     pub fn handle(&self) -> DriverHandle<M, A> {
         DriverHandle::new(Arc::clone(&self.inbox))
@@ -276,7 +284,7 @@ impl<M: StateMachine, A: Application<M>> Driver<M, A> {
                 return;
             };
             match source {
-                Source::Udp(_) | Source::Listener(_) | Source::Stream(_) => {
+                Source::Udp(_) | Source::Listener(_) | Source::Stream(_) | Source::Mesh => {
                     let now = self.runtime.now();
                     self.ports.poll(now, source);
                     self.settle(now);
@@ -395,7 +403,8 @@ impl<M: StateMachine, A: Application<M>> Driver<M, A> {
         match self.ending? {
             Deadline::Now => Some(now),
             Deadline::WhenIdle(deadline) => {
-                if !self.application.is_idle(&self.machine) || !self.ports.is_flushed() {
+                let idle = self.application.is_idle(&self.machine) && self.ports.is_flushed();
+                if !self.ports.set_idle(idle) {
                     self.idle_since = None;
                     return Some(deadline);
                 }

@@ -25,6 +25,8 @@
 //! | `Smol` | `smol` | applications that live on smol or async-std |
 //! | `Thread` | `smol` | applications without any async runtime |
 //! | `sim::Host` | `sim` | tests in virtual time: see the module `sim` |
+//!
+//! Where one processor is not enough, several drivers share the work of one: see [`shards`].
 
 mod activity;
 mod driver;
@@ -34,6 +36,7 @@ mod names;
 mod ports;
 mod ready;
 mod runtime;
+pub mod shards;
 
 #[cfg(feature = "_os")]
 mod os;

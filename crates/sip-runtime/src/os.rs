@@ -33,9 +33,21 @@ pub(crate) enum Received {
 impl Datagrams {
     /// A bound socket, ready for any executor.
     pub(crate) fn bind(local: SocketAddr) -> io::Result<(std::net::UdpSocket, Self)> {
+        Self::bound(local, false)
+    }
+
+    /// A socket at an address that others bind as well.
+    pub(crate) fn bind_shared(local: SocketAddr) -> io::Result<(std::net::UdpSocket, Self)> {
+        Self::bound(local, true)
+    }
+
+    fn bound(local: SocketAddr, shared: bool) -> io::Result<(std::net::UdpSocket, Self)> {
         let socket = Socket::new(Domain::for_address(local), Type::DGRAM, Some(Protocol::UDP))?;
         if local.is_ipv6() {
             socket.set_only_v6(!local.ip().is_unspecified())?;
+        }
+        if shared {
+            share(&socket)?;
         }
         socket.bind(&local.into())?;
         // As much as the system allows: a burst of requests waits while the machine works.
@@ -169,6 +181,15 @@ pub(crate) fn set_dscp<S: Sock>(socket: &S, local: SocketAddr, dscp: u8) -> io::
 
 /// A listening socket, ready for any executor.
 pub(crate) fn listen(local: SocketAddr) -> io::Result<std::net::TcpListener> {
+    listening(local, false)
+}
+
+/// A listening socket at an address where others listen as well.
+pub(crate) fn listen_shared(local: SocketAddr) -> io::Result<std::net::TcpListener> {
+    listening(local, true)
+}
+
+fn listening(local: SocketAddr, shared: bool) -> io::Result<std::net::TcpListener> {
     let socket = Socket::new(
         Domain::for_address(local),
         Type::STREAM,
@@ -180,10 +201,25 @@ pub(crate) fn listen(local: SocketAddr) -> io::Result<std::net::TcpListener> {
     // A server that starts again shall not wait for the connections of its former life.
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
+    if shared {
+        share(&socket)?;
+    }
     socket.bind(&local.into())?;
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
     Ok(socket.into())
+}
+
+/// Lets other sockets of this user have the same address; the system then chooses among them by the peer's address.
+#[cfg(unix)]
+fn share(socket: &Socket) -> io::Result<()> {
+    use nix::sys::socket::{setsockopt, sockopt::ReusePort};
+    Ok(setsockopt(socket, ReusePort, &true)?)
+}
+
+#[cfg(not(unix))]
+fn share(_socket: &Socket) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// A socket on its way to `remote`; it is there when it can be written to and has no error.

@@ -16,6 +16,8 @@ pub(crate) enum Source {
     Udp(usize),
     Listener(usize),
     Stream(StreamId),
+    /// The other shards
+    Mesh,
     Timer,
     Inbox,
     Application,

@@ -2,7 +2,7 @@
 
 use crate::{activity::Activity, interfaces, names::NameService};
 use bytes::Bytes;
-use sip_io::FailReason;
+use sip_io::{FailReason, Shard};
 use std::{
     fmt,
     future::Future,
@@ -76,6 +76,31 @@ pub trait Runtime: Send + Sync + 'static {
         remote: SocketAddr,
     ) -> BoxFuture<io::Result<Box<dyn TcpStream>>>;
 
+    /// As [`bind_udp`](Self::bind_udp), at an address that others of this program bind in the same way: the system gives
+    /// each of them a part of what comes. Defaults to `Unsupported`.
+    fn bind_udp_shared(&self, local: SocketAddr) -> io::Result<Box<dyn UdpSocket>> {
+        let _ = local;
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// As [`listen_tcp`](Self::listen_tcp), at an address that others of this program listen at in the same way.
+    /// Defaults to `Unsupported`.
+    fn listen_tcp_shared(&self, local: SocketAddr) -> io::Result<Box<dyn TcpListener>> {
+        let _ = local;
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// The runtime that one of several [shards](crate::shards) runs on. Defaults to `None`, this one; a runtime of one
+    /// thread gives each shard another.
+    ///
+    /// # Errors
+    ///
+    /// When the system has no thread for it.
+    fn for_shard(&self, shard: Shard) -> io::Result<Option<Arc<dyn Runtime>>> {
+        let _ = shard;
+        Ok(None)
+    }
+
     /// Who answers questions about names. Defaults to the system's configuration.
     fn name_service(&self) -> NameService {
         NameService::system()
@@ -135,6 +160,18 @@ impl<R: Runtime + ?Sized> Runtime for Arc<R> {
         remote: SocketAddr,
     ) -> BoxFuture<io::Result<Box<dyn TcpStream>>> {
         (**self).connect_tcp(local, remote)
+    }
+
+    fn bind_udp_shared(&self, local: SocketAddr) -> io::Result<Box<dyn UdpSocket>> {
+        (**self).bind_udp_shared(local)
+    }
+
+    fn listen_tcp_shared(&self, local: SocketAddr) -> io::Result<Box<dyn TcpListener>> {
+        (**self).listen_tcp_shared(local)
+    }
+
+    fn for_shard(&self, shard: Shard) -> io::Result<Option<Arc<dyn Runtime>>> {
+        (**self).for_shard(shard)
     }
 
     fn name_service(&self) -> NameService {

@@ -60,16 +60,20 @@ impl Runtime for Smol {
     }
 
     fn bind_udp(&self, local: SocketAddr) -> io::Result<Box<dyn UdpSocket>> {
-        let (socket, datagrams) = Datagrams::bind(local)?;
-        Ok(Box::new(SmolUdp {
-            socket: Async::new_nonblocking(socket)?,
-            datagrams,
-            readable: Readable::Unknown,
-        }))
+        Ok(Box::new(SmolUdp::new(Datagrams::bind(local)?)?))
+    }
+
+    fn bind_udp_shared(&self, local: SocketAddr) -> io::Result<Box<dyn UdpSocket>> {
+        Ok(Box::new(SmolUdp::new(Datagrams::bind_shared(local)?)?))
     }
 
     fn listen_tcp(&self, local: SocketAddr) -> io::Result<Box<dyn TcpListener>> {
         let listener = Async::new_nonblocking(os::listen(local)?)?;
+        Ok(Box::new(SmolListener(listener)))
+    }
+
+    fn listen_tcp_shared(&self, local: SocketAddr) -> io::Result<Box<dyn TcpListener>> {
+        let listener = Async::new_nonblocking(os::listen_shared(local)?)?;
         Ok(Box::new(SmolListener(listener)))
     }
 
@@ -120,6 +124,16 @@ enum Readable {
     Said,
     /// The last batch took all there was
     Empty,
+}
+
+impl SmolUdp {
+    fn new((socket, datagrams): (std::net::UdpSocket, Datagrams)) -> io::Result<Self> {
+        Ok(Self {
+            socket: Async::new_nonblocking(socket)?,
+            datagrams,
+            readable: Readable::Unknown,
+        })
+    }
 }
 
 impl UdpSocket for SmolUdp {

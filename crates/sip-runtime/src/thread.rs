@@ -4,6 +4,7 @@ use crate::{
     runtime::{BoxFuture, Runtime, TcpListener, TcpStream, Timer, UdpSocket},
     smol::Smol,
 };
+use sip_io::Shard;
 use smol::{Executor, channel};
 use std::{
     fmt, io,
@@ -32,6 +33,7 @@ use std::{
 pub struct Thread {
     sockets: Smol,
     executor: Arc<Executor<'static>>,
+    name: Arc<str>,
     /// The thread goes on as long as somebody holds the other end
     _alive: channel::Sender<()>,
 }
@@ -51,6 +53,7 @@ impl Thread {
         Ok(Self {
             sockets: Smol::new(),
             executor,
+            name: name.into(),
             _alive: alive,
         })
     }
@@ -83,6 +86,25 @@ impl Runtime for Thread {
 
     fn listen_tcp(&self, local: SocketAddr) -> io::Result<Box<dyn TcpListener>> {
         self.sockets.listen_tcp(local)
+    }
+
+    fn bind_udp_shared(&self, local: SocketAddr) -> io::Result<Box<dyn UdpSocket>> {
+        self.sockets.bind_udp_shared(local)
+    }
+
+    fn listen_tcp_shared(&self, local: SocketAddr) -> io::Result<Box<dyn TcpListener>> {
+        self.sockets.listen_tcp_shared(local)
+    }
+
+    /// Another thread for each shard but the first.
+    fn for_shard(&self, shard: Shard) -> io::Result<Option<Arc<dyn Runtime>>> {
+        match shard.index() {
+            0 => Ok(None),
+            number => {
+                let thread = Self::new(&format!("{}-{number}", self.name))?;
+                Ok(Some(Arc::new(thread)))
+            }
+        }
     }
 
     fn connect_tcp(

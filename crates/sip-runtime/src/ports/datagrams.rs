@@ -1,12 +1,12 @@
 //! Datagram sockets.
 
-use super::{Bound, Due, Ports, RETRY};
+use super::{Bound, Due, Ports, RETRY, Sharing};
 use crate::{
     ready::Source,
     runtime::{UdpSocket, canonical},
 };
 use bytes::Bytes;
-use sip_io::{BindToken, FailReason, Flow, Receive};
+use sip_io::{BindToken, FailReason, Flow, Receive, Shard};
 use std::{
     collections::VecDeque,
     io,
@@ -56,8 +56,17 @@ impl Ports {
         &mut self,
         token: BindToken,
         local: SocketAddr,
+        sharing: Sharing,
     ) -> io::Result<SocketAddr> {
-        let socket = self.runtime.bind_udp(local)?;
+        let socket = match sharing {
+            Sharing::Alone => self.runtime.bind_udp(local)?,
+            Sharing::Shared => {
+                if self.is_first_at(local) {
+                    drop(self.runtime.bind_udp(local)?);
+                }
+                self.runtime.bind_udp_shared(local)?
+            }
+        };
         let local = canonical(socket.local_addr()?);
         if let Some(Err(error)) = self.limits.dscp.map(|dscp| socket.set_dscp(dscp)) {
             tracing::warn!(%error, %local, "datagrams go without their code point");
@@ -73,6 +82,12 @@ impl Ports {
         self.udp_at.insert(local, key);
         self.bound.insert(token, Bound::Udp(key));
         Ok(local)
+    }
+
+    /// Whether this shard is to find out that nobody else is at an address: another program that shares addresses would
+    /// share ours, and get a part of what comes.
+    pub(super) fn is_first_at(&self, local: SocketAddr) -> bool {
+        self.shard() == Shard::default() && local.port() != 0
     }
 
     /// Sends a datagram from the socket that has the flow's local address.

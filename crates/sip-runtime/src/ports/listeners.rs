@@ -1,6 +1,6 @@
 //! Sockets that take streams.
 
-use super::{Bound, Due, Ports, RETRY};
+use super::{Bound, Due, Ports, RETRY, Sharing};
 use crate::{
     ready::Source,
     runtime::{TcpListener, canonical},
@@ -27,8 +27,17 @@ impl Ports {
         token: BindToken,
         protocol: Protocol,
         local: SocketAddr,
+        sharing: Sharing,
     ) -> io::Result<SocketAddr> {
-        let listener = self.runtime.listen_tcp(local)?;
+        let listener = match sharing {
+            Sharing::Alone => self.runtime.listen_tcp(local)?,
+            Sharing::Shared => {
+                if self.is_first_at(local) {
+                    drop(self.runtime.listen_tcp(local)?);
+                }
+                self.runtime.listen_tcp_shared(local)?
+            }
+        };
         let local = canonical(listener.local_addr()?);
         let entry = self.listeners.vacant_entry();
         let key = entry.key();
@@ -43,6 +52,7 @@ impl Ports {
     }
 
     pub(super) fn poll_listener(&mut self, now: Instant, key: usize) {
+        let shard = self.shard();
         for _ in 0..ACCEPTS {
             let Some(port) = self.listeners.get_mut(key) else {
                 return;
@@ -57,7 +67,7 @@ impl Ports {
                 Poll::Ready(Ok((stream, remote))) => {
                     let local = stream.local_addr().unwrap_or(port.local);
                     self.accepted += 1;
-                    let id = StreamId::accepted(self.accepted);
+                    let id = StreamId::accepted(self.accepted).of_shard(shard);
                     let flow = Flow::stream(port.protocol, id, canonical(local), canonical(remote));
                     self.insert_accepted(flow, stream);
                     self.received.push_back(Receive::Opened { flow });

@@ -2,11 +2,13 @@
 
 mod datagrams;
 mod listeners;
+mod steering;
 mod streams;
 
 use crate::{
     ready::{ReadyList, Source},
     runtime::{Batch, Runtime},
+    shards::Member,
 };
 use ahash::RandomState;
 use datagrams::UdpPort;
@@ -59,6 +61,15 @@ pub(crate) struct Ports {
     write_buffer: Vec<u8>,
     /// What the machine is to be told, in order
     pub(crate) received: VecDeque<Receive>,
+    /// The place among those that share the work
+    member: Option<Member>,
+}
+
+/// Whether other shards bind the same address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sharing {
+    Alone,
+    Shared,
 }
 
 #[derive(Clone, Copy)]
@@ -100,6 +111,7 @@ impl Ports {
             read_buffer: Vec::new(),
             write_buffer: Vec::new(),
             received: VecDeque::new(),
+            member: None,
         }
     }
 
@@ -116,7 +128,13 @@ impl Ports {
                 token,
                 protocol,
                 local,
-            } => self.bind(token, protocol, local),
+            } => self.bind(token, protocol, local, Sharing::Alone),
+            Transmit::BindShared {
+                token,
+                protocol,
+                local,
+            } => self.bind(token, protocol, local, Sharing::Shared),
+            Transmit::Steer { to, parcel } => self.steer(to, parcel),
             Transmit::Release { token } => self.release(token),
             other => tracing::error!(?other, "a driver older than its machine"),
         }
@@ -128,6 +146,7 @@ impl Ports {
             Source::Udp(key) => self.poll_udp(now, key),
             Source::Listener(key) => self.poll_listener(now, key),
             Source::Stream(id) => self.poll_stream(now, id),
+            Source::Mesh => self.poll_mesh(),
             Source::Timer | Source::Inbox | Source::Application => {}
         }
     }
@@ -191,15 +210,16 @@ impl Ports {
     pub(crate) fn is_flushed(&self) -> bool {
         self.udp.iter().all(|(_, port)| port.is_flushed())
             && self.streams.values().all(Stream::is_flushed)
+            && self.member.as_ref().is_none_or(Member::is_flushed)
     }
 
-    fn bind(&mut self, token: BindToken, protocol: Protocol, local: SocketAddr) {
+    fn bind(&mut self, token: BindToken, protocol: Protocol, local: SocketAddr, sharing: Sharing) {
         let result = if self.bound.contains_key(&token) {
             Err(io::ErrorKind::AlreadyExists.into())
         } else if protocol.is_stream() {
-            self.listen(token, protocol, local)
+            self.listen(token, protocol, local, sharing)
         } else {
-            self.bind_udp(token, local)
+            self.bind_udp(token, local, sharing)
         };
         if let Err(error) = &result {
             tracing::warn!(%protocol, %local, %error, "cannot bind");

@@ -33,6 +33,8 @@ pub(super) struct Stream {
     state: State,
     waker: Waker,
     paused: bool,
+    /// How many other shards have no room for what comes on it
+    holders: u32,
     queue: VecDeque<Bytes>,
     queued: usize,
     /// Whether anything was ever to be written: words that a reset must not overtake
@@ -152,6 +154,7 @@ impl Ports {
             state,
             waker: self.ready.source(Source::Stream(id)),
             paused: false,
+            holders: 0,
             queue: VecDeque::new(),
             queued: 0,
             spoken: false,
@@ -261,6 +264,21 @@ impl Ports {
         }
     }
 
+    /// Stops reading until another shard has room.
+    pub(super) fn hold(&mut self, id: StreamId) {
+        if let Some(stream) = self.streams.get_mut(&id) {
+            stream.holders += 1;
+        }
+    }
+
+    /// There is room again.
+    pub(super) fn release_stream(&mut self, id: StreamId) {
+        if let Some(stream) = self.streams.get_mut(&id) {
+            stream.holders -= 1;
+            stream.waker.wake_by_ref();
+        }
+    }
+
     pub(super) fn poll_stream(&mut self, now: Instant, id: StreamId) {
         self.write_stream(now, id);
         for _ in 0..READS {
@@ -313,7 +331,7 @@ impl Ports {
                     }
                 }
             }
-            State::Open(_) if stream.paused => Step::Wait,
+            State::Open(_) if stream.paused || stream.holders > 0 => Step::Wait,
             State::Open(_) if stream.queued > self.limits.stream_queue / 2 => {
                 stream.choked = true;
                 Step::Wait

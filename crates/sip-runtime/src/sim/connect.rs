@@ -2,7 +2,7 @@
 
 use super::{
     stream::SimStream,
-    udp::overlap,
+    udp::{one_of, overlap},
     world::{Action, HostId, Shared, World},
 };
 use crate::runtime::{TcpListener, TcpStream, canonical};
@@ -27,6 +27,8 @@ pub(super) struct Doors {
 struct Listener {
     host: HostId,
     local: SocketAddr,
+    /// Whether others may listen at the same address
+    is_shared: bool,
     backlog: VecDeque<u64>,
     waker: Option<Waker>,
 }
@@ -94,12 +96,12 @@ impl World {
             }
             return;
         };
-        let listening = self.doors.listeners.iter().find(|(_, listener)| {
+        let listening = self.doors.listeners.iter().filter(|(_, listener)| {
             listener.host == to
                 && overlap(listener.local, remote)
                 && listener.backlog.len() < BACKLOG
         });
-        let listening = listening.map(|(listener, _)| *listener);
+        let listening = one_of(listening.map(|(listener, _)| *listener), local);
         let stream = listening.map(|listener| {
             let stream = self.id();
             self.open_stream(stream, (from, local), (to, remote));
@@ -210,16 +212,25 @@ pub(super) struct SimListener {
 }
 
 impl SimListener {
-    pub(super) fn bind(shared: &Arc<Shared>, host: HostId, local: SocketAddr) -> io::Result<Self> {
+    pub(super) fn bind(
+        shared: &Arc<Shared>,
+        host: HostId,
+        local: SocketAddr,
+        is_shared: bool,
+    ) -> io::Result<Self> {
         let (id, local) = shared.with(|world| {
             let local = world.free_address(host, local, |world, address| {
                 let mut listeners = world.doors.listeners.values();
-                listeners.any(|other| other.host == host && overlap(other.local, address))
+                listeners.any(|other| {
+                    let agreed = is_shared && other.is_shared && other.local == address;
+                    other.host == host && overlap(other.local, address) && !agreed
+                })
             })?;
             let id = world.id();
             let listener = Listener {
                 host,
                 local,
+                is_shared,
                 backlog: VecDeque::new(),
                 waker: None,
             };

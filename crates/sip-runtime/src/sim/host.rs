@@ -114,11 +114,23 @@ impl Runtime for Host {
     }
 
     fn bind_udp(&self, local: SocketAddr) -> io::Result<Box<dyn UdpSocket>> {
-        Ok(Box::new(SimUdp::bind(&self.shared, self.id, local)?))
+        let socket = SimUdp::bind(&self.shared, self.id, local, false)?;
+        Ok(Box::new(socket))
+    }
+
+    fn bind_udp_shared(&self, local: SocketAddr) -> io::Result<Box<dyn UdpSocket>> {
+        let socket = SimUdp::bind(&self.shared, self.id, local, true)?;
+        Ok(Box::new(socket))
     }
 
     fn listen_tcp(&self, local: SocketAddr) -> io::Result<Box<dyn TcpListener>> {
-        Ok(Box::new(SimListener::bind(&self.shared, self.id, local)?))
+        let listener = SimListener::bind(&self.shared, self.id, local, false)?;
+        Ok(Box::new(listener))
+    }
+
+    fn listen_tcp_shared(&self, local: SocketAddr) -> io::Result<Box<dyn TcpListener>> {
+        let listener = SimListener::bind(&self.shared, self.id, local, true)?;
+        Ok(Box::new(listener))
     }
 
     fn connect_tcp(

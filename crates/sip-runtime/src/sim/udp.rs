@@ -21,6 +21,8 @@ use std::{
 pub(super) struct Socket {
     host: HostId,
     local: SocketAddr,
+    /// Whether others may have the same address
+    is_shared: bool,
     inbox: VecDeque<(IpAddr, SocketAddr, Bytes)>,
     /// From where and to whom a datagram could not be delivered, and why
     refused: VecDeque<(IpAddr, SocketAddr, FailReason)>,
@@ -50,12 +52,17 @@ impl Socket {
 }
 
 impl World {
-    pub(super) fn bind_udp(&mut self, host: HostId, local: SocketAddr) -> io::Result<u64> {
+    pub(super) fn bind_udp(
+        &mut self,
+        host: HostId,
+        local: SocketAddr,
+        is_shared: bool,
+    ) -> io::Result<u64> {
         let local = self.free_address(host, local, |world, address| {
-            world
-                .sockets
-                .values()
-                .any(|socket| socket.host == host && overlap(socket.local, address))
+            world.sockets.values().any(|socket| {
+                let agreed = is_shared && socket.is_shared && socket.local == address;
+                socket.host == host && overlap(socket.local, address) && !agreed
+            })
         })?;
         let id = self.id();
         self.sockets.insert(
@@ -63,6 +70,7 @@ impl World {
             Socket {
                 host,
                 local,
+                is_shared,
                 inbox: VecDeque::new(),
                 refused: VecDeque::new(),
                 waker: None,
@@ -261,9 +269,11 @@ impl World {
                         && (socket.local.is_ipv6() || destination.is_ipv4())
                 }
         };
-        let exact = self.sockets.iter().find(|(_, socket)| fits(socket, true));
-        let found = exact.or_else(|| self.sockets.iter().find(|(_, socket)| fits(socket, false)));
-        let Some(id) = found.map(|(id, _)| *id) else {
+        let found = [true, false].into_iter().find_map(|exactly| {
+            let fitting = self.sockets.iter().filter(|(_, s)| fits(s, exactly));
+            one_of(fitting.map(|(id, _)| *id), datagram.source)
+        });
+        let Some(id) = found else {
             if self.way(to, datagram.from).passes_datagrams() {
                 self.schedule(back, Action::Refused(datagram, FailReason::Unreachable));
             }
@@ -295,6 +305,19 @@ impl World {
     }
 }
 
+/// The socket that gets what `source` sends, of those that share an address: always the same one.
+pub(super) fn one_of(
+    sharing: impl Iterator<Item = u64> + Clone,
+    source: SocketAddr,
+) -> Option<u64> {
+    let number = source.to_string().bytes().fold(0_u64, |number, byte| {
+        let number = (number ^ u64::from(byte)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        number ^ number >> 32
+    });
+    let count = sharing.clone().count().max(1);
+    sharing.into_iter().nth(number as usize % count)
+}
+
 /// Whether nobody could tell which of two sockets is meant.
 pub(super) fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
     let covers = |wide: SocketAddr, narrow: SocketAddr| {
@@ -312,9 +335,14 @@ pub(super) struct SimUdp {
 }
 
 impl SimUdp {
-    pub(super) fn bind(shared: &Arc<Shared>, host: HostId, local: SocketAddr) -> io::Result<Self> {
+    pub(super) fn bind(
+        shared: &Arc<Shared>,
+        host: HostId,
+        local: SocketAddr,
+        is_shared: bool,
+    ) -> io::Result<Self> {
         let (id, local) = shared.with(|world| {
-            let id = world.bind_udp(host, local)?;
+            let id = world.bind_udp(host, local, is_shared)?;
             let local = world.sockets.get(&id).map_or(local, |socket| socket.local);
             io::Result::Ok((id, local))
         })?;

@@ -3,7 +3,7 @@
 mod udp;
 
 use crate::{
-    os,
+    os::{self, Datagrams},
     runtime::{BoxFuture, Runtime, TcpListener, TcpStream, Timer, UdpSocket},
 };
 use std::{
@@ -88,12 +88,28 @@ impl Runtime for Tokio {
     }
 
     fn bind_udp(&self, local: SocketAddr) -> io::Result<Box<dyn UdpSocket>> {
-        Ok(Box::new(TokioUdp::bind(&self.handle, local)?))
+        Ok(Box::new(TokioUdp::new(
+            &self.handle,
+            Datagrams::bind(local)?,
+        )?))
+    }
+
+    fn bind_udp_shared(&self, local: SocketAddr) -> io::Result<Box<dyn UdpSocket>> {
+        Ok(Box::new(TokioUdp::new(
+            &self.handle,
+            Datagrams::bind_shared(local)?,
+        )?))
     }
 
     fn listen_tcp(&self, local: SocketAddr) -> io::Result<Box<dyn TcpListener>> {
         let _context = self.handle.enter();
         let listener = net::TcpListener::from_std(os::listen(local)?)?;
+        Ok(Box::new(TokioListener(listener)))
+    }
+
+    fn listen_tcp_shared(&self, local: SocketAddr) -> io::Result<Box<dyn TcpListener>> {
+        let _context = self.handle.enter();
+        let listener = net::TcpListener::from_std(os::listen_shared(local)?)?;
         Ok(Box::new(TokioListener(listener)))
     }
 

@@ -28,9 +28,11 @@ async fn error_of(socket: Arc<net::UdpSocket>) {
 }
 
 impl TokioUdp {
-    pub(super) fn bind(handle: &Handle, local: SocketAddr) -> io::Result<Self> {
+    pub(super) fn new(
+        handle: &Handle,
+        (socket, datagrams): (std::net::UdpSocket, Datagrams),
+    ) -> io::Result<Self> {
         let _context = handle.enter();
-        let (socket, datagrams) = Datagrams::bind(local)?;
         let socket = Arc::new(net::UdpSocket::from_std(socket)?);
         Ok(Self {
             errors: Box::pin(error_of(Arc::clone(&socket))),

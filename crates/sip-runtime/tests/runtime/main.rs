@@ -5,3 +5,4 @@ mod common;
 mod driver;
 #[cfg(feature = "sim")]
 mod limits;
+mod shards;
