@@ -75,8 +75,8 @@ impl<M: StateMachine> Application<M> for () {
 /// Drives one machine: a future that owns it, its sockets and its application.
 ///
 /// It is one task. In each turn it asks the sources that were woken – datagram sockets in batches, listeners, streams,
-/// commands –, tells the machine, hands its events to the application and sends what the machine wants sent, all
-/// without a channel or a hop to another task. Work per turn is bounded: a busy source goes to the end of the line,
+/// commands –, tells the machine, hands its events to the application and sends what the machine wants sent, what one
+/// turn brought about together at its end, all without a channel or a hop to another task. Work per turn is bounded: a busy source goes to the end of the line,
 /// and the task wakes itself.
 ///
 /// A socket's error never ends it. A datagram that could not be delivered (ICMP, too long) becomes

@@ -55,7 +55,7 @@ pub use activity::Activity;
 pub use driver::{Application, Driver};
 pub use handle::{Command, DriverHandle, Ended, Gone};
 pub use names::NameService;
-pub use runtime::{Batch, BoxFuture, Runtime, TcpListener, TcpStream, Timer, UdpSocket};
+pub use runtime::{Batch, BoxFuture, Datagram, Runtime, TcpListener, TcpStream, Timer, UdpSocket};
 
 #[cfg(feature = "tokio")]
 pub use self::tokio::{NoContext, Tokio};

@@ -1,6 +1,11 @@
 //! What the adapters have in common: sockets of the operating system.
 
-use crate::runtime::Batch;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod errors;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod send;
+
+use crate::runtime::{Batch, Datagram};
 use bytes::Bytes;
 use quinn_udp::{RecvMeta, UdpSockRef, UdpSocketState};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -97,7 +102,7 @@ impl Datagrams {
             let contents = buffer.get(..meta.len).unwrap_or_default();
             // The kernel may join datagrams of one size from one peer.
             for contents in contents.chunks(meta.stride.max(1)) {
-                batch.datagrams.push(crate::runtime::Datagram {
+                batch.datagrams.push(Datagram {
                     local: meta.dst_ip,
                     remote: meta.addr,
                     contents: Bytes::copy_from_slice(contents),
@@ -132,6 +137,38 @@ impl Datagrams {
                 result => return result,
             }
         }
+    }
+
+    /// Sends a beginning of `batch` and says how many datagrams that is; an error is the first one's.
+    pub(crate) fn send_batch<S>(&self, socket: &S, batch: &[Datagram]) -> io::Result<usize>
+    where
+        S: Sock,
+    {
+        #[cfg(target_os = "linux")]
+        {
+            let chosen = batch.iter().position(|datagram| datagram.local.is_some());
+            let together = &batch[..chosen.unwrap_or(batch.len())];
+            let reachable = |datagram: &Datagram| self.reachable(datagram.remote);
+            // An error is met again where the first one is sent alone, and dealt with there.
+            if together.len() > 1
+                && let Ok(sent @ 1..) = send::datagrams(socket, together, reachable)
+            {
+                return Ok(sent);
+            }
+        }
+        for (sent, datagram) in batch.iter().enumerate() {
+            let Datagram {
+                local,
+                remote,
+                contents,
+            } = datagram;
+            match self.send(socket, *local, *remote, contents) {
+                Err(error) if sent == 0 => return Err(error),
+                Err(_) => return Ok(sent),
+                Ok(()) => {}
+            }
+        }
+        Ok(batch.len())
     }
 
     /// Takes what ICMP has said about datagrams sent before; whether it was anything.
@@ -289,53 +326,6 @@ pub(crate) use std::os::fd::AsFd as Sock;
 #[cfg(windows)]
 pub(crate) use std::os::windows::io::AsSocket as Sock;
 
-/// One datagram by one plain call: quinn-udp would write the congestion bits, and with them the whole field that
-/// carries a socket's DSCP, into each datagram.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-mod send {
-    use nix::{
-        libc::{in_addr, in_pktinfo, in6_addr, in6_pktinfo},
-        sys::socket::{ControlMessage, MsgFlags, SockaddrStorage, sendmsg, sendto},
-    };
-    use quinn_udp::UdpSocketState;
-    use std::{
-        io::{self, IoSlice},
-        net::{IpAddr, SocketAddr},
-        os::fd::{AsFd, AsRawFd},
-    };
-
-    pub(super) fn datagram<S: AsFd>(
-        _state: &UdpSocketState,
-        socket: &S,
-        source: Option<IpAddr>,
-        remote: SocketAddr,
-        contents: &[u8],
-    ) -> io::Result<()> {
-        let socket = socket.as_fd().as_raw_fd();
-        let remote = SockaddrStorage::from(remote);
-        let flags = MsgFlags::MSG_DONTWAIT;
-        let payload = [IoSlice::new(contents)];
-        let via = |control| sendmsg(socket, &payload, &[control], flags, Some(&remote));
-        match source {
-            None => sendto(socket, contents, &remote, flags),
-            Some(IpAddr::V4(source)) => via(ControlMessage::Ipv4PacketInfo(&in_pktinfo {
-                ipi_ifindex: 0,
-                ipi_spec_dst: in_addr {
-                    s_addr: u32::from_ne_bytes(source.octets()),
-                },
-                ipi_addr: in_addr { s_addr: 0 },
-            })),
-            Some(IpAddr::V6(source)) => via(ControlMessage::Ipv6PacketInfo(&in6_pktinfo {
-                ipi6_ifindex: 0,
-                ipi6_addr: in6_addr {
-                    s6_addr: source.octets(),
-                },
-            })),
-        }?;
-        Ok(())
-    }
-}
-
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 mod send {
     use super::Sock;
@@ -361,95 +351,6 @@ mod send {
         };
         state.try_send(UdpSockRef::from(socket), &transmit)
     }
-}
-
-/// The error queue, which says where the datagram was to go that ICMP speaks of.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-mod errors {
-    use crate::runtime::Batch;
-    use nix::{
-        errno::Errno,
-        sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg},
-    };
-    use sip_io::FailReason;
-    use std::{
-        io::{self, IoSliceMut},
-        net::{IpAddr, SocketAddr},
-        os::fd::{AsFd, AsRawFd},
-    };
-
-    pub(super) fn take<S: AsFd>(socket: &S, batch: &mut Batch) -> bool {
-        let before = batch.failures.len();
-        let mut control = vec![0; 512];
-        for _ in 0..Batch::SIZE {
-            let mut payload = [0; 1];
-            let mut payload = [IoSliceMut::new(&mut payload)];
-            let message = recvmsg::<SockaddrStorage>(
-                socket.as_fd().as_raw_fd(),
-                &mut payload,
-                Some(&mut control),
-                MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT,
-            );
-            let message = match message {
-                Ok(message) => message,
-                Err(Errno::EINTR) => continue,
-                Err(_) => break,
-            };
-            let (mut local, mut error) = (None, None);
-            for control in message.cmsgs().into_iter().flatten() {
-                match control {
-                    ControlMessageOwned::Ipv4RecvErr(said, _)
-                    | ControlMessageOwned::Ipv6RecvErr(said, _) => {
-                        error = Some((said.ee_origin, said.ee_errno));
-                    }
-                    ControlMessageOwned::Ipv4PacketInfo(info) => {
-                        local = Some(IpAddr::from(info.ipi_addr.s_addr.to_ne_bytes()));
-                    }
-                    ControlMessageOwned::Ipv6PacketInfo(info) => {
-                        local = Some(IpAddr::from(info.ipi6_addr.s6_addr));
-                    }
-                    _ => {}
-                }
-            }
-            let Some(remote) = message.address.and_then(|address| to_std(&address)) else {
-                continue;
-            };
-            // What this host itself found wrong, the call that sent has said already.
-            if let Some((origin, errno)) = error
-                && origin != LOCAL
-            {
-                batch.fail(local, remote, reason(errno as i32));
-            }
-        }
-        batch.failures.len() > before
-    }
-
-    fn reason(errno: i32) -> FailReason {
-        match Errno::from_raw(errno) {
-            Errno::EMSGSIZE => FailReason::TooLong,
-            Errno::ECONNREFUSED
-            | Errno::EHOSTUNREACH
-            | Errno::ENETUNREACH
-            | Errno::EHOSTDOWN
-            | Errno::ENONET
-            | Errno::ENOPROTOOPT
-            | Errno::EACCES => FailReason::Unreachable,
-            _ => FailReason::Socket(io::Error::from_raw_os_error(errno).kind()),
-        }
-    }
-
-    fn to_std(address: &SockaddrStorage) -> Option<SocketAddr> {
-        let v4 = address
-            .as_sockaddr_in()
-            .map(|v4| SocketAddr::from((v4.ip(), v4.port())));
-        let v6 = address
-            .as_sockaddr_in6()
-            .map(|v6| SocketAddr::from((v6.ip(), v6.port())));
-        v4.or(v6)
-    }
-
-    /// `SO_EE_ORIGIN_LOCAL` of the Linux error queue.
-    const LOCAL: u8 = 1;
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -488,6 +389,44 @@ mod tests {
         assert_eq!(ip_mtu_discover(&v6), Ok(Ipv4PathMtuDiscovery::DONT));
         assert_eq!(ipv6_mtu_discover(&v6), Ok(Ipv6PathMtuDiscovery::DONT));
         assert_eq!(getsockopt(&v6, sockopt::Ipv6DontFrag), Ok(false));
+    }
+
+    /// One that is too long stands in nobody's way.
+    #[test]
+    fn a_batch_leaves_in_its_order_but_for_what_cannot() {
+        let peer = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("can bind");
+        let remote = peer.local_addr().expect("is bound");
+        for bound in [
+            IpAddr::from(Ipv4Addr::LOCALHOST),
+            Ipv6Addr::UNSPECIFIED.into(),
+        ] {
+            let (socket, datagrams) = Datagrams::bind((bound, 0).into()).expect("can bind");
+            let datagram = |number: u8, length| Datagram {
+                local: (bound.is_ipv6() && number > 2).then_some(Ipv4Addr::LOCALHOST.into()),
+                remote,
+                contents: vec![number; length].into(),
+            };
+            let batch = [(0, 1), (1, 1), (2, 66_000), (3, 1), (4, 1), (5, 1)]
+                .map(|(number, length)| datagram(number, length));
+            let (mut rest, mut refused) = (batch.as_slice(), Vec::new());
+            while let Some(first) = rest.first() {
+                match datagrams.send_batch(&socket, rest) {
+                    Ok(sent) => rest = &rest[sent..],
+                    Err(error) => {
+                        assert!(quinn_udp::is_msg_size_err(&error), "{error}");
+                        refused.push(first.contents[0]);
+                        rest = &rest[1..];
+                    }
+                }
+            }
+            assert_eq!(refused, [2], "{bound}");
+            let mut space = [0; 8];
+            let came = [(); 5].map(|()| {
+                peer.recv(&mut space).expect("comes");
+                space[0]
+            });
+            assert_eq!(came, [0, 1, 3, 4, 5], "{bound}");
+        }
     }
 
     #[test]

@@ -217,6 +217,16 @@ pub trait UdpSocket: Send {
         contents: &[u8],
     ) -> io::Result<()>;
 
+    /// Sends a beginning of `batch`, at least one datagram, and says how many; what is said of the first one if that
+    /// cannot leave is as for [`try_send`](Self::try_send), which is all that the default calls.
+    fn try_send_batch(&mut self, batch: &[Datagram]) -> io::Result<usize> {
+        let Some(first) = batch.first() else {
+            return Ok(0);
+        };
+        self.try_send(first.local, first.remote, &first.contents)?;
+        Ok(1)
+    }
+
     /// Becomes ready when [`try_send`](Self::try_send) is worth trying after it said `WouldBlock`.
     fn poll_writable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
@@ -279,12 +289,16 @@ pub struct Batch {
     pub(crate) space: Vec<u8>,
 }
 
-/// A datagram that came.
+/// A datagram that came, or that is to leave.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Datagram {
-    pub(crate) local: Option<IpAddr>,
-    pub(crate) remote: SocketAddr,
-    pub(crate) contents: Bytes,
+#[non_exhaustive]
+pub struct Datagram {
+    /// Which of the socket's addresses it came to or leaves from; `None` if the socket has but one, or cannot tell
+    pub local: Option<IpAddr>,
+    /// Who sent it, or gets it
+    pub remote: SocketAddr,
+    /// What it says
+    pub contents: Bytes,
 }
 
 /// A datagram that was not delivered.

@@ -2,7 +2,7 @@
 
 use crate::{
     os::{self, Datagrams, Received},
-    runtime::{Batch, BoxFuture, Runtime, TcpListener, TcpStream, Timer, UdpSocket},
+    runtime::{Batch, BoxFuture, Datagram, Runtime, TcpListener, TcpStream, Timer, UdpSocket},
 };
 use smol::{
     Async,
@@ -172,6 +172,10 @@ impl UdpSocket for SmolUdp {
     ) -> io::Result<()> {
         self.datagrams
             .send(self.socket.get_ref(), source, remote, contents)
+    }
+
+    fn try_send_batch(&mut self, batch: &[Datagram]) -> io::Result<usize> {
+        self.datagrams.send_batch(self.socket.get_ref(), batch)
     }
 
     fn poll_writable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -3,7 +3,7 @@
 use super::{Bound, Due, Ports, RETRY, Sharing};
 use crate::{
     ready::Source,
-    runtime::{UdpSocket, canonical},
+    runtime::{Batch, Datagram, UdpSocket, canonical},
 };
 use bytes::Bytes;
 use sip_io::{BindToken, FailReason, Flow, Receive, Shard};
@@ -20,8 +20,10 @@ pub(super) struct UdpPort {
     socket: Box<dyn UdpSocket>,
     local: SocketAddr,
     waker: Waker,
-    /// What the system had no room for
-    waiting: VecDeque<(Flow, Bytes)>,
+    /// What leaves at the next flush, or when the system has room again
+    waiting: VecDeque<Datagram>,
+    /// Whether the system had no room
+    is_full: bool,
 }
 
 impl UdpPort {
@@ -33,10 +35,14 @@ impl UdpPort {
         self.waiting.is_empty()
     }
 
-    fn try_send(&mut self, flow: &Flow, contents: &[u8]) -> io::Result<()> {
-        let source = self.local.ip().is_unspecified().then(|| flow.local().ip());
-        let source = source.filter(|address| !address.is_unspecified());
-        self.socket.try_send(source, flow.remote(), contents)
+    /// A datagram of this socket. The address that it leaves from is chosen where the socket has several.
+    fn datagram(&self, flow: &Flow, contents: Bytes) -> Datagram {
+        let local = self.local.ip().is_unspecified().then(|| flow.local().ip());
+        Datagram {
+            local: local.filter(|address| !address.is_unspecified()),
+            remote: flow.remote(),
+            contents,
+        }
     }
 
     /// The concrete address of something that came to `local`.
@@ -78,6 +84,7 @@ impl Ports {
             local,
             waker: self.ready.source(Source::Udp(key)),
             waiting: VecDeque::new(),
+            is_full: false,
         });
         self.udp_at.insert(local, key);
         self.bound.insert(token, Bound::Udp(key));
@@ -90,32 +97,59 @@ impl Ports {
         self.shard() == Shard::default() && local.port() != 0
     }
 
-    /// Sends a datagram from the socket that has the flow's local address.
+    /// Sends a datagram at the next flush, from the socket that has the flow's local address.
     pub(super) fn send(&mut self, flow: Flow, contents: Bytes) {
-        let Some(port) = self
-            .udp_key(flow.local())
-            .and_then(|key| self.udp.get_mut(key))
-        else {
+        let key = self.udp_key(flow.local());
+        let Some((key, port)) = key.and_then(|key| Some((key, self.udp.get_mut(key)?))) else {
             let reason = FailReason::Socket(io::ErrorKind::NotConnected);
             self.received.push_back(Receive::Failed { flow, reason });
             return;
         };
-        if port.waiting.is_empty() {
-            match port.try_send(&flow, &contents) {
-                Ok(()) => return,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => port.waker.wake_by_ref(),
-                Err(error) => {
-                    let reason = fail_reason(&error);
-                    self.received.push_back(Receive::Failed { flow, reason });
-                    return;
-                }
-            }
-        }
-        if port.waiting.len() < WAITING {
-            port.waiting.push_back((flow, contents));
-        } else {
+        if port.waiting.len() >= WAITING {
             // What protocols over datagrams can bear anyway.
             tracing::debug!(?flow, limit = WAITING, "no room for a datagram: dropped");
+            return;
+        }
+        if port.waiting.is_empty() {
+            self.unsent.push(key);
+        }
+        port.waiting.push_back(port.datagram(&flow, contents));
+        if port.waiting.len() == Batch::SIZE {
+            self.flush_udp(key);
+        }
+    }
+
+    /// Sends what waits in each socket.
+    pub(super) fn flush_datagrams(&mut self) {
+        let mut unsent = std::mem::take(&mut self.unsent);
+        for key in unsent.drain(..) {
+            self.flush_udp(key);
+        }
+        self.unsent = unsent;
+    }
+
+    pub(super) fn flush_udp(&mut self, key: usize) {
+        let Some(port) = self.udp.get_mut(key).filter(|port| !port.is_full) else {
+            return;
+        };
+        while !port.waiting.is_empty() {
+            let waiting = port.waiting.make_contiguous();
+            let batch = waiting.len().min(Batch::SIZE);
+            match port.socket.try_send_batch(&waiting[..batch]) {
+                Ok(sent) => drop(port.waiting.drain(..sent.min(batch))),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    port.is_full = true;
+                    port.waker.wake_by_ref();
+                    return;
+                }
+                Err(error) => {
+                    let reason = fail_reason(&error);
+                    if let Some(datagram) = port.waiting.pop_front() {
+                        let flow = port.flow(datagram.local, datagram.remote);
+                        self.received.push_back(Receive::Failed { flow, reason });
+                    }
+                }
+            }
         }
     }
 
@@ -125,29 +159,21 @@ impl Ports {
         };
         let waker = port.waker.clone();
         let cx = &mut Context::from_waker(&waker);
-        while let Some((flow, contents)) = port.waiting.front() {
-            let (flow, contents) = (*flow, contents.clone());
+        if port.is_full {
             match port.socket.poll_writable(cx) {
-                Poll::Pending => break,
-                Poll::Ready(Err(error)) => tracing::debug!(%error, "cannot wait for room"),
-                Poll::Ready(Ok(())) => {}
-            }
-            match port.try_send(&flow, &contents) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    // Asked again, so that the next room wakes us.
-                    if port.socket.poll_writable(cx).is_ready() {
-                        waker.wake_by_ref();
+                Poll::Pending => {}
+                room => {
+                    if let Poll::Ready(Err(error)) = room {
+                        tracing::debug!(%error, "cannot wait for room");
                     }
-                    break;
+                    port.is_full = false;
+                    self.flush_udp(key);
                 }
-                Err(error) => {
-                    let reason = fail_reason(&error);
-                    self.received.push_back(Receive::Failed { flow, reason });
-                }
-                Ok(()) => {}
             }
-            port.waiting.pop_front();
         }
+        let Some(port) = self.udp.get_mut(key) else {
+            return;
+        };
         for _ in 0..BATCHES {
             match port.socket.poll_recv(cx, &mut self.batch) {
                 Poll::Pending => return,

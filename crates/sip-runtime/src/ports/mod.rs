@@ -51,6 +51,8 @@ pub(crate) struct Ports {
     accepted: u64,
     /// How many of the streams were accepted
     accepted_open: usize,
+    /// Datagram sockets with something to send since the last flush
+    unsent: Vec<usize>,
     /// Streams with something to write since the last flush
     unwritten: Vec<StreamId>,
     timers: TimerQueue<Due>,
@@ -104,6 +106,7 @@ impl Ports {
             streams: table(),
             accepted: 0,
             accepted_open: 0,
+            unsent: Vec::new(),
             unwritten: Vec::new(),
             timers,
             addresses: Vec::new(),
@@ -115,7 +118,7 @@ impl Ports {
         }
     }
 
-    /// Does what the machine asked for. Datagrams leave at once, streams are written at the next flush.
+    /// Does what the machine asked for. What is to be sent leaves at the next flush.
     pub(crate) fn apply(&mut self, now: Instant, transmit: Transmit) {
         match transmit {
             Transmit::Datagram { flow, contents } => self.send(flow, contents),
@@ -198,7 +201,7 @@ impl Ports {
 
     /// Whether [`flush`](Self::flush) has something to do.
     pub(crate) fn has_unwritten(&self) -> bool {
-        !self.unwritten.is_empty()
+        !self.unwritten.is_empty() || !self.unsent.is_empty()
     }
 
     /// How many streams there are, whatever their state.
@@ -233,6 +236,8 @@ impl Ports {
     fn release(&mut self, token: BindToken) {
         match self.bound.remove(&token) {
             Some(Bound::Udp(key)) => {
+                self.flush_udp(key);
+                self.unsent.retain(|unsent| *unsent != key);
                 let port = self.udp.remove(key);
                 self.udp_at.remove(&port.local());
             }

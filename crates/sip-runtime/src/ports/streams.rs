@@ -192,6 +192,7 @@ impl Ports {
 
     /// Writes what was queued in this turn.
     pub(crate) fn flush(&mut self, now: Instant) {
+        self.flush_datagrams();
         let mut unwritten = std::mem::take(&mut self.unwritten);
         for id in unwritten.drain(..) {
             self.write_stream(now, id);

@@ -2,7 +2,7 @@
 
 use crate::{
     os::{self, Datagrams, Received},
-    runtime::{Batch, BoxFuture, UdpSocket},
+    runtime::{Batch, BoxFuture, Datagram, UdpSocket},
 };
 use std::{
     io,
@@ -87,6 +87,16 @@ impl UdpSocket for TokioUdp {
     ) -> io::Result<()> {
         // Not through `try_io`, which refuses until the first readiness was reported.
         let send = || self.datagrams.send(&*self.socket, source, remote, contents);
+        match send() {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.socket.try_io(Interest::WRITABLE, send)
+            }
+            result => result,
+        }
+    }
+
+    fn try_send_batch(&mut self, batch: &[Datagram]) -> io::Result<usize> {
+        let send = || self.datagrams.send_batch(&*self.socket, batch);
         match send() {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.socket.try_io(Interest::WRITABLE, send)
