@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use crate::{tls::Tls, ws::WebSocketConfig};
+use crate::{sharding::Sharding, tls::Tls, ws::WebSocketConfig};
 use sip_io::WallClock;
 
 /// Limits and times of a [`Transport`](crate::Transport).
@@ -31,6 +31,7 @@ pub struct TransportConfig {
     pub(crate) tls: Option<(Tls, WallClock)>,
     pub(crate) keep: Option<Duration>,
     pub(crate) connection_reuse: bool,
+    pub(crate) sharding: Option<Sharding>,
 }
 
 impl TransportConfig {
@@ -119,6 +120,19 @@ impl TransportConfig {
         self
     }
 
+    /// Makes the transport one of several that share the work of one; see [`Sharding`].
+    ///
+    /// Defaults to none. Limits and rates are then those of each shard.
+    pub fn sharding(mut self, sharding: Sharding) -> Self {
+        self.sharding = Some(sharding).filter(|sharding| sharding.count() > 1);
+        self
+    }
+
+    /// Which of several transports this one is to be, if it is.
+    pub const fn shard(&self) -> Option<&Sharding> {
+        self.sharding.as_ref()
+    }
+
     /// Sets how many bytes may wait for one connection to open and to shake hands.
     ///
     /// Defaults to 262,144. What does not fit is refused with [`SendError::QueueFull`](crate::SendError::QueueFull).
@@ -173,6 +187,7 @@ impl Default for TransportConfig {
             tls: None,
             keep: Some(Duration::from_secs(30)),
             connection_reuse: true,
+            sharding: None,
         }
     }
 }

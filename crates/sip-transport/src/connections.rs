@@ -11,6 +11,7 @@ use crate::{
     event::{CloseReason, HandshakeFailure},
     listener::ListenerId,
     preface::Preface,
+    sharding::Sharding,
     sources::{Source, Sources},
     stream::Stream,
     tls::TlsLayer,
@@ -54,6 +55,8 @@ pub(crate) struct Connection {
     pub(crate) preface: Option<Preface>,
     /// Whether the answer to a keep-alive is waited for
     pub(crate) pinged: bool,
+    /// The other shards that have used it: a set
+    pub(crate) users: u64,
     peer: Option<Peer>,
     /// As whose it is counted
     source: Option<Source>,
@@ -124,6 +127,7 @@ impl Connections {
             stream,
             preface,
             pinged: false,
+            users: 0,
             peer: None,
             source: None,
             alias: None,
@@ -213,7 +217,8 @@ impl Connections {
         stream: Stream,
         config: &TransportConfig,
     ) -> Flow {
-        let id = StreamId::opened(self.next);
+        let shard = config.shard().map(Sharding::me).unwrap_or_default();
+        let id = StreamId::opened(self.next).of_shard(shard);
         self.next += 1;
         let flow = Flow::stream(peer.protocol, id, local, peer.address);
         self.opened.insert(peer.clone(), id);
@@ -227,6 +232,7 @@ impl Connections {
             stream,
             preface: None,
             pinged: false,
+            users: 0,
             peer: Some(peer),
             source: None,
             alias: None,

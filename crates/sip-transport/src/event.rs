@@ -10,7 +10,7 @@ use bytes::Bytes;
 use thiserror::Error;
 
 use crate::listener::ListenerId;
-use sip_io::{FailReason, Flow, Protocol};
+use sip_io::{FailReason, Flow, Note, Protocol, Shard};
 use sip_message::{Request, Response};
 
 /// What a [`Transport`](crate::Transport) tells its user.
@@ -84,6 +84,13 @@ pub enum Event {
         flow: Flow,
         /// Why
         reason: FailReason,
+    },
+    /// The user of another shard tells something ([`Transport::tell`](crate::Transport::tell)).
+    Note {
+        /// Whose user
+        from: Shard,
+        /// What
+        note: Note,
     },
 }
 

@@ -39,6 +39,7 @@ mod identity;
 mod listener;
 mod preface;
 mod rate;
+mod sharding;
 mod sources;
 mod stats;
 mod stream;
@@ -65,6 +66,7 @@ pub use event::{CloseReason, Event, FlowError, HandshakeFailure, SendError, Targ
 pub use identity::PeerIdentity;
 pub use listener::{Advertised, Listener, ListenerError, ListenerId};
 pub use rate::Rate;
+pub use sharding::Sharding;
 pub use stats::{MessageCounts, Stats};
 #[cfg(feature = "tls")]
 pub use tls::{CryptoProvider, DangerousTls, KeyLog, Tls, TlsError};

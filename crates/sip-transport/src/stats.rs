@@ -76,6 +76,10 @@ pub struct Stats {
     pub closed_web_socket: u64,
     /// Messages that did not fit into the queue of a connection that was not open yet
     pub queue_full: u64,
+    /// Messages handed to the shard that they are for
+    pub steered: u64,
+    /// What was for another shard and found no room there
+    pub steer_lost: u64,
     /// Connections that are opening or open now
     pub connections: u64,
 }
@@ -136,6 +140,8 @@ impl Stats {
             ("transport_closed_unframable", self.closed_unframable),
             ("transport_closed_web_socket", self.closed_web_socket),
             ("transport_queue_full", self.queue_full),
+            ("transport_steered", self.steered),
+            ("transport_steer_lost", self.steer_lost),
             ("transport_connections", self.connections),
         ]
         .into_iter()

@@ -5,6 +5,7 @@ mod datagrams;
 mod garbage;
 mod keep_alive;
 mod responses;
+mod shards;
 mod streams;
 #[cfg(feature = "ws")]
 mod web_sockets;
@@ -65,7 +66,9 @@ impl Stage {
 
     fn listen(&mut self, listener: Listener) -> ListenerId {
         let id = self.transport.listen(self.now, listener);
-        let Some(Transmit::Bind { token, local, .. }) = self.transport.poll_transmit() else {
+        let (Some(Transmit::Bind { token, local, .. })
+        | Some(Transmit::BindShared { token, local, .. })) = self.transport.poll_transmit()
+        else {
             panic!("nothing to bind");
         };
         self.receive(Receive::Bound {

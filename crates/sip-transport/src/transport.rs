@@ -4,9 +4,10 @@
 
 mod inbound;
 mod layers;
+mod shards;
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     time::Instant,
@@ -26,7 +27,7 @@ use crate::{
     tls::Engine,
     via::{self, ResponseRoute, return_flow},
 };
-use sip_io::{BindToken, Flow, Protocol, Receive, Rng, StateMachine, Transmit};
+use sip_io::{BindToken, Flow, Protocol, Receive, Rng, StateMachine, StreamId, Transmit};
 use sip_message::{Host, Limits, headers::Via};
 
 /// The transport layer of RFC 3261 §18.
@@ -48,11 +49,13 @@ use sip_message::{Host, Limits, headers::Via};
 /// # Ok::<(), sip_transport::ListenerError>(())
 /// ```
 pub struct Transport {
-    config: TransportConfig,
+    pub(crate) config: TransportConfig,
     limits: Limits,
     addresses: Addresses,
     next_listener: u32,
     pub(crate) connections: Connections,
+    /// Connections of other shards, as far as they are known here
+    foreign: HashMap<StreamId, Flow, RandomState>,
     answers: Rate,
     log_lines: Rate,
     /// Whether no connection is read
@@ -79,7 +82,8 @@ impl Transport {
             limits: Limits::default().message_size(config.message_size),
             addresses: Addresses::default(),
             next_listener: 0,
-            connections: Connections::new(hasher, now),
+            connections: Connections::new(hasher.clone(), now),
+            foreign: HashMap::with_hasher(hasher),
             answers: Rate::new(config.answers, now),
             log_lines: Rate::new(config.log_lines, now),
             held: false,
@@ -108,10 +112,18 @@ impl Transport {
             });
             return id;
         }
-        self.transmits.push_back(Transmit::Bind {
-            token: token(id),
-            protocol: listener.protocol(),
-            local: listener.local(),
+        let (token, protocol, local) = (token(id), listener.protocol(), listener.local());
+        self.transmits.push_back(match self.config.sharding {
+            None => Transmit::Bind {
+                token,
+                protocol,
+                local,
+            },
+            Some(_) => Transmit::BindShared {
+                token,
+                protocol,
+                local,
+            },
         });
         self.addresses.add(id, listener);
         id
@@ -236,6 +248,11 @@ impl Transport {
             self.stats.of(flow.protocol()).messages_out += 1;
             return Ok(());
         };
+        if !self.foreign.is_empty()
+            && let Some(flow) = self.foreign.get(&id)
+        {
+            return self.send_elsewhere(*flow, message);
+        }
         match self.connections.write(now, id, message, &self.config) {
             Write::Now(flow, message) => self.send_bytes(flow, message),
             Write::Queued => {}
@@ -262,7 +279,11 @@ impl Transport {
 
     /// Gives up a connection whose peer gives no sign of life; [`Event::Closed`] follows.
     pub fn give_up(&mut self, flow: &Flow) {
-        if let Some(id) = flow.stream_id().filter(|_| self.is_open(flow)) {
+        self.close_elsewhere(flow);
+        let own = flow
+            .stream_id()
+            .filter(|_| self.owner_elsewhere(flow).is_none());
+        if let Some(id) = own.filter(|_| self.is_open(flow)) {
             self.stats.closed_silent += 1;
             self.end(id, CloseReason::Silent);
         }
@@ -292,6 +313,7 @@ impl Transport {
 
     /// Closes every listener and every connection.
     pub fn shutdown(&mut self) {
+        self.foreign.clear();
         for id in self.addresses.ids().collect::<Vec<_>>() {
             self.unlisten(id);
         }
@@ -305,7 +327,7 @@ impl Transport {
     /// Whether something can be sent on the flow: its socket is bound, its connection open or being opened.
     pub fn is_open(&self, flow: &Flow) -> bool {
         match flow.stream_id() {
-            Some(id) => self.connections.get(id).is_some(),
+            Some(id) => self.connections.get(id).is_some() || self.foreign.contains_key(&id),
             // Without any listener the sockets are those of whoever drives the machine.
             None => self.listener_of(flow).is_some() || self.addresses.ids().next().is_none(),
         }
@@ -332,7 +354,10 @@ impl Transport {
     /// The listener that a flow belongs to: whose socket it uses, that accepted it, or that speaks for us on it.
     pub fn listener_of(&self, flow: &Flow) -> Option<ListenerId> {
         match flow.stream_id() {
-            Some(id) => self.connections.get(id)?.listener,
+            Some(id) => match self.connections.get(id) {
+                Some(connection) => connection.listener,
+                None => self.listener_elsewhere(id),
+            },
             None => self.addresses.listener_at(flow.protocol(), flow.local()),
         }
     }
@@ -463,7 +488,12 @@ impl StateMachine for Transport {
                     self.receive_closed(id, reason.into());
                 }
             }
-            Receive::Failed { flow, reason } => self.receive_failed(flow, reason),
+            Receive::Failed { flow, reason } => {
+                self.tell_failed(flow, reason);
+                self.receive_failed(flow, reason);
+            }
+            Receive::Steered { from, parcel } => self.receive_steered(now, from, *parcel),
+            Receive::Unsteered { parcel, .. } => self.receive_unsteered(*parcel),
             Receive::Bound { token, result } => {
                 if let Ok(id) = u32::try_from(token.0) {
                     self.receive_bound(ListenerId(id), result);

@@ -27,6 +27,9 @@ impl Transport {
             // RFC 5626 §4.4.2: STUN and SIP share a port, and the first two bits tell them apart.
             Some(0..=3) => {
                 self.stats.stun += 1;
+                if let Some(to) = self.stun_elsewhere(&contents) {
+                    return self.steer_message(to, flow, contents);
+                }
                 self.events.push_back(Event::Stun { flow, contents });
             }
             _ if contents.iter().all(|byte| b"\r\n\0 ".contains(byte)) => {
@@ -189,6 +192,13 @@ impl Transport {
     }
 
     fn receive_message(&mut self, now: Instant, flow: Flow, contents: Bytes) {
+        match self.elsewhere(&contents) {
+            Some(to) => self.steer_message(to, flow, contents),
+            None => self.take_message(now, flow, contents),
+        }
+    }
+
+    pub(super) fn take_message(&mut self, now: Instant, flow: Flow, contents: Bytes) {
         let parsed = Message::parse_with(contents.clone(), &self.limits)
             .and_then(|message| message.check().map(|()| message));
         if parsed.is_ok() {
@@ -340,6 +350,7 @@ impl Transport {
                 _ if gone.is_opening() => self.stats.handshakes_failed += 1,
                 _ => {}
             }
+            self.tell_users(&gone, reason);
             self.tell_closed(&gone, reason);
         }
     }
@@ -389,6 +400,7 @@ impl Transport {
     /// Closes a connection that is forgotten already, after what its layers have to say.
     pub(super) fn hang_up(&mut self, gone: &mut Connection) {
         let flow = gone.flow;
+        self.tell_users(gone, CloseReason::Idle);
         gone.stream.close();
         if let Some(contents) = gone.stream.output() {
             self.send_bytes(flow, contents);
