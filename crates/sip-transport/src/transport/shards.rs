@@ -77,26 +77,14 @@ impl Transport {
                 }
             }
             Parcel::Write { flow, contents } => self.write_for(now, from, flow, contents),
-            Parcel::Watch { flow } => {
-                if !flow.stream_id().is_some_and(|id| self.note_user(id, from)) {
-                    self.tell_gone(from, flow);
-                }
-            }
+            Parcel::Watch { flow } => self.watched_by(from, flow),
             Parcel::Close { flow } => {
                 if let Some(id) = flow.stream_id() {
                     self.stats.closed_silent += u64::from(self.connections.get(id).is_some());
                     self.end(id, CloseReason::Silent);
                 }
             }
-            Parcel::Closed { flow, reason } => {
-                if flow
-                    .stream_id()
-                    .is_some_and(|id| self.foreign.remove(&id).is_some())
-                {
-                    let reason = reason.into();
-                    self.events.push_back(Event::Closed { flow, reason });
-                }
-            }
+            Parcel::Closed { flow, reason } => self.ended_elsewhere(flow, reason.into()),
             Parcel::Failed { flow, reason } => {
                 self.events.push_back(Event::Failed { flow, reason });
             }
@@ -114,13 +102,8 @@ impl Transport {
                 self.events.push_back(Event::Failed { flow, reason });
             }
             Parcel::Watch { flow } => {
-                if flow
-                    .stream_id()
-                    .is_some_and(|id| self.foreign.remove(&id).is_some())
-                {
-                    let reason = CloseReason::Broken(io::ErrorKind::NotConnected);
-                    self.events.push_back(Event::Closed { flow, reason });
-                }
+                let gone = CloseReason::Broken(io::ErrorKind::NotConnected);
+                self.ended_elsewhere(flow, gone);
             }
             _ => {}
         }
@@ -176,6 +159,20 @@ impl Transport {
         };
         for shard in sharding.others() {
             self.steer(shard, Parcel::Failed { flow, reason });
+        }
+    }
+
+    fn watched_by(&mut self, user: Shard, flow: Flow) {
+        let lives = flow.stream_id().is_some_and(|id| self.note_user(id, user));
+        if !lives {
+            self.tell_gone(user, flow);
+        }
+    }
+
+    fn ended_elsewhere(&mut self, flow: Flow, reason: CloseReason) {
+        let known = flow.stream_id().and_then(|id| self.foreign.remove(&id));
+        if known.is_some() {
+            self.events.push_back(Event::Closed { flow, reason });
         }
     }
 
