@@ -1,16 +1,14 @@
 //! The side that says who it is.
 
+mod session;
 mod shown;
 #[cfg(test)]
 mod tests;
 #[cfg(feature = "aka")]
 mod usim;
 
-use crate::{
-    Algorithm, Challenge, Credentials, Qop, Role,
-    digest::{self, Hex},
-    extended,
-};
+use crate::{Algorithm, Challenge, Credentials, Qop, Role, digest::Hex};
+use session::Session;
 use shown::{Group, Shown, challenges, given};
 use sip_io::Rng;
 use sip_message::{
@@ -70,24 +68,6 @@ pub enum Proof {
     Valid,
     /// Someone wanted us to believe that
     Invalid,
-}
-
-/// The nonce of a realm, and whose secret goes with it.
-struct Session {
-    role: Role,
-    challenge: Challenge,
-    credentials: Credentials,
-    qop: Option<Qop>,
-    hides_user: bool,
-    /// In base 64, when a USIM found the network's sequence number too old
-    auts: Option<String>,
-    cnonce: Hex,
-    /// How often the nonce was used
-    count: u32,
-    /// How often in a row a nonce was called stale that had never been used before
-    refusals: u8,
-    /// Hosts of Request-URIs that were challenged
-    hosts: Vec<String>,
 }
 
 /// Why a challenge was not answered.
@@ -237,13 +217,7 @@ impl Client {
             .sessions
             .iter()
             .enumerate()
-            .filter(|(_, session)| {
-                session.role == Role::Proxy
-                    || session
-                        .hosts
-                        .iter()
-                        .any(|known| known.eq_ignore_ascii_case(host))
-            })
+            .filter(|(_, session)| session.reaches(host))
             .map(|(index, _)| index)
             .collect();
         if self.write(request, &realms).is_err() {
@@ -384,7 +358,7 @@ impl Client {
         fitting: Vec<Credentials>,
         request: &Request,
         group: &Group,
-        mut hosts: Vec<String>,
+        hosts: Vec<String>,
         refusals: u8,
     ) -> Result<Session, AuthError> {
         for credentials in fitting {
@@ -393,12 +367,7 @@ impl Client {
             };
             let challenge = challenge.clone();
             let mut session = self.open(request, group.role, challenge, credentials);
-            let host = hosts.iter().position(|known| *known == session.hosts[0]);
-            if host.is_none() && hosts.len() >= MOST_HOSTS {
-                hosts.remove(0);
-            }
-            hosts.retain(|known| *known != session.hosts[0]);
-            session.hosts.append(&mut hosts);
+            session.add_hosts(hosts);
             session.refusals = refusals;
             return Ok(session);
         }
@@ -508,101 +477,6 @@ impl Client {
     }
 }
 
-impl Session {
-    /// The credentials for a request, with the count as it is. Both fields have one grammar, so one type writes them.
-    fn field(&self, request: &Request) -> Result<Authorization, ParseError> {
-        let challenge = &self.challenge;
-        let algorithm = challenge.algorithm();
-        let user = self.credentials.user();
-        let uri = request.uri().as_str();
-        let count = format!("{:08x}", self.count);
-        let cnonce = self.cnonce.as_bytes();
-        let protection = self.qop.map(|qop| (qop, count.as_bytes(), cnonce));
-        let key = self
-            .credentials
-            .secret()
-            .key(algorithm, user, challenge.realm())
-            .expect("credentials were chosen for this algorithm");
-        let covered = digest::covered(
-            algorithm,
-            request.method().as_str(),
-            uri.as_bytes(),
-            self.qop,
-            request.body(),
-        );
-        let proof = digest::proof(
-            algorithm,
-            &key,
-            challenge.nonce.as_bytes(),
-            protection,
-            cnonce,
-            &covered,
-        );
-        let hidden;
-        let extended;
-        let name = if self.hides_user {
-            hidden = digest::user_hash(algorithm, user, challenge.realm());
-            ("username", hidden.as_str(), true)
-        } else if challenge.is_utf8 && !user.is_ascii() {
-            extended = extended::encode(user);
-            ("username*", extended.as_str(), false)
-        } else {
-            ("username", user, true)
-        };
-        let token = challenge.algorithm_token();
-        let mut params = vec![
-            name,
-            ("realm", challenge.realm(), true),
-            ("nonce", challenge.nonce.as_str(), true),
-            ("uri", uri, true),
-            ("response", proof.as_str(), true),
-        ];
-        if challenge.names_algorithm {
-            params.push(("algorithm", token.as_str(), false));
-        }
-        if protection.is_some() || algorithm.is_session() {
-            params.push(("cnonce", self.cnonce.as_str(), true));
-        }
-        if let Some(opaque) = &challenge.opaque {
-            params.push(("opaque", opaque, true));
-        }
-        if let Some(qop) = self.qop {
-            params.push(("qop", qop.as_str(), false));
-            params.push(("nc", count.as_str(), false));
-        }
-        if self.hides_user {
-            params.push(("userhash", "true", false));
-        }
-        if let Some(auts) = &self.auts {
-            params.push(("auts", auts, true));
-        }
-        Authorization::new("Digest", params)
-    }
-
-    /// What a server that knows the password says of it (RFC 7616 §3.5).
-    fn expected_proof(&self, shown: &Shown, qop: Option<&str>, body: &[u8]) -> Option<Hex> {
-        let algorithm = self.challenge.algorithm();
-        let key = self.credentials.secret().key(
-            algorithm,
-            self.credentials.user(),
-            self.challenge.realm(),
-        )?;
-        // The server may protect its body less than we did ours, and says so.
-        let qop = qop.map_or(shown.qop, Qop::from_token)?;
-        let covered = digest::covered(algorithm, "", shown.uri.as_bytes(), Some(qop), body);
-        let cnonce = shown.cnonce.as_bytes();
-        let protection = Some((qop, shown.count.as_bytes(), cnonce));
-        Some(digest::proof(
-            algorithm,
-            &key,
-            shown.nonce.as_bytes(),
-            protection,
-            cnonce,
-            &covered,
-        ))
-    }
-}
-
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
@@ -641,5 +515,4 @@ fn worse(one: AuthError, other: AuthError) -> AuthError {
 }
 
 const MOST_SESSIONS: usize = 16;
-const MOST_HOSTS: usize = 8;
 const MOST_REFUSALS: u8 = 3;

@@ -339,6 +339,23 @@ fn later_requests_carry_credentials_ahead() {
     assert!(!last.headers().contains::<Authorization>());
 }
 
+#[test]
+fn a_realm_of_many_hosts_leaves_the_last_eight() {
+    let mut client = alice();
+    let challenge = by_server(r#"Digest realm="r", nonce="n", qop="auth""#);
+    for n in 0..20 {
+        let mut request = request(Method::OPTIONS, &format!("sip:h{n}.example"));
+        let answered = client.respond(&mut request, &challenge);
+        answered.expect("can be answered");
+    }
+    for n in 0..20 {
+        let mut request = request(Method::OPTIONS, &format!("sip:h{n}.example"));
+        client.prepare(&mut request);
+        let is_ahead = request.headers().contains::<Authorization>();
+        assert_eq!(is_ahead, n >= 12, "h{n}.example");
+    }
+}
+
 /// RFC 3261 §22.1.
 #[test]
 fn an_ack_repeats_and_a_cancel_has_none() {

@@ -1,7 +1,8 @@
 //! Challenges that a card answers (RFC 3310 §3).
 
 use super::{
-    AuthError, Client, MOST_REFUSALS, Session,
+    AuthError, Client, MOST_REFUSALS,
+    session::Session,
     shown::{Group, given},
 };
 use crate::{
