@@ -5,6 +5,8 @@
 #![cfg(feature = "identity")]
 #![allow(clippy::unwrap_used)]
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use p256::ecdsa::Signature;
 use sip_auth::identity::{
     Attestation, CertificateError, IdentityCheck, IdentityError, Party, Passport, SignError,
     Signer, Verifier,
@@ -165,6 +167,47 @@ fn a_passport_is_good_for_its_own_call_only() {
     let from = HeaderValue::new("<sip:+1(215)5551212@transit.example>;tag=1").unwrap();
     same.headers_mut().set_raw(HeaderName::FROM, from);
     assert!(result(&same).is_ok());
+}
+
+/// RFC 8224 §12.1. The second half of a signature has two values that are valid, and the second one is as old.
+#[test]
+fn a_passport_that_comes_again_in_another_call_is_a_replay() {
+    let request = signed(false);
+    let in_call = |request: &Request, call_id: &str| {
+        let mut request = request.clone();
+        let value = HeaderValue::new(call_id).unwrap();
+        request.headers_mut().set_raw(HeaderName::CALL_ID, value);
+        request
+    };
+    let full = request.headers().require::<Identity>().unwrap();
+    let (_, written) = full.digest().rsplit_once('.').unwrap();
+    let octets = URL_SAFE_NO_PAD.decode(written).unwrap();
+    let signature = Signature::from_slice(&octets).unwrap();
+    let twin = Signature::from_scalars(*signature.r(), -*signature.s()).unwrap();
+    let twin = edited(&request, written, &URL_SAFE_NO_PAD.encode(twin.to_bytes()));
+
+    let mut verifier = verifier();
+    assert!(check(&mut verifier, NOW, &request, Some(LEAF)).is_ok());
+    // Forked, repeated with credentials, or repeated at all, it is the same call.
+    assert!(check(&mut verifier, NOW + 1, &request, None).is_ok());
+    assert!(check(&mut verifier, NOW + 1, &twin, None).is_ok());
+    for request in [&request, &twin] {
+        let result = check(&mut verifier, NOW + 60, &in_call(request, "2@b"), None);
+        assert_eq!(result, Err(IdentityError::Replayed));
+        assert_eq!(result.unwrap_err().status().as_u16(), 438);
+    }
+    let stale = check(&mut verifier, NOW + 61, &in_call(&request, "2@b"), None);
+    assert_eq!(stale, Err(IdentityError::Stale));
+    // What nobody has signed makes no one else's passport a replay.
+    let mut verifier = Verifier::new().trusts_fetched(true);
+    let forged = check(&mut verifier, NOW, &in_call(&request, "2@b"), Some(FAKE));
+    assert_eq!(forged, Err(IdentityError::Signature));
+    assert!(check(&mut verifier, NOW, &request, Some(LEAF)).is_ok());
+    let mut forgetful = Verifier::new().trusts_fetched(true).remembered_passports(0);
+    for call_id in ["1@b", "2@b"] {
+        let result = check(&mut forgetful, NOW, &in_call(&request, call_id), Some(LEAF));
+        assert!(result.is_ok(), "{result:?}");
+    }
 }
 
 #[test]

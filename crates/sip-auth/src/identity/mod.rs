@@ -6,6 +6,7 @@
 mod certificate;
 mod party;
 mod passport;
+mod seen;
 mod signer;
 mod verifier;
 

@@ -1,11 +1,13 @@
 //! The side that checks (RFC 8224 §6.2).
 
 use super::{
-    CertificateError, MediaKey, Party, Passport, certificate, decode, encode, signer::media_keys,
+    CertificateError, MediaKey, Party, Passport, certificate, decode, encode,
+    seen::{Call, Mark, Seen},
+    signer::media_keys,
 };
 use p256::ecdsa::{Signature, VerifyingKey, signature::Verifier as _};
 use sip_message::{
-    ParseError, Request, StatusCode,
+    HeaderName, HeaderValue, ParseError, Request, StatusCode,
     headers::{Date, Identity},
 };
 use std::{collections::VecDeque, fmt};
@@ -17,10 +19,11 @@ use x509_cert::Certificate;
 /// It trusts nobody until [`Self::trust`] names someone. Certificates that were found good are kept, 256 of them, until
 /// they end or others push them out.
 ///
-/// Two things are left to its owner. Passports are not remembered, so within their freshness a copy of one is believed
-/// again for the same caller and callee (RFC 8224 §12.1). And which numbers a certificate may speak for (TNAuthList,
-/// RFC 8226 §9) is for whoever fetches it to judge: name only such authorities in [`Self::trust`] as see to it, or
-/// answer [`CertificateQuestion`] with `None`.
+/// A passport is believed for one call, which is one Call-ID: a copy of it in another call is a replay (RFC 8224 §12.1).
+/// So the request that is repeated, forked or challenged keeps its identity.
+///
+/// Which numbers a certificate may speak for (TNAuthList, RFC 8226 §9) is left to its owner, who fetches it: name only
+/// such authorities in [`Self::trust`] as see to it, or answer [`CertificateQuestion`] with `None`.
 ///
 /// ```
 /// use sip_auth::identity::{IdentityCheck, Verifier};
@@ -47,6 +50,7 @@ pub struct Verifier {
     trusts_fetched: bool,
     /// The newest behind
     known: VecDeque<(String, Certificate, VerifyingKey)>,
+    seen: Seen,
 }
 
 /// What checking a request leads to.
@@ -64,6 +68,7 @@ pub struct CertificateQuestion {
     passport: Passport,
     input: String,
     signature: Signature,
+    call: Call,
     seconds: u64,
 }
 
@@ -110,6 +115,9 @@ pub enum IdentityError {
     /// The signature is wrong
     #[error("the signature is wrong")]
     Signature,
+    /// The passport was in another call before
+    #[error("the passport was in another call before")]
+    Replayed,
 }
 
 impl IdentityError {
@@ -121,7 +129,7 @@ impl IdentityError {
             Self::Stale => StatusCode::FORBIDDEN,
             Self::Unavailable => StatusCode::BAD_IDENTITY_INFO,
             Self::Certificate(_) => StatusCode::UNSUPPORTED_CREDENTIAL,
-            Self::Malformed | Self::Mismatch(_) | Self::Signature => {
+            Self::Malformed | Self::Mismatch(_) | Self::Signature | Self::Replayed => {
                 StatusCode::INVALID_IDENTITY_HEADER
             }
         }
@@ -142,6 +150,7 @@ impl Verifier {
             anchors: Vec::new(),
             trusts_fetched: false,
             known: VecDeque::new(),
+            seen: Seen::new(65_536),
         }
     }
 
@@ -170,10 +179,21 @@ impl Verifier {
         self
     }
 
+    /// How many passports are remembered with their calls while they are fresh, at some 100 bytes each.
+    ///
+    /// Defaults to 65,536, a thousand calls a second. When there are more, the oldest is forgotten, and a copy of it is
+    /// believed until it is stale. With 0 every copy is: for those who see one call under several Call-IDs, because
+    /// elements before them have changed it.
+    #[must_use]
+    pub const fn remembered_passports(mut self, passports: usize) -> Self {
+        self.seen.set_limit(passports);
+        self
+    }
+
     /// Checks a request at a time in seconds since 1970.
     ///
     /// Of several passports the first that we understand counts.
-    pub fn verify(&self, seconds: u64, request: &Request) -> IdentityCheck {
+    pub fn verify(&mut self, seconds: u64, request: &Request) -> IdentityCheck {
         let question = match self.read(seconds, request) {
             Ok(question) => question,
             Err(error) => return IdentityCheck::Settled(Err(error)),
@@ -181,7 +201,8 @@ impl Verifier {
         let known = self.known.iter().find(|(url, ..)| url == question.url());
         match known {
             Some((_, known, key)) if certificate::check_time(known, seconds).is_ok() => {
-                IdentityCheck::Settled(question.settle(key))
+                let key = *key;
+                IdentityCheck::Settled(self.settle(question, &key))
             }
             _ => IdentityCheck::Question(question),
         }
@@ -205,7 +226,7 @@ impl Verifier {
             certificate::verify(&chain, &self.anchors, question.seconds)?
         };
         let url = question.url().to_owned();
-        let passport = question.settle(&key)?;
+        let passport = self.settle(question, &key)?;
         self.known.retain(|(known, ..)| *known != url);
         if self.known.len() >= MOST_KNOWN {
             self.known.pop_front();
@@ -216,8 +237,27 @@ impl Verifier {
         Ok(passport)
     }
 
+    /// The passport, if the key has signed it and no other call has had it.
+    fn settle(
+        &mut self,
+        question: CertificateQuestion,
+        key: &VerifyingKey,
+    ) -> Result<Passport, IdentityError> {
+        key.verify(question.input.as_bytes(), &question.signature)
+            .map_err(|_| IdentityError::Signature)?;
+        let mark = Mark::of(&question.passport, &question.signature);
+        let oldest = question.seconds.saturating_sub(self.freshness);
+        if self.seen.take(mark, question.call, oldest) {
+            Ok(question.passport)
+        } else {
+            Err(IdentityError::Replayed)
+        }
+    }
+
     fn read(&self, seconds: u64, request: &Request) -> Result<CertificateQuestion, IdentityError> {
         let headers = request.headers();
+        let call_id = headers.raw(&HeaderName::CALL_ID);
+        let call = Call::of(call_id.as_ref().map_or(b"", HeaderValue::as_bytes));
         let date = headers.get::<Date>().transpose()?.map(Date::unix_seconds);
         let mut failure = IdentityError::Missing;
         for field in headers.all::<Identity>().take(MOST_IDENTITIES) {
@@ -236,6 +276,7 @@ impl Verifier {
                 passport,
                 input,
                 signature,
+                call,
                 seconds,
             });
         }
@@ -248,15 +289,8 @@ impl fmt::Debug for Verifier {
         f.debug_struct("Verifier")
             .field("anchors", &self.anchors.len())
             .field("known", &self.known.len())
+            .field("seen", &self.seen.len())
             .finish_non_exhaustive()
-    }
-}
-
-impl CertificateQuestion {
-    fn settle(self, key: &VerifyingKey) -> Result<Passport, IdentityError> {
-        key.verify(self.input.as_bytes(), &self.signature)
-            .map_err(|_| IdentityError::Signature)?;
-        Ok(self.passport)
     }
 }
 
