@@ -112,8 +112,8 @@ impl Draft {
         self
     }
 
-    /// Sends by this listener: its [view](crate::Endpoint::listen_within) says what the next hop's name means, and
-    /// datagrams of its family leave from its socket. Defaults to none: the flow's listener, if there is one, tells the
+    /// Sends by this listener: its [view](crate::Endpoint::listen_within) says what the next hop's name means, datagrams
+    /// of its family leave from its socket, and connections of its protocol are made with its TLS. Defaults to none: the flow's listener, if there is one, tells the
     /// view, and the way tells the listener.
     pub const fn by_listener(mut self, listener: ListenerId) -> Self {
         self.listener = Some(listener);
@@ -136,9 +136,16 @@ impl Draft {
                     && !bound.ip().is_unspecified()
             })
         });
-        match own {
-            Some(local) => Ok(Flow::udp(local, target.address)),
-            None => match transport.flow_within_dialog(target) {
+        let speaker = self.listener.filter(|own| {
+            let mut listeners = transport.listeners();
+            target.protocol.is_stream()
+                && listeners
+                    .any(|(id, listener, _)| id == *own && listener.protocol() == target.protocol)
+        });
+        match (own, speaker) {
+            (Some(local), _) => Ok(Flow::udp(local, target.address)),
+            (None, Some(speaker)) => transport.flow_to_by(now, target, speaker),
+            (None, None) => match transport.flow_within_dialog(target) {
                 Some(flow) if self.is_within_dialog() => Ok(flow),
                 _ => transport.flow_to(now, target),
             },

@@ -215,7 +215,7 @@ impl Endpoint {
                 refused: 0,
                 answered: 0,
             },
-            transport: Transport::new(transport, Rng::new(rng.seed()), now),
+            transport: Transport::new(transport.clock(clock), Rng::new(rng.seed()), now),
             transactions: TransactionLayer::new(layer, Rng::new(rng.seed()), now),
             names: Names::new(view, &mut rng, now, hasher.clone()),
             requests: Table::new(),

@@ -28,7 +28,8 @@ pub struct TransportConfig {
     pub(crate) answers: u32,
     pub(crate) log_lines: u32,
     pub(crate) web_socket: Arc<WebSocketConfig>,
-    pub(crate) tls: Option<(Tls, WallClock)>,
+    pub(crate) tls: Option<Tls>,
+    pub(crate) clock: Option<WallClock>,
     pub(crate) keep: Option<Duration>,
     pub(crate) connection_reuse: bool,
     pub(crate) sharding: Option<Sharding>,
@@ -160,6 +161,15 @@ impl TransportConfig {
         self
     }
 
+    /// Sets by which time certificates are looked at, for listeners that bring TLS of their own where the transport has
+    /// none. An endpoint tells its own.
+    ///
+    /// Defaults to none: such listeners fail.
+    pub const fn clock(mut self, clock: WallClock) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
     /// Sets how many log lines about bad input are written in a second.
     ///
     /// Defaults to 10. The counters of [`Stats`](crate::Stats) always tell everything.
@@ -185,6 +195,7 @@ impl Default for TransportConfig {
             log_lines: 10,
             web_socket: Arc::default(),
             tls: None,
+            clock: None,
             keep: Some(Duration::from_secs(30)),
             connection_reuse: true,
             sharding: None,

@@ -33,6 +33,15 @@ mod address;
 mod alias;
 mod config;
 mod connections;
+#[cfg_attr(
+    not(feature = "tls"),
+    allow(
+        unreachable_code,
+        unused_variables,
+        reason = "there is nothing to make one from"
+    )
+)]
+mod engines;
 mod event;
 #[cfg(feature = "tls")]
 mod identity;

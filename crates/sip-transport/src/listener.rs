@@ -4,10 +4,12 @@ use std::{
     fmt,
     net::{IpAddr, Ipv6Addr, SocketAddr},
     str::FromStr,
+    sync::Arc,
 };
 
 use thiserror::Error;
 
+use crate::tls::Tls;
 use sip_io::Protocol;
 use sip_message::Host;
 
@@ -28,6 +30,7 @@ pub struct Listener {
     local: SocketAddr,
     advertised: Option<Advertised>,
     announced_by: Option<Vec<IpAddr>>,
+    own_tls: Option<OwnTls>,
 }
 
 impl Listener {
@@ -42,8 +45,25 @@ impl Listener {
     }
 
     /// TLS connections at `local`; port 0 asks the system for one.
-    pub const fn tls(local: SocketAddr) -> Self {
-        Self::new(Protocol::Tls, local)
+    ///
+    /// What `tls` says holds for the connections that the listener accepts, and for those that we open where it speaks
+    /// for us. Where it says nothing (no identity, no roots, no question to clients), and with `None` and in the text
+    /// form, that of the transport holds. A connection made with one identity takes no requests for another.
+    ///
+    /// ```
+    /// # use sip_transport::{Listener, Tls, TlsError};
+    /// # fn configure(chain: &[u8], key: &[u8], carriers: &[u8]) -> Result<[Listener; 2], TlsError> {
+    /// let to_carriers = Tls::new().identity_pem(chain, key)?.require_client_certificates(carriers)?;
+    /// Ok([
+    ///     Listener::tls("192.0.2.4:5061".parse().unwrap(), None),
+    ///     Listener::tls("10.0.0.4:5061".parse().unwrap(), to_carriers),
+    /// ])
+    /// # }
+    /// # assert!(configure(b"", b"", b"").is_err());
+    /// ```
+    #[cfg(feature = "tls")]
+    pub fn tls(local: SocketAddr, tls: impl Into<Option<Tls>>) -> Self {
+        Self::new(Protocol::Tls, local).with_tls(tls.into())
     }
 
     /// WebSocket connections at `local` (RFC 7118); port 0 asks the system for one.
@@ -51,9 +71,17 @@ impl Listener {
         Self::new(Protocol::Ws, local)
     }
 
-    /// Secure WebSocket connections at `local` (RFC 7118); port 0 asks the system for one.
-    pub const fn wss(local: SocketAddr) -> Self {
-        Self::new(Protocol::Wss, local)
+    /// Secure WebSocket connections at `local` (RFC 7118), with TLS of their own as for [`tls`](Self::tls); port 0 asks
+    /// the system for one.
+    #[cfg(feature = "tls")]
+    pub fn wss(local: SocketAddr, tls: impl Into<Option<Tls>>) -> Self {
+        Self::new(Protocol::Wss, local).with_tls(tls.into())
+    }
+
+    #[cfg(feature = "tls")]
+    fn with_tls(mut self, tls: Option<Tls>) -> Self {
+        self.own_tls = tls.map(|tls| OwnTls(Arc::new(tls)));
+        self
     }
 
     const fn new(protocol: Protocol, local: SocketAddr) -> Self {
@@ -62,6 +90,7 @@ impl Listener {
             local,
             advertised: None,
             announced_by: None,
+            own_tls: None,
         }
     }
 
@@ -78,6 +107,16 @@ impl Listener {
     /// Who has to say whom connections are from.
     pub(crate) fn announcers(&self) -> Option<&[IpAddr]> {
         self.announced_by.as_deref()
+    }
+
+    /// The TLS that it has for itself.
+    pub(crate) fn own_tls(&self) -> Option<&Arc<Tls>> {
+        self.own_tls.as_ref().map(|OwnTls(tls)| tls)
+    }
+
+    /// Whether it was given TLS for itself.
+    pub const fn has_tls(&self) -> bool {
+        self.own_tls.is_some()
     }
 
     /// Sets what peers are told instead of the bound address: `HOST` or `HOST:PORT`, an IPv6 address with a port in
@@ -140,6 +179,18 @@ impl fmt::Display for Listener {
         write!(f, "{protocol}:{}", self.local)
     }
 }
+
+/// Two are the same if one is a clone of the other.
+#[derive(Clone, Debug)]
+struct OwnTls(Arc<Tls>);
+
+impl PartialEq for OwnTls {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for OwnTls {}
 
 /// A host and a port that peers are told.
 #[derive(Clone, Debug, PartialEq, Eq)]

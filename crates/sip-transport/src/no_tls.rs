@@ -12,6 +12,16 @@ use sip_io::WallClock;
 #[derive(Clone, Debug)]
 pub(crate) enum Tls {}
 
+impl Tls {
+    pub(crate) fn or(&self, _other: &Self) -> Self {
+        match *self {}
+    }
+
+    pub(crate) fn has_identity(&self) -> bool {
+        match *self {}
+    }
+}
+
 pub(crate) enum Engine {}
 
 pub(crate) enum TlsLayer {}
@@ -22,6 +32,10 @@ impl Engine {
     }
 
     pub(crate) fn has_identity(&self) -> bool {
+        match *self {}
+    }
+
+    pub(crate) fn trust(&self) -> u32 {
         match *self {}
     }
 
@@ -84,6 +98,6 @@ impl TlsLayer {
 
 impl Transport {
     pub(crate) fn look_at_certificates(&mut self, _now: Instant) {
-        debug_assert!(self.tls.is_none());
+        debug_assert!(self.engines.all().next().is_none());
     }
 }

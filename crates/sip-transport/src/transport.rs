@@ -10,6 +10,7 @@ use std::{
     collections::{HashMap, VecDeque},
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
     time::Instant,
 };
 
@@ -20,6 +21,7 @@ use crate::{
     address::{Addresses, SentBy},
     config::TransportConfig,
     connections::{Connection, Connections, Expired, Peer, Write},
+    engines::Engines,
     event::{CloseReason, Event, FlowError, SendError, Target},
     listener::{Listener, ListenerId},
     rate::Rate,
@@ -51,7 +53,7 @@ use sip_message::{Host, Limits, headers::Via};
 pub struct Transport {
     pub(crate) config: TransportConfig,
     limits: Limits,
-    addresses: Addresses,
+    pub(crate) addresses: Addresses,
     next_listener: u32,
     pub(crate) connections: Connections,
     /// Connections of other shards, as far as they are known here
@@ -63,10 +65,7 @@ pub struct Transport {
     transmits: VecDeque<Transmit>,
     pub(crate) events: VecDeque<Event>,
     pub(crate) stats: Stats,
-    /// What TLS connections are made from
-    pub(crate) tls: Option<Engine>,
-    /// How often that was replaced
-    pub(crate) trust: u32,
+    pub(crate) engines: Engines,
 }
 
 impl Transport {
@@ -90,11 +89,7 @@ impl Transport {
             transmits: VecDeque::new(),
             events: VecDeque::new(),
             stats: Stats::default(),
-            tls: config
-                .tls
-                .as_ref()
-                .map(|(tls, clock)| Engine::new(tls, *clock, now, 0)),
-            trust: 0,
+            engines: Engines::new(config.clock, config.tls.clone(), now),
             config,
         }
     }
@@ -102,10 +97,10 @@ impl Transport {
     /// Binds a listener; [`Event::Listening`] or [`Event::ListenFailed`] tells how it went.
     ///
     /// One for a protocol that is not spoken here fails as [`Unsupported`](std::io::ErrorKind::Unsupported).
-    pub fn listen(&mut self, _now: Instant, listener: Listener) -> ListenerId {
+    pub fn listen(&mut self, now: Instant, listener: Listener) -> ListenerId {
         let id = ListenerId(self.next_listener);
         self.next_listener += 1;
-        if !self.accepts(listener.protocol()) {
+        if !self.accepts(&listener) {
             self.events.push_back(Event::ListenFailed {
                 listener: id,
                 reason: io::ErrorKind::Unsupported,
@@ -125,6 +120,9 @@ impl Transport {
                 local,
             },
         });
+        if let Some(own) = listener.own_tls() {
+            self.engines.set_own(now, id, Arc::clone(own));
+        }
         self.addresses.add(id, listener);
         id
     }
@@ -132,6 +130,7 @@ impl Transport {
     /// Closes a listener. Connections that it accepted stay.
     pub fn unlisten(&mut self, id: ListenerId) {
         if self.addresses.remove(id) {
+            self.engines.remove(id);
             self.transmits
                 .push_back(Transmit::Release { token: token(id) });
         }
@@ -160,8 +159,39 @@ impl Transport {
                     address: address.ip(),
                 }),
             },
-            _ => self.connect(now, target),
+            _ => self.connect(now, target, self.speaker(target)),
         }
+    }
+
+    /// The same for who wants a certain listener to speak for us: with its own TLS, if it has one.
+    ///
+    /// # Errors
+    /// Also if the listener is another protocol's, or has gone.
+    pub fn flow_to_by(
+        &mut self,
+        now: Instant,
+        target: &Target,
+        listener: ListenerId,
+    ) -> Result<Flow, FlowError> {
+        let Target {
+            protocol, address, ..
+        } = *target;
+        let own = self.addresses.iter().find(|(id, ..)| *id == listener);
+        match own {
+            Some((_, found, _)) if found.protocol() == protocol && protocol.is_stream() => {
+                self.connect(now, target, Some(listener))
+            }
+            _ => Err(FlowError::NoListener {
+                protocol,
+                address: address.ip(),
+            }),
+        }
+    }
+
+    /// The listener that speaks for us where a target is.
+    fn speaker(&self, target: &Target) -> Option<ListenerId> {
+        let facing = self.addresses.facing(target.protocol, target.address.ip());
+        facing.map(|(id, _)| id)
     }
 
     /// The secure connection of ours on which a request within a dialog goes to a target that is named by its address.
@@ -179,7 +209,8 @@ impl Transport {
         if !protocol.is_secure() || !name.as_ref().is_none_or(is_address) {
             return None;
         }
-        self.connections.find_place(*protocol, *address, self.trust)
+        let trust = self.engines.trust(*protocol, self.speaker(target));
+        self.connections.find_place(*protocol, *address, trust)
     }
 
     /// Whether connections can be opened, or datagrams sent, over `protocol`.
@@ -189,11 +220,16 @@ impl Transport {
                 .addresses
                 .iter()
                 .any(|(_, listener, _)| listener.protocol() == protocol),
-            _ => !protocol.is_secure() || self.tls.is_some(),
+            _ => !protocol.is_secure() || !self.engines.is_empty(),
         }
     }
 
-    fn connect(&mut self, now: Instant, target: &Target) -> Result<Flow, FlowError> {
+    fn connect(
+        &mut self,
+        now: Instant,
+        target: &Target,
+        listener: Option<ListenerId>,
+    ) -> Result<Flow, FlowError> {
         let peer = Peer {
             protocol: target.protocol,
             address: target.address,
@@ -203,15 +239,18 @@ impl Transport {
                 .clone()
                 .filter(|_| target.protocol.is_secure())
                 .map(|name| name.trim_end_matches('.').to_ascii_lowercase()),
-            trust: self.trust,
+            trust: self.engines.trust(target.protocol, listener),
         };
         let alias = || self.connections.find_alias(&peer);
         // RFC 7118 §5.2, §8.2: `sip` with `transport=ws` is written for secure ones as well, and who writes it asks for
         // no proof, so the secure connection to that address serves.
         let secured = || match peer.protocol {
-            Protocol::Ws => self
-                .connections
-                .find_place(Protocol::Wss, peer.address, peer.trust),
+            Protocol::Ws => {
+                let secure = self.addresses.facing(Protocol::Wss, peer.address.ip());
+                let trust = self.engines.trust(Protocol::Wss, secure.map(|(id, _)| id));
+                self.connections
+                    .find_place(Protocol::Wss, peer.address, trust)
+            }
             _ => None,
         };
         let existing = self.connections.find(&peer);
@@ -222,10 +261,8 @@ impl Transport {
             let limit = self.config.connections;
             return Err(FlowError::TooManyConnections { limit });
         }
-        let stream = self.opened_stream(now, target)?;
-        let facing = self.addresses.facing(peer.protocol, peer.address.ip());
+        let stream = self.opened_stream(now, target, listener)?;
         let local = unspecified(peer.address);
-        let listener = facing.map(|(id, _)| id);
         let flow = self
             .connections
             .open(now, peer, local, listener, stream, &self.config);
@@ -428,11 +465,12 @@ impl Transport {
 
     /// RFC 5923 §8.1: who has a certificate to show and listens where its Via says.
     fn asks_for_alias(&self, flow: &Flow) -> bool {
+        let listener = self.listener_of(flow);
         self.config.connection_reuse
             && flow.protocol() == Protocol::Tls
             && flow.stream_id().is_some_and(|id| !id.is_accepted())
-            && self.listener_of(flow).is_some()
-            && self.tls.as_ref().is_some_and(Engine::has_identity)
+            && listener.is_some()
+            && self.engines.of(listener).is_some_and(Engine::has_identity)
     }
 
     /// Whether a host and a port name one of our listeners, by its bound or by its advertised address.

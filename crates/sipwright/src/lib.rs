@@ -91,6 +91,9 @@ mod server;
 mod shared;
 #[cfg(feature = "tls")]
 mod tls;
+#[cfg(not(feature = "tls"))]
+#[path = "no_tls.rs"]
+mod tls;
 pub mod trace;
 mod user_agent;
 

@@ -6,6 +6,7 @@ use crate::{
 };
 use sip_endpoint::{PeerIdentity, Tls};
 use sip_io::Flow;
+use std::net::SocketAddr;
 
 impl UserAgentBuilder {
     /// Speaks TLS: to `sips` URIs and those with `transport=tls`, and, with an identity, on `tls:` and `wss:` listeners.
@@ -37,6 +38,16 @@ impl UserAgent {
         self.shared.set_tls(tls).await
     }
 
+    /// The same for the TLS that the listener bound to `local` has for itself ([`Listener::tls`](crate::Listener::tls));
+    /// what it does not say is as the others have it.
+    ///
+    /// # Errors
+    ///
+    /// When it is closed, or no secure listener is there.
+    pub async fn set_listener_tls(&self, local: SocketAddr, tls: Tls) -> Result<(), Gone> {
+        self.shared.set_listener_tls(local, tls).await
+    }
+
     /// Who the peer on a flow has proved to be by certificate; `None` when it has proved nothing or is gone.
     pub async fn peer_identity(&self, flow: Flow) -> Option<PeerIdentity> {
         self.shared.peer_identity(flow).await
@@ -51,6 +62,16 @@ impl Server {
     /// When the server is closed.
     pub async fn set_tls(&self, tls: Tls) -> Result<(), Gone> {
         self.shared.set_tls(tls).await
+    }
+
+    /// The same for the TLS that the listener bound to `local` has for itself ([`Listener::tls`](crate::Listener::tls));
+    /// what it does not say is as the others have it.
+    ///
+    /// # Errors
+    ///
+    /// When it is closed, or no secure listener is there.
+    pub async fn set_listener_tls(&self, local: SocketAddr, tls: Tls) -> Result<(), Gone> {
+        self.shared.set_listener_tls(local, tls).await
     }
 
     /// Who the peer on a flow has proved to be by certificate; `None` when it has proved nothing or is gone.
@@ -69,6 +90,21 @@ impl Shared {
         .map_err(|_| Gone)
     }
 
+    async fn set_listener_tls(&self, local: SocketAddr, tls: Tls) -> Result<(), Gone> {
+        let found = self.command(move |machine, _, now| {
+            machine.stack.command(now, |_, cx| {
+                let mut listeners = cx.listeners();
+                let at = listeners.find(|(_, listener, bound)| {
+                    listener.protocol().is_secure() && *bound == Some(local)
+                });
+                let id = at.map(|(id, ..)| id);
+                drop(listeners);
+                id.map(|id| cx.set_listener_tls(now, id, &tls)).ok_or(Gone)
+            })
+        });
+        found.await.unwrap_or(Err(Gone))
+    }
+
     async fn peer_identity(&self, flow: Flow) -> Option<PeerIdentity> {
         let identity =
             self.command(move |machine, _, _| machine.stack.endpoint().peer_identity(&flow));
@@ -81,6 +117,13 @@ impl StackBuilder {
         self.secured = Some(Box::new(|transport, clock| {
             transport.tls(with_roots(tls), clock)
         }));
+    }
+
+    /// Gives listeners with TLS of their own something to have the rest from.
+    pub(crate) fn secure_listeners(&mut self) {
+        if self.secured.is_none() {
+            self.secure(Tls::new());
+        }
     }
 }
 

@@ -413,14 +413,17 @@ impl StackBuilder {
     }
 
     pub(crate) fn listen(&mut self, listener: impl IntoListener) {
-        let listener = listener.into_listener().map(|listener| (listener, None));
-        self.listeners.push(listener);
+        self.add_listener(listener, None);
     }
 
     pub(crate) fn listen_within(&mut self, listener: impl IntoListener, view: View) {
+        self.add_listener(listener, Some(view));
+    }
+
+    fn add_listener(&mut self, listener: impl IntoListener, view: Option<View>) {
         let listener = listener.into_listener();
         self.listeners
-            .push(listener.map(|listener| (listener, Some(view))));
+            .push(listener.map(|listener| (listener, view)));
     }
 
     pub(crate) fn set_runtime(&mut self, runtime: impl Runtime) {
@@ -453,12 +456,16 @@ impl StackBuilder {
 
     /// Makes machine, application and driver, and waits for the listeners.
     pub(crate) async fn start(
-        self,
+        mut self,
         cores: impl FnOnce(&mut Rng, WallClock) -> (Option<Registrar>, Option<Proxy>, Probing),
         routing: Option<Routing>,
     ) -> Result<Shared, BindError> {
-        let listeners: Vec<(Listener, Option<View>)> =
-            self.listeners.into_iter().collect::<Result<_, _>>()?;
+        let listeners: Vec<(Listener, Option<View>)> = std::mem::take(&mut self.listeners)
+            .into_iter()
+            .collect::<Result<_, _>>()?;
+        if listeners.iter().any(|(listener, _)| listener.has_tls()) {
+            self.secure_listeners();
+        }
         let runtime = match self.runtime {
             Some(runtime) => runtime,
             None => default_runtime()?,

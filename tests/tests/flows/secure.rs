@@ -3,7 +3,7 @@
 use crate::{network::SESSION, pki::Authority};
 use futures_util::future::join;
 use sipwright::{
-    Call, CallError, Server, Tls, UserAgent, assert_ladder, message::headers::Contact,
+    Call, CallError, Listener, Server, Tls, UserAgent, assert_ladder, message::headers::Contact,
     proxy::Registrar, sim::Sim, trace::Trace,
 };
 use std::time::Duration;
@@ -114,6 +114,49 @@ fn a_peer_is_known_by_its_certificate_and_certificates_change_while_calls_are_up
         let nobody = phone(&sim, "nobody", None, authority.believed()).await;
         assert!(nobody.options("sips:bob@bob").await.is_err());
         assert!(alice.options("sips:bob@bob").await.is_ok());
+    });
+}
+
+/// A server with two sides: phones, and a carrier that has to prove who it is and knows the server by another name.
+#[test]
+fn each_listener_has_its_own_certificate_and_its_own_question_to_clients() {
+    let authority = Authority::new("authority");
+    let certified = |name: &str| authority.certify(&[name]).shown(authority.believed());
+    let asking = |tls: Tls| {
+        tls.require_client_certificates(authority.pem().as_bytes())
+            .unwrap()
+    };
+    let sim = Sim::new(1);
+    sim.run(async {
+        let server = sim.host("server").without_ipv6();
+        sim.alias("carrier-side", "server");
+        let outer = Listener::tls(
+            (server.ipv4(), 5071).into(),
+            asking(certified("sip:carrier-side")),
+        );
+        let bob = UserAgent::builder()
+            .runtime(server)
+            .tls(certified("sip:server"))
+            .listen("tls:*")
+            .listen(outer);
+        let bob = bob.start().await.unwrap();
+        let phone_tls = authority.believed();
+        let alice = phone(&sim, "alice", None, phone_tls).await;
+        assert!(alice.options("sips:bob@server").await.is_ok());
+        assert!(alice.options("sips:bob@carrier-side:5071").await.is_err());
+        let carrier = phone(&sim, "carrier", None, certified("sip:carrier")).await;
+        assert!(carrier.options("sips:bob@carrier-side:5071").await.is_ok());
+        assert!(carrier.options("sips:bob@server:5071").await.is_err());
+        // What is replaced is the one that is named.
+        let local = bob.listeners()[1];
+        let renamed = asking(certified("sip:server"));
+        bob.set_listener_tls(local, renamed).await.unwrap();
+        carrier.close().await;
+        let carrier = phone(&sim, "carrier2", None, certified("sip:carrier")).await;
+        assert!(carrier.options("sips:bob@server:5071").await.is_ok());
+        assert!(alice.options("sips:bob@server:5071").await.is_err());
+        let nowhere = "192.0.2.99:5061".parse().unwrap();
+        assert!(bob.set_listener_tls(nowhere, Tls::new()).await.is_err());
     });
 }
 

@@ -196,6 +196,22 @@ impl Tls {
         self
     }
 
+    /// With what `other` says where this says nothing.
+    pub(crate) fn or(&self, other: &Self) -> Self {
+        let mut whole = self.clone();
+        if !whole.has_identity() {
+            whole.identities.clone_from(&other.identities);
+        }
+        if !whole.has_roots() && !whole.believes_anyone {
+            whole.roots.roots.clone_from(&other.roots.roots);
+            whole.believes_anyone = other.believes_anyone;
+        }
+        whole.clients = whole.clients.or_else(|| other.clients.clone());
+        whole.key_log = whole.key_log.or_else(|| other.key_log.clone());
+        whole.wildcards |= other.wildcards;
+        whole
+    }
+
     /// What takes the security away.
     pub const fn dangerous(self) -> DangerousTls {
         DangerousTls(self)

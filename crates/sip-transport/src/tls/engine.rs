@@ -56,6 +56,11 @@ impl Engine {
         }
     }
 
+    /// Which one of all it is.
+    pub(crate) const fn trust(&self) -> u32 {
+        self.trust
+    }
+
     /// Whether there is a certificate of ours, to serve with and to show when asked.
     pub(crate) const fn has_identity(&self) -> bool {
         self.server.is_some()

@@ -12,9 +12,9 @@ mod verifier;
 #[cfg(test)]
 mod tests;
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
-use crate::{Event, PeerIdentity, Transport, TransportConfig};
+use crate::{Event, ListenerId, PeerIdentity, Transport, TransportConfig};
 use sip_io::{Flow, WallClock};
 
 pub use config::{DangerousTls, Tls, TlsError};
@@ -28,7 +28,8 @@ impl TransportConfig {
     /// Defaults to none: then such listeners fail, and no flow leads to such targets. Certificates are looked at by the
     /// time that `clock` tells.
     pub fn tls(mut self, tls: Tls, clock: WallClock) -> Self {
-        self.tls = Some((tls, clock));
+        self.tls = Some(tls);
+        self.clock = Some(clock);
         self
     }
 }
@@ -37,11 +38,20 @@ impl Transport {
     /// Replaces what we prove over TLS and whom we believe.
     ///
     /// Open connections stay, and responses still go over them, but no new request takes one that was made with the old
-    /// identity and trust; sessions are not resumed across the change.
+    /// identity and trust; sessions are not resumed across the change. Listeners with TLS of their own keep it, and have
+    /// what it does not say from the new one.
     pub fn set_tls(&mut self, now: Instant, tls: &Tls, clock: WallClock) {
-        self.trust += 1;
-        self.tls = Some(Engine::new(tls, clock, now, self.trust));
+        self.engines.set(now, tls.clone(), clock);
         self.look_at_certificates(now);
+    }
+
+    /// The same for the TLS that one listener has for itself, had it one before or not; see
+    /// [`Listener::tls`](crate::Listener::tls). Nothing happens where there is no such listener.
+    pub fn set_listener_tls(&mut self, now: Instant, listener: ListenerId, tls: &Tls) {
+        if self.addresses.get(listener).is_some() {
+            self.engines.set_own(now, listener, Arc::new(tls.clone()));
+            self.look_at_certificates(now);
+        }
     }
 
     /// Who the peer on a flow has proved to be: the server, if we opened the connection, or the client, if it was asked
@@ -57,10 +67,7 @@ impl Transport {
 
     /// Tells which of our certificates end soon, at most once a day.
     pub(crate) fn look_at_certificates(&mut self, now: Instant) {
-        let Some(engine) = &mut self.tls else {
-            return;
-        };
-        for (domains, not_after) in engine.ending(now) {
+        for (domains, not_after) in self.engines.all().flat_map(|engine| engine.ending(now)) {
             tracing::warn!(?domains, ?not_after, "a certificate of ours ends soon");
             self.stats.certificates_ending += 1;
             self.events

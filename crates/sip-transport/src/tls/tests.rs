@@ -5,6 +5,7 @@
 mod aliases;
 mod handshakes;
 mod identities;
+mod listeners;
 mod pki;
 mod replacing;
 #[cfg(feature = "ws")]
@@ -132,7 +133,7 @@ impl Pair {
         } else {
             (SERVER, CLIENT)
         };
-        if flow.remote() != at(peer, 5061) {
+        if ![at(peer, 5061), at(peer, 5062)].contains(&flow.remote()) {
             let reason = sip_io::CloseReason::Refused(std::io::ErrorKind::ConnectionRefused);
             return self.tell(by_client, Receive::Closed { flow, reason });
         }
@@ -212,10 +213,10 @@ fn closed(events: &mut Vec<Event>) -> Option<CloseReason> {
 }
 
 fn listen(transport: &mut Transport, now: Instant, host: &str) {
-    bind(transport, now, crate::Listener::tls(at(host, 5061)));
+    bind(transport, now, crate::Listener::tls(at(host, 5061), None));
 }
 
-fn bind(transport: &mut Transport, now: Instant, listener: crate::Listener) {
+fn bind(transport: &mut Transport, now: Instant, listener: crate::Listener) -> crate::ListenerId {
     let id = transport.listen(now, listener);
     let Some(Transmit::Bind { token, local, .. }) = transport.poll_transmit() else {
         panic!("nothing to bind: {:?}", transport.poll_event());
@@ -224,6 +225,7 @@ fn bind(transport: &mut Transport, now: Instant, listener: crate::Listener) {
     transport.handle_receive(now, Receive::Bound { token, result });
     let told = transport.poll_event();
     assert!(matches!(told, Some(Event::Listening { listener, .. }) if listener == id));
+    id
 }
 
 /// A server that is to be `name`; an address stands for itself.

@@ -318,7 +318,7 @@ impl Transport {
             self.stats.connections_unannounced += 1;
             None
         } else {
-            let stream = self.accepted_stream(now, &flow);
+            let stream = self.accepted_stream(now, &flow, listener);
             self.stats.connections_refused += u64::from(stream.is_none());
             stream
         };
@@ -369,6 +369,7 @@ impl Transport {
             }
             Err(reason) => {
                 if self.addresses.remove(id) {
+                    self.engines.remove(id);
                     let listener = id;
                     self.events
                         .push_back(Event::ListenFailed { listener, reason });

@@ -5,35 +5,41 @@ use std::{net::SocketAddr, sync::Arc, time::Instant};
 use super::Transport;
 use crate::{
     event::{FlowError, Target},
+    listener::{Listener, ListenerId},
     stream::{Stream, Top},
-    tls::{Engine, TlsLayer},
+    tls::TlsLayer,
     ws::WebSocket,
 };
 use sip_io::{Flow, Protocol};
 use sip_message::{Host, Limits};
 
 impl Transport {
-    /// Whether a listener for `protocol` could do anything with what comes.
-    pub(super) fn accepts(&self, protocol: Protocol) -> bool {
+    /// Whether a listener could do anything with what comes.
+    pub(super) fn accepts(&self, listener: &Listener) -> bool {
+        let protocol = listener.protocol();
         if matches!(protocol, Protocol::Ws | Protocol::Wss) && !cfg!(feature = "ws") {
             return false;
         }
-        let secured = || self.tls.as_ref().is_some_and(Engine::has_identity);
         match protocol {
             Protocol::Udp | Protocol::Tcp | Protocol::Ws => true,
-            Protocol::Tls | Protocol::Wss => secured(),
+            Protocol::Tls | Protocol::Wss => self.engines.serve(listener),
             _ => false,
         }
     }
 
     /// The layers of a connection that a peer has opened.
-    pub(super) fn accepted_stream(&mut self, now: Instant, flow: &Flow) -> Option<Stream> {
+    pub(super) fn accepted_stream(
+        &mut self,
+        now: Instant,
+        flow: &Flow,
+        listener: Option<ListenerId>,
+    ) -> Option<Stream> {
         let top = self.top(flow.protocol(), Asked::By(flow.remote()))?;
         if !flow.protocol().is_secure() {
             return Some(Stream::new(None, top));
         }
         self.look_at_certificates(now);
-        let tls = self.tls.as_ref()?.accept(now)?;
+        let tls = self.engines.of(listener)?.accept(now)?;
         Some(Stream::new(Some(tls), top))
     }
 
@@ -42,22 +48,28 @@ impl Transport {
         &mut self,
         now: Instant,
         target: &Target,
+        listener: Option<ListenerId>,
     ) -> Result<Stream, FlowError> {
         let unsupported = FlowError::Unsupported(target.protocol);
         let top = self
             .top(target.protocol, Asked::Of(target))
             .ok_or(unsupported)?;
         let tls = match target.protocol.is_secure() {
-            true => Some(self.opened_tls(now, target)?),
+            true => Some(self.opened_tls(now, target, listener)?),
             false => None,
         };
         Ok(Stream::new(tls, top))
     }
 
-    fn opened_tls(&mut self, now: Instant, target: &Target) -> Result<TlsLayer, FlowError> {
+    fn opened_tls(
+        &mut self,
+        now: Instant,
+        target: &Target,
+        listener: Option<ListenerId>,
+    ) -> Result<TlsLayer, FlowError> {
         self.look_at_certificates(now);
         let unsupported = FlowError::Unsupported(target.protocol);
-        let engine = self.tls.as_ref().ok_or(unsupported)?;
+        let engine = self.engines.of(listener).ok_or(unsupported)?;
         let layer = engine.connect(now, target.name.as_deref(), target.address.ip());
         layer.ok_or_else(|| FlowError::Unprovable(target.name.clone().unwrap_or_default()))
     }

@@ -308,7 +308,7 @@ fn without_an_identity_nothing_listens_and_without_tls_nothing_leads_there() {
     };
     transport.set_tls(now, &Tls::new(), clock);
     assert!(transport.flow_to(now, &to("example.com")).is_ok());
-    transport.listen(now, crate::Listener::tls(at(SERVER, 5061)));
+    transport.listen(now, crate::Listener::tls(at(SERVER, 5061), None));
     let told = std::iter::from_fn(|| transport.poll_event()).last();
     let unsupported = std::io::ErrorKind::Unsupported;
     assert!(matches!(told, Some(Event::ListenFailed { reason, .. }) if reason == unsupported));

@@ -8,7 +8,7 @@ fn pair_with(config: WebSocketConfig) -> Pair {
     let server = serving(&authority.certify(&["example.com"]));
     let config = TransportConfig::default().web_socket(config);
     let mut pair = Pair::with(config, believing(&authority), server);
-    let listener = crate::Listener::wss(at(SERVER, 5061));
+    let listener = crate::Listener::wss(at(SERVER, 5061), None);
     bind(&mut pair.server, pair.now, listener);
     pair
 }
