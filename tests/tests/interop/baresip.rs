@@ -192,7 +192,14 @@ fn calls(baresips_transport: &str, our_transport: &str) {
     let proxy = Server::proxy_in(
         &namespace,
         &folder,
-        &["--domain", proxy_address, "--users", users],
+        &[
+            "--domain",
+            proxy_address,
+            "--users",
+            users,
+            "--digest",
+            "MD5",
+        ],
     );
 
     let (tone, called, calling) = (

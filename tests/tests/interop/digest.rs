@@ -1,7 +1,8 @@
 //! Who answers which challenges of `proxy`, and which challenges our phone answers (RFC 8760).
 //!
 //! What peers of today know decides what a server may offer. SIPp, sipsak, baresip and the `uac` module of Kamailio 5.6
-//! know MD5 only, and the latter gives up on any response that names SHA-256, even beside MD5.
+//! know MD5 only, and the latter gives up on any response that names SHA-256, even beside MD5. The tests of sipsak and of
+//! baresip are in files of their own.
 
 use std::net::UdpSocket;
 use std::path::Path;
@@ -178,8 +179,8 @@ request_route {
 event_route[uac:reply] { xlog("L_WARN", "reply $uac_req(evcode)\n"); }
 "#;
 
-/// The statuses that Kamailio's `uac` got for a REGISTER and for a MESSAGE through the proxy.
-fn kamailios(digest: &str, password: &str) -> (String, String) {
+/// The statuses that Kamailio's `uac` got for a REGISTER and for a MESSAGE through the proxy, and what it has printed.
+fn kamailios(digest: &str, password: &str) -> (String, String, String) {
     let folder = Folder::new("digest");
     let uas = Server::uas(&folder, &[]);
     let forward = format!("sip:{}", uas.address());
@@ -231,18 +232,27 @@ fn kamailios(digest: &str, password: &str) -> (String, String) {
     kamailio.wait(Duration::from_secs(10));
     proxy.stop();
     uas.stop();
-    (register, message)
+    (register, message, kamailio.log())
 }
 
 #[test]
 #[ignore = "needs kamailio"]
 fn kamailios_uac_authenticates_with_md5() {
-    let (register, message) = kamailios("MD5", "wonderland");
-    assert_eq!(register, "401 200");
-    assert_eq!(message, "407 200");
-    let (register, message) = kamailios("MD5", "rabbit");
-    assert_eq!(
-        (register.as_str(), message.as_str()),
-        ("401 401", "407 407")
-    );
+    let (register, message, _) = kamailios("MD5", "wonderland");
+    assert_eq!((&*register, &*message), ("401 200", "407 200"));
+    let (register, message, _) = kamailios("MD5", "rabbit");
+    assert_eq!((&*register, &*message), ("401 401", "407 407"));
+}
+
+/// The `uac` module of Kamailio 5.6 reads no `algorithm` but MD5 and has no setting for others: it says so, and asks
+/// nobody again. A Kamailio for which this fails has learned SHA-256, and belongs into a test like the one above.
+#[test]
+#[ignore = "needs kamailio"]
+fn kamailios_uac_gives_up_on_sha_256() {
+    for digest in ["SHA-256", "SHA-256,MD5"] {
+        let (register, message, log) = kamailios(digest, "wonderland");
+        assert_eq!((&*register, &*message), ("401", "407"), "{digest}");
+        let refusals = log.matches("unsupported algorithm \"SHA-256\"").count();
+        assert!(refusals >= 2, "{digest}\n{log}");
+    }
 }

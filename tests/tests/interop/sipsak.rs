@@ -45,7 +45,8 @@ fn the_right_password_registers_and_a_wrong_one_does_not() {
     let folder = Folder::new("sipsak");
     let users = folder.write("users", "alice:wonderland\nbob:builder\n");
     let users = users.to_str().expect("the path is text");
-    let proxy = Server::proxy(&folder, &["--domain", "127.0.0.1", "--users", users]);
+    let arguments = ["--domain", "127.0.0.1", "--users", users, "--digest", "MD5"];
+    let proxy = Server::proxy(&folder, &arguments);
     let address = proxy.address();
     let register = |user: &str, password: &str| {
         let aor = format!("sip:{user}@127.0.0.1");
