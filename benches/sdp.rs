@@ -17,7 +17,7 @@ const WEBRTC: &str = include_str!("webrtc.sdp");
 mod structure {
     use super::*;
 
-    #[divan::bench]
+    #[divan::bench(sample_count = 1000, sample_size = 8)]
     fn sipwright(bencher: Bencher<'_, '_>) {
         let wire = Bytes::from_static(WEBRTC.as_bytes());
         bencher
@@ -25,21 +25,21 @@ mod structure {
             .bench(|| SessionDescription::parse(black_box(&wire).clone()).expect("a good offer"));
     }
 
-    #[divan::bench]
+    #[divan::bench(sample_count = 1000, sample_size = 8)]
     fn sdp_types(bencher: Bencher<'_, '_>) {
         bencher.counter(BytesCount::of_str(WEBRTC)).bench(|| {
             sdp_types::Session::parse(black_box(WEBRTC.as_bytes())).expect("a good offer")
         });
     }
 
-    #[divan::bench]
+    #[divan::bench(sample_count = 1000, sample_size = 8)]
     fn webrtc_sdp(bencher: Bencher<'_, '_>) {
         bencher
             .counter(BytesCount::of_str(WEBRTC))
             .bench(|| webrtc_sdp::parse_sdp(black_box(WEBRTC), false).expect("a good offer"));
     }
 
-    #[divan::bench]
+    #[divan::bench(sample_count = 1000, sample_size = 8)]
     fn rtc_sdp(bencher: Bencher<'_, '_>) {
         bencher.counter(BytesCount::of_str(WEBRTC)).bench(|| {
             let mut reader = Cursor::new(black_box(WEBRTC));
@@ -49,7 +49,7 @@ mod structure {
 }
 
 /// Everything about codecs, candidates and keys, of each m= line.
-#[divan::bench]
+#[divan::bench(sample_count = 1000, sample_size = 8)]
 fn values(bencher: Bencher<'_, '_>) {
     let wire = Bytes::from_static(WEBRTC.as_bytes());
     bencher.counter(BytesCount::of_str(WEBRTC)).bench(|| {
