@@ -6,7 +6,7 @@
 
 use clap::{Parser, ValueEnum};
 use futures_channel::oneshot;
-use futures_util::FutureExt;
+use futures_util::{FutureExt, StreamExt};
 use sipwright::{
     Listener,
     auth::{Algorithm, Digest, Server as Authenticator, Users},
@@ -29,7 +29,8 @@ use std::{
 
 /// A registrar and a stateful, record-routing proxy. Calls for who is registered go there, what is for nobody
 /// registered goes to --forward, foreign domains are for authenticated users. Counters are logged each minute and at the
-/// end (RUST_LOG=info). Ends gracefully on SIGINT and SIGTERM, a second one at once.
+/// end (RUST_LOG=info). Reads its certificates again on SIGHUP, ends gracefully on SIGINT and SIGTERM, a second one at
+/// once.
 #[derive(Parser)]
 #[command(version)]
 struct Args {
@@ -129,7 +130,18 @@ async fn serve(runtime: Arc<dyn Runtime>, args: Args) -> Result<(), Box<dyn Erro
             log_counters(&driver).await;
         }
     };
+    let mut renewals = args.tls.renewals();
+    let renew = async {
+        while let Some(tls) = renewals.next().await {
+            let tls = sipwright::with_roots(tls);
+            let renewing = driver.command(move |stack, _, now| {
+                stack.command(now, |_, cx| cx.set_tls(now, &tls));
+            });
+            renewing.await.ok();
+        }
+    };
     let failure = {
+        let report = futures_util::future::join(report, renew).map(|_| ());
         let (end, failure, report) = (end.fuse(), failure.fuse(), report.fuse());
         futures_util::pin_mut!(end, failure, report);
         futures_util::select! {

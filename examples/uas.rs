@@ -10,7 +10,8 @@ use sipwright::{AnswerError, IncomingCall, Listener, UserAgent, message::StatusC
 use std::{net::IpAddr, process::ExitCode, time::Duration};
 
 /// Answers any Request-URI: OPTIONS and MESSAGE with 200, INVITE with 180 and then a final response whose session
-/// sends the caller's audio back. Ends gracefully on SIGINT and SIGTERM, a second one at once.
+/// sends the caller's audio back. Reads its certificates again on SIGHUP, ends gracefully on SIGINT and SIGTERM, a second
+/// one at once.
 #[derive(Clone, Parser)]
 #[command(version)]
 struct Args {
@@ -66,6 +67,12 @@ async fn serve(args: Args) -> Result<(), Box<dyn std::error::Error>> {
     let answer_messages = tokio::spawn(async move {
         while let Some(message) = messages.next().await {
             message.accept();
+        }
+    });
+    let (renewed, mut renewals) = (ua.clone(), args.tls.renewals());
+    tokio::spawn(async move {
+        while let Some(tls) = renewals.next().await {
+            renewed.set_tls(tls).await.ok();
         }
     });
     // A task like any other, so that it has its turn after each of the sockets' when a burst of calls comes.

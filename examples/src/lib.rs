@@ -1,7 +1,8 @@
-//! What the examples share: where they log to, and how a signal ends them.
+//! What the examples share: where they log to, what they prove over TLS, and how signals end them or renew that.
 
+use futures_util::Stream;
 use signal_hook::{
-    consts::{SIGINT, SIGTERM},
+    consts::{SIGHUP, SIGINT, SIGTERM},
     iterator::Signals,
 };
 use sipwright::{Tls, message::Uri};
@@ -111,6 +112,37 @@ impl ServerTls {
         }
         Ok(Some(tls))
     }
+
+    /// What is in the files each time that SIGHUP comes, from the call on. Files that are wrong are told, and what is in
+    /// force stays so.
+    ///
+    /// Without --cert the signal means what it means for any program.
+    pub fn renewals(&self) -> impl Stream<Item = Tls> + Send + Unpin + use<> {
+        let (sender, receiver) = futures_channel::mpsc::unbounded();
+        let files = self.clone();
+        if files.cert.is_some() {
+            let signals = Signals::new([SIGHUP]);
+            std::thread::spawn(move || {
+                let mut signals = match signals {
+                    Ok(signals) => signals,
+                    Err(error) => return tracing::error!(%error, "SIGHUP cannot be heeded"),
+                };
+                for _ in &mut signals {
+                    match files.read(&[]) {
+                        Ok(tls) => {
+                            let sent = tls.is_some_and(|tls| sender.unbounded_send(tls).is_ok());
+                            if !sent {
+                                return;
+                            }
+                            tracing::info!("certificates were read again");
+                        }
+                        Err(error) => tracing::error!(%error, "certificates stay as they are"),
+                    }
+                }
+            });
+        }
+        receiver
+    }
 }
 
 /// Whom a client of an example believes over TLS.
@@ -169,6 +201,37 @@ pub fn uri(text: &str) -> Result<Uri, String> {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::StreamExt;
+    use signal_hook::{consts::SIGHUP, low_level::raise};
+
+    #[test]
+    fn files_are_read_again_at_each_sighup_and_wrong_ones_are_passed_over() {
+        let folder =
+            std::env::temp_dir().join(format!("sipwright-renewals-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let tls = super::ServerTls {
+            cert: Some(folder.join("cert.pem")),
+            key: Some(folder.join("key.pem")),
+            client_ca: None,
+        };
+        let mut renewals = tls.renewals();
+        let certify = |name: &str| {
+            let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
+            std::fs::write(folder.join("cert.pem"), made.cert.pem()).unwrap();
+            std::fs::write(folder.join("key.pem"), made.signing_key.serialize_pem()).unwrap();
+        };
+        for name in ["one.example", "two.example"] {
+            certify(name);
+            raise(SIGHUP).unwrap();
+            let renewed = smol::block_on(renewals.next()).unwrap();
+            assert!(format!("{renewed:?}").contains(name), "{renewed:?}");
+        }
+        assert!(tls.read(&[]).is_ok());
+        std::fs::write(folder.join("key.pem"), "garbage").unwrap();
+        assert!(tls.read(&[]).is_err());
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
     #[test]
     fn secure_transports_become_sips() {
         for (given, meant) in [

@@ -178,8 +178,17 @@ impl Process {
 
     /// Asks it to end, by SIGTERM.
     pub fn terminate(&self) {
+        self.signal(Signal::TERM);
+    }
+
+    /// Asks it to read its files again, by SIGHUP.
+    pub fn hang_up(&self) {
+        self.signal(Signal::HUP);
+    }
+
+    fn signal(&self, signal: Signal) {
         let id = i32::try_from(self.child.id()).expect("process ids are small");
-        let _ = kill_process(Pid::from_raw(id).expect("a child has an id"), Signal::TERM);
+        let _ = kill_process(Pid::from_raw(id).expect("a child has an id"), signal);
     }
 
     /// Resident memory in KiB.

@@ -50,11 +50,18 @@ impl Files {
     }
 
     fn uas(&self, port: u16, mutual: bool) -> Server {
+        self.start("uas", port, mutual)
+    }
+
+    fn start(&self, name: &str, port: u16, mutual: bool) -> Server {
         let arguments = self.server(port, mutual);
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        let mut uas = Server::uas(&self.folder, &arguments);
-        uas.process.wait_listening("tcp", port);
-        uas
+        let mut server = match name {
+            "uas" => Server::uas(&self.folder, &arguments),
+            _ => Server::proxy(&self.folder, &arguments),
+        };
+        server.process.wait_listening("tcp", port);
+        server
     }
 }
 
@@ -97,6 +104,42 @@ fn openssl_without_a_certificate_reads_alert_116() {
     let said = s_client(port, &["-tls1_2", "-CAfile", &ca]);
     assert!(said.contains("alert"), "{said}");
     uas.stop();
+}
+
+/// New connections see what is in the files since SIGHUP; with files that are wrong everything stays as it was.
+#[test]
+#[ignore = "needs the built examples and openssl"]
+fn certificates_are_renewed_on_sighup_and_wrong_ones_are_not_taken() {
+    for name in ["uas", "proxy"] {
+        let files = Files::new();
+        let port = free_port();
+        let mut server = files.start(name, port, false);
+        let ca = files.path("ca.pem");
+        let shown = |ca: &str| {
+            let said = s_client(port, &["-no_ign_eof", "-CAfile", ca]);
+            said.contains("Verify return code: 0 (ok)")
+        };
+        assert!(shown(&ca));
+        files.folder.write("key.pem", "garbage");
+        server.process.hang_up();
+        server.process.wait_log("certificates stay as they are");
+        assert!(shown(&ca));
+        let other = Authority::new("another authority");
+        let own = other.certify(&["127.0.0.1"]);
+        let other_ca = text(files.folder.write("other.pem", other.pem()));
+        files.folder.write("cert.pem", own.chain);
+        files.folder.write("key.pem", own.key);
+        server.process.hang_up();
+        server.process.wait_log("certificates were read again");
+        // It was read, and is in force as soon as the server had a turn.
+        for _ in 0..100 {
+            if shown(&other_ca) {
+                break;
+            }
+        }
+        assert!(shown(&other_ca) && !shown(&ca));
+        server.stop();
+    }
 }
 
 #[test]
