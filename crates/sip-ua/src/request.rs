@@ -16,6 +16,7 @@ use crate::{
     CallId, Cause, Ended, Event, Identity, RequestKey, StartError, UserAgent,
     call::{Ack, Call},
     challenge::{self, is_challenge},
+    table::Table,
     user_agent::Purpose,
 };
 
@@ -85,7 +86,10 @@ impl RequestOptions {
 #[derive(Debug)]
 pub(crate) struct Exchange {
     within: Option<(CallId, DialogKey)>,
-    auth: Client,
+    /// Outside of calls; each call has one of its own
+    auth: Option<Client>,
+    /// Whether there were credentials before anybody asked
+    ahead: bool,
     flow: Option<Flow>,
     contact: Option<ContactTemplate>,
     request: Request,
@@ -116,10 +120,10 @@ impl UserAgent {
             ..ContactTemplate::default()
         });
         let request = compose(cx, identity, method, &target);
-        let auth = self.auth_client(Some(identity));
         let exchange = Exchange {
             within: None,
-            auth,
+            auth: Some(self.auth_client(Some(identity))),
+            ahead: false,
             flow: None,
             contact,
             request,
@@ -147,7 +151,7 @@ impl UserAgent {
             .up()
             .filter(|up| up.ack == Ack::Done)
             .ok_or(StartError::NotEstablished)?;
-        let (key, flow, identity) = (up.dialog, held.party.flow, held.party.identity.clone());
+        let (key, flow) = (up.dialog, held.party.flow);
         let contact = options.contact.then(|| ContactTemplate {
             user: held.party.contact_user.clone(),
             ..ContactTemplate::default()
@@ -157,10 +161,10 @@ impl UserAgent {
             .get_mut(key)
             .and_then(|dialog| dialog.request(method).ok());
         let request = request.ok_or(StartError::NotEstablished)?;
-        let auth = self.auth_client(identity.as_ref());
         let exchange = Exchange {
             within: Some((call, key)),
-            auth,
+            auth: None,
+            ahead: false,
             flow,
             contact,
             request,
@@ -192,6 +196,9 @@ impl UserAgent {
             exchange.request.set_body(content_type, body);
         }
         exchange.until = options.deadline.map(|deadline| cx.now + deadline);
+        if let Some(auth) = client(&mut self.calls, exchange.within, &mut exchange.auth) {
+            exchange.ahead = challenge::send_ahead(auth, &mut exchange.request);
+        }
         let key = self.exchanges.insert(exchange);
         self.send_exchange(cx, key);
         key
@@ -230,8 +237,17 @@ impl UserAgent {
         let Some(exchange) = self.exchanges.get_mut(key) else {
             return;
         };
-        let Exchange { auth, request, .. } = exchange;
-        if is_challenge(&response) && challenge::answer(auth, request, &response, false) {
+        let Exchange { request, ahead, .. } = exchange;
+        let auth = client(&mut self.calls, exchange.within, &mut exchange.auth);
+        let is_answered = auth.is_some_and(|auth| {
+            if is_challenge(&response) {
+                challenge::answer(auth, request, &response, std::mem::take(ahead))
+            } else {
+                auth.learn(request, &response);
+                false
+            }
+        });
+        if is_answered {
             match exchange.within {
                 None => count_up(&mut exchange.request),
                 Some((_, dialog)) => {
@@ -319,4 +335,16 @@ pub(crate) fn count_up(request: &mut Request) {
     request
         .headers_mut()
         .set(CSeq::new(number.saturating_add(1), method));
+}
+
+/// Who answers challenges to a request.
+fn client<'a>(
+    calls: &'a mut Table<CallId, Call>,
+    within: Option<(CallId, DialogKey)>,
+    own: &'a mut Option<Client>,
+) -> Option<&'a mut Client> {
+    match within {
+        Some((call, _)) => calls.get_mut(call)?.party.auth.as_deref_mut(),
+        None => own.as_mut(),
+    }
 }

@@ -7,7 +7,7 @@ mod harness;
 use std::{cell::RefCell, rc::Rc, time::Duration};
 
 use harness::*;
-use sip_auth::{Credentials, Digest, Outcome, Role, Server, Users};
+use sip_auth::{Credentials, Digest, Outcome, Role, Server, Users, Verdict};
 use sip_message::{
     HeaderName, Message, Method, Request, StatusCode, Tag,
     headers::{Authorization, Contact, ContentType},
@@ -18,11 +18,15 @@ type Seen = Rc<RefCell<Vec<Request>>>;
 
 /// Alice, and a Bob who takes every nonce once: each request of hers is challenged. What he was sent.
 fn with_strict_bob() -> (Net, Seen) {
+    with_bob(Digest::realm("example.com").one_time(true), false)
+}
+
+/// Alice, and a Bob with this policy, who may confirm what he takes. What he was sent.
+fn with_bob(policy: Digest, confirms: bool) -> (Net, Seen) {
     let mut net = Net::new(1);
     net.agent("alice");
     let seen = Seen::default();
     let noted = seen.clone();
-    let policy = Digest::realm("example.com").one_time(true);
     let mut server = Server::new(policy, [9; 32], net.clock());
     let users = Users::new().add("alice", "example.com", "secret");
     net.script("bob", move |message, from, out| {
@@ -33,7 +37,13 @@ fn with_strict_bob() -> (Net, Seen) {
         if *request.method() == Method::ACK {
             return;
         }
-        let outcome = server.authenticate(out.now, request, Role::Server, &users);
+        let (outcome, confirmation) = match server.verify(out.now, request, Role::Server) {
+            Verdict::Settled(outcome) => (outcome, None),
+            Verdict::Question(mut question) => {
+                let secret = question.ask(&users);
+                server.confirm(question, secret.as_ref())
+            }
+        };
         let mut response = match (&outcome, request.method()) {
             (Outcome::Granted { .. }, &Method::INVITE) => request
                 .response(StatusCode::OK)
@@ -45,6 +55,9 @@ fn with_strict_bob() -> (Net, Seen) {
                 .answer(out.now, request, Role::Server, &outcome)
                 .unwrap(),
         };
+        if let Some(confirmation) = confirmation.filter(|_| confirms) {
+            confirmation.write(&mut response);
+        }
         let to = response.to().unwrap();
         if to.tag().is_none() {
             // A challenge has a tag too, which is none of a dialog's.
@@ -140,13 +153,56 @@ fn requests_within_a_call_are_challenged_and_answered() {
             panic!("{method}: {}", net.show())
         };
         assert_eq!(*first.method(), method);
-        assert_eq!(credentials(first), None);
+        // Sent ahead, with a nonce that is used up.
+        assert!(credentials(first).unwrap().contains("nc=00000002"));
         assert_eq!(first.to().unwrap().tag().unwrap().as_str(), "b");
         assert_retried(first, retry);
     }
     net.ua(ALICE, |ua, cx| ua.hang_up(cx, call)).unwrap();
     assert_eq!(net.until(ALICE, ended).cause, Cause::HungUp);
     net.assert_nothing_is_left();
+}
+
+/// RFC 7616 §3.6: the nonce of the INVITE with the next count, or the one that the last 2xx has brought.
+#[test]
+fn one_challenge_serves_a_whole_call() {
+    let policy = Digest::realm("example.com");
+    for (policy, confirms) in [(policy.clone(), false), (policy.one_time(true), true)] {
+        let (mut net, seen) = with_bob(policy, confirms);
+        let call = call(&mut net);
+        for method in [Method::INFO, Method::MESSAGE] {
+            net.ua(ALICE, |ua, cx| {
+                ua.request_within(cx, call, method, RequestOptions::new())
+            })
+            .unwrap();
+            assert_eq!(net.until(ALICE, done), StatusCode::OK, "{}", net.show());
+        }
+        net.ua(ALICE, |ua, cx| ua.reoffer(cx, call, offer()))
+            .unwrap();
+        net.until(ALICE, |event| match event {
+            Event::ReofferDone { result, .. } => Some(result.clone()),
+            _ => None,
+        })
+        .unwrap();
+        net.ua(ALICE, |ua, cx| ua.hang_up(cx, call)).unwrap();
+        assert_eq!(net.until(ALICE, ended).cause, Cause::HungUp);
+        let sent = requests(&seen, 0);
+        let counts: Vec<Option<String>> = sent
+            .iter()
+            .map(|request| {
+                let field = request.headers().get::<Authorization>()?.unwrap();
+                Some(field.param("nc").unwrap().into_owned())
+            })
+            .collect();
+        let expected = if confirms {
+            [0, 1, 1, 1, 1, 1]
+        } else {
+            [0, 1, 2, 3, 4, 5]
+        };
+        let expected = expected.map(|count| (count > 0).then(|| format!("{count:08x}")));
+        assert_eq!(counts, expected, "{}", net.show());
+        net.assert_nothing_is_left();
+    }
 }
 
 /// What is sent ahead has a nonce that is used up; the new one is answered at once (RFC 7616 §3.3: stale).

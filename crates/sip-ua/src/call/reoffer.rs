@@ -187,6 +187,10 @@ impl UserAgent {
         let Some((call, offer, _)) = self.take_sent(invite.call, id) else {
             return;
         };
+        let held = self.calls.get_mut(call);
+        if let Some(auth) = held.and_then(|held| held.party.auth.as_deref_mut()) {
+            auth.learn(&invite.request, response);
+        }
         match answer {
             Some(answer) => {
                 if let Some(call) = self.calls.get_mut(call) {
