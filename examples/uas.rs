@@ -75,13 +75,17 @@ async fn serve(args: Args) -> Result<(), Box<dyn std::error::Error>> {
             renewed.set_tls(tls).await.ok();
         }
     });
+    let manner = Manner {
+        ring: Duration::from_millis(args.ring),
+        answer: StatusCode::try_from(args.answer)?,
+        media: !args.no_media,
+    };
     // A task like any other, so that it has its turn after each of the sockets' when a burst of calls comes.
     let calls = ua.clone();
     let answer_calls = tokio::spawn(async move {
         while let Some(call) = calls.incoming().await {
-            let args = args.clone();
             tokio::spawn(async move {
-                if let Err(error) = take(call, &args).await {
+                if let Err(error) = take(call, manner).await {
                     tracing::debug!(%error, "a call was not taken");
                 }
             });
@@ -105,24 +109,33 @@ async fn serve(args: Args) -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-async fn take(incoming: IncomingCall, args: &Args) -> Result<(), AnswerError> {
+/// How calls are taken.
+#[derive(Clone, Copy)]
+struct Manner {
+    ring: Duration,
+    answer: StatusCode,
+    media: bool,
+}
+
+async fn take(incoming: IncomingCall, manner: Manner) -> Result<(), AnswerError> {
     incoming.ring().await?;
-    tokio::select! {
-        () = tokio::time::sleep(Duration::from_millis(args.ring)) => {}
-        () = incoming.cancelled() => return Ok(()),
+    if !manner.ring.is_zero() {
+        tokio::select! {
+            () = tokio::time::sleep(manner.ring) => {}
+            () = incoming.cancelled() => return Ok(()),
+        }
     }
-    let status = StatusCode::try_from(args.answer).unwrap_or(StatusCode::OK);
-    if !status.is_success() {
-        return incoming.reject(status).await;
+    if !manner.answer.is_success() {
+        return incoming.reject(manner.answer).await;
     }
-    let incoming = if args.no_media {
+    let incoming = if manner.media {
+        incoming
+    } else {
         let session = silence(incoming.request().body(), incoming.flow().local().ip());
         incoming.session(session)
-    } else {
-        incoming
     };
-    let call = incoming.answer_with(status).await?;
-    if !args.no_media {
+    let call = incoming.answer_with(manner.answer).await?;
+    if manner.media {
         // A call whose offer had no audio has nothing to send back.
         call.echo(true).await.ok();
     }

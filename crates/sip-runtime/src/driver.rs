@@ -2,6 +2,7 @@
 
 use crate::{
     handle::{DriverHandle, Ending, Inbox},
+    in_place::{Rest, Turns},
     ports::{Limits, Ports},
     ready::{ReadyList, Source},
     runtime::{Runtime, Timer},
@@ -12,7 +13,7 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex},
     task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
@@ -51,6 +52,13 @@ pub trait Application<M: StateMachine>: Send {
         machine.poll_timeout().is_none()
     }
 
+    /// Whether commands may [run in place](DriverHandle::try_command), on another task or thread than the driver's:
+    /// then [`poll`](Self::poll) is not called after them, and what [`handle_event`](Self::handle_event) does must not
+    /// depend on whose task it is. Defaults to no.
+    fn runs_in_place(&self) -> bool {
+        false
+    }
+
     /// For how long a driver that may end stays for those who missed an answer and ask again. Defaults to not at all.
     fn linger(&self, machine: &M) -> Duration {
         let _ = machine;
@@ -76,8 +84,9 @@ impl<M: StateMachine> Application<M> for () {
 ///
 /// It is one task. In each turn it asks the sources that were woken – datagram sockets in batches, listeners, streams,
 /// commands –, tells the machine, hands its events to the application and sends what the machine wants sent, what one
-/// turn brought about together at its end, all without a channel or a hop to another task. Work per turn is bounded: a busy source goes to the end of the line,
-/// and the task wakes itself.
+/// turn brought about together at its end, all without a channel or a hop to another task. Work per turn is bounded: a
+/// busy source goes to the end of the line, and the task wakes itself. Between its turns a driver that was
+/// [spawned](Self::spawn) lets commands [run in place](DriverHandle::try_command).
 ///
 /// A socket's error never ends it. A datagram that could not be delivered (ICMP, too long) becomes
 /// `Receive::Failed`; a listener that finds no file descriptor pauses for half a second; a stream's error is its
@@ -147,6 +156,8 @@ pub struct Driver<M: StateMachine, A: Application<M>> {
     timer_stirred: bool,
     /// Whether the application has had events or commands since it was polled
     stirred: bool,
+    /// How many commands may run in place before the driver's next turn
+    in_place: usize,
     ending: Option<Deadline>,
     /// Since when nothing is owed, once it was told to end
     idle_since: Option<Instant>,
@@ -195,6 +206,7 @@ impl<M: StateMachine, A: Application<M>> Driver<M, A> {
             armed: None,
             timer_stirred: false,
             stirred: true,
+            in_place: 0,
             ending: None,
             idle_since: None,
             started: false,
@@ -273,8 +285,46 @@ impl<M: StateMachine, A: Application<M>> Driver<M, A> {
     {
         let handle = self.handle();
         let runtime = Arc::clone(&self.runtime);
-        runtime.spawn(Box::pin(self));
+        let driver = Arc::new(Mutex::new(self));
+        let resting: Arc<dyn Rest<M, A>> = Arc::<Mutex<Self>>::clone(&driver);
+        handle.set_resting(&resting);
+        runtime.spawn(Box::pin(Turns(driver)));
         handle
+    }
+
+    /// Runs `job` between two turns, unless something else comes first; says whether it did.
+    ///
+    /// What it brings about is told and sent at once, but for what needs the driver's own turn: writing to streams, so
+    /// that messages share a write, and setting the timer.
+    pub(crate) fn run_in_place(&mut self, job: &mut dyn FnMut(&mut M, &mut A, Instant)) -> bool {
+        let first = self.in_place > 0 && self.ending.is_none() && self.inbox.is_empty();
+        if !first || !self.application.runs_in_place() {
+            return false;
+        }
+        self.in_place -= 1;
+        let now = self.runtime.now();
+        job(&mut self.machine, &mut self.application, now);
+        self.settle(now);
+        self.ports.flush_datagrams();
+        self.settle_received(now);
+        let next = [self.machine.poll_timeout(), self.ports.poll_timeout()];
+        let next = next.into_iter().flatten().min();
+        let sooner = next.is_some_and(|next| self.armed.is_none_or(|armed| next < armed));
+        if sooner || self.ports.has_unwritten() {
+            self.wake();
+        }
+        self.note_activity();
+        true
+    }
+
+    /// Asks for a turn.
+    pub(crate) fn wake(&self) {
+        self.wakers.application.wake_by_ref();
+    }
+
+    fn note_activity(&self) {
+        let timer = self.machine.poll_timeout().is_some();
+        self.inbox.activity().turned(timer, self.ports.streams());
     }
 
     /// Asks every source that was woken before this turn, once.
@@ -330,9 +380,10 @@ impl<M: StateMachine, A: Application<M>> Driver<M, A> {
             let now = self.runtime.now();
             if self.machine.poll_timeout().is_some_and(|at| at <= now) {
                 self.machine.handle_timeout(now);
+                self.settle(now);
             }
             self.ports.handle_timeout(now);
-            self.settle(now);
+            self.settle_received(now);
             if std::mem::take(&mut self.stirred) {
                 let mut cx = Context::from_waker(&self.wakers.application);
                 self.application.poll(&mut self.machine, now, &mut cx);
@@ -340,7 +391,7 @@ impl<M: StateMachine, A: Application<M>> Driver<M, A> {
             }
             // Written last, so that the messages of one turn share a write.
             self.ports.flush(now);
-            self.settle(now);
+            self.settle_received(now);
             let settled = !self.stirred && !self.ports.has_unwritten();
             if settled && self.poll_timer(now).is_pending() {
                 return;
@@ -398,6 +449,13 @@ impl<M: StateMachine, A: Application<M>> Driver<M, A> {
         }
     }
 
+    /// As [`settle`](Self::settle), when the ports alone can have news.
+    fn settle_received(&mut self, now: Instant) {
+        if !self.ports.received.is_empty() {
+            self.settle(now);
+        }
+    }
+
     /// When the driver ends, as things stand.
     fn end(&mut self, now: Instant) -> Option<Instant> {
         match self.ending? {
@@ -433,11 +491,10 @@ impl<M: StateMachine, A: Application<M>> Future for Driver<M, A> {
             this.ports.watch_network(now);
             this.settle(now);
         }
+        this.in_place = COMMANDS;
         this.poll_sources();
         this.finish_turn();
-        this.inbox
-            .activity()
-            .turned(this.machine.poll_timeout().is_some(), this.ports.streams());
+        this.note_activity();
         if this.has_ended() {
             this.inbox.close();
             return Poll::Ready(());
@@ -465,7 +522,7 @@ impl<M: StateMachine, A: Application<M>> fmt::Debug for Driver<M, A> {
     }
 }
 
-/// How many commands run before others have their turn.
+/// How many commands run before others have their turn, in the driver's own and in place between two of them.
 const COMMANDS: usize = 256;
 
 /// How often what one turn brought about is looked after within it.

@@ -1,13 +1,13 @@
 //! The one door into a driver.
 
-use crate::activity::Activity;
+use crate::{activity::Activity, in_place::Rest};
 use futures_channel::oneshot;
 use std::{
     collections::VecDeque,
     fmt,
     future::Future,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
     task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
@@ -41,6 +41,8 @@ pub(crate) enum Ending {
 pub(crate) struct Inbox<M, A> {
     inner: Mutex<Inner<M, A>>,
     activity: Arc<Activity>,
+    /// The driver itself, once it runs as a task
+    resting: OnceLock<Weak<dyn Rest<M, A>>>,
 }
 
 struct Inner<M, A> {
@@ -75,6 +77,12 @@ impl<M, A> DriverHandle<M, A> {
         Self { inbox }
     }
 
+    /// The driver runs as a task from now on, and may be commanded in place.
+    pub(crate) fn set_resting(&self, driver: &Arc<dyn Rest<M, A>>) {
+        // A driver is spawned once.
+        self.inbox.resting.set(Arc::downgrade(driver)).ok();
+    }
+
     /// Runs `command` on the driver's task and resolves with what it returns.
     ///
     /// What the machine then wants to send leaves in the same turn of the driver. The queue of commands is bounded
@@ -95,6 +103,36 @@ impl<M, A> DriverHandle<M, A> {
             })),
             place: None,
             receiver,
+        }
+    }
+
+    /// Runs `command` here and now and returns what it returns, when the driver rests and nothing waits for it; otherwise
+    /// gives it back, to be sent as a [`command`](Self::command).
+    ///
+    /// It saves a way through the driver's queue and back, with a wake-up at each end. Datagrams that the machine then
+    /// wants to send have left when this returns; streams are written to in the driver's next turn. Commands in place
+    /// keep the driver from its sockets no longer than those in the queue: after some hundred of them it has its turn.
+    ///
+    /// Only an application that [allows it](crate::Application::runs_in_place) has commands run in place, and only in a
+    /// driver that was [spawned](crate::Driver::spawn). A command that panics here ends the driver, as it does there.
+    ///
+    /// # Errors
+    ///
+    /// The command, when this is not the moment.
+    pub fn try_command<R, F>(&self, command: F) -> Result<R, F>
+    where
+        F: FnOnce(&mut M, &mut A, Instant) -> R,
+    {
+        let Some(driver) = self.inbox.resting.get().and_then(Weak::upgrade) else {
+            return Err(command);
+        };
+        let (mut command, mut result) = (Some(command), None);
+        driver.run(&mut |machine, app, now| {
+            result = command.take().map(|command| command(machine, app, now));
+        });
+        match (result, command) {
+            (_, Some(command)) => Err(command),
+            (result, None) => Ok(result.expect("a command that was taken has run")),
         }
     }
 
@@ -319,6 +357,7 @@ impl<M, A> Inbox<M, A> {
                 mourners: Vec::new(),
             }),
             activity: Arc::default(),
+            resting: OnceLock::new(),
         }
     }
 
@@ -328,6 +367,16 @@ impl<M, A> Inbox<M, A> {
 
     pub(crate) fn activity(&self) -> &Arc<Activity> {
         &self.activity
+    }
+
+    /// Whether nothing waits for the driver's turn.
+    pub(crate) fn is_empty(&self) -> bool {
+        let inner = self.lock();
+        inner.jobs.is_empty()
+            && inner.waiting.is_empty()
+            && inner.ending.is_none()
+            && !inner.network
+            && !inner.ended
     }
 
     /// The next job, and what else there is.

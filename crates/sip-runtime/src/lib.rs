@@ -31,6 +31,7 @@
 mod activity;
 mod driver;
 mod handle;
+mod in_place;
 mod interfaces;
 mod names;
 mod ports;

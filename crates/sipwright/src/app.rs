@@ -32,7 +32,7 @@ pub(crate) struct App {
     pub(crate) calls: Calls,
     pub(crate) registrations: Registrations,
     pub(crate) requests: BTreeMap<RequestKey, oneshot::Sender<Answered>>,
-    pub(crate) incoming: Option<Queue<Ringing>>,
+    pub(crate) incoming: Option<Queue<Box<Ringing>>>,
     pub(crate) messages: Option<Queue<Delivered>>,
     pub(crate) listening: HashMap<ListenerId, Result<SocketAddr, io::ErrorKind>>,
     pub(crate) listeners_awaited: Vec<(
@@ -156,12 +156,12 @@ impl App {
         let (status, headers) = match self.calls.refusal_of_offer(&request) {
             Some(error) => refusal(&error),
             None => {
-                let ringing = Ringing {
+                let ringing = Box::new(Ringing {
                     call,
                     request,
                     handle: self.calls.incoming(call, flow),
                     flow,
-                };
+                });
                 match &self.incoming {
                     Some(queue) if queue.push(ringing).is_ok() => return,
                     _ => (StatusCode::TEMPORARILY_UNAVAILABLE, Vec::new()),
@@ -231,6 +231,11 @@ impl Application<Machine> for App {
         if let Some(routing) = &mut self.routing {
             routing.poll(machine, now, cx);
         }
+    }
+
+    // Routers and resolvers of the application's own are polled on the driver's task alone.
+    fn runs_in_place(&self) -> bool {
+        self.routing.is_none() && self.lookups.is_none()
     }
 
     fn is_idle(&self, machine: &Machine) -> bool {

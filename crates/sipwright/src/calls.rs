@@ -25,6 +25,7 @@ use std::{
 /// What all handles of one call hold.
 #[derive(Clone)]
 pub(crate) struct CallHandle {
+    /// How it ended; halfway there it was established
     pub(crate) ended: Latch<Ended>,
 }
 
@@ -132,7 +133,6 @@ struct Slot {
     notes: Option<Queue<Note>>,
     last_provisional: Option<Box<Response>>,
     early_media: Option<oneshot::Sender<()>>,
-    answered: Option<oneshot::Sender<()>>,
     changing: Option<Changing>,
     /// Who waits until the keys are sent
     pressing: Vec<oneshot::Sender<()>>,
@@ -208,14 +208,9 @@ impl Calls {
         }
     }
 
-    pub(crate) fn answer_wanted(&mut self, call: CallId, waiting: oneshot::Sender<()>) {
-        if let Some(slot) = self.slots.get_mut(&call) {
-            slot.answered = Some(waiting);
-        }
-    }
-
-    pub(crate) fn use_raw_session(&mut self, call: CallId, description: Bytes) {
-        if let Some(slot) = self.slots.get_mut(&call)
+    pub(crate) fn use_raw_session(&mut self, call: CallId, description: Option<Bytes>) {
+        if let Some(description) = description
+            && let Some(slot) = self.slots.get_mut(&call)
             && matches!(slot.leg, Leg::None)
         {
             slot.leg = Leg::Raw(description);
@@ -293,9 +288,7 @@ impl Calls {
                 let Some(slot) = self.slots.get_mut(&call) else {
                     return;
                 };
-                if let Some(answered) = slot.answered.take() {
-                    answered.send(()).ok();
-                }
+                slot.handle.ended.pass_halfway();
                 if let Leg::Media(leg) = &mut slot.leg {
                     leg.offered = None;
                 }
@@ -407,7 +400,6 @@ impl Slot {
             notes: None,
             last_provisional: None,
             early_media: None,
-            answered: None,
             changing: None,
             pressing: Vec::new(),
             listeners: Vec::new(),

@@ -18,10 +18,9 @@ use std::fmt;
 #[must_use = "a call that is dropped is answered 480"]
 pub struct IncomingCall {
     shared: Shared,
-    id: CallId,
-    request: Request,
-    flow: Flow,
-    handle: CallHandle,
+    ringing: Box<Ringing>,
+    /// The application's own description
+    session: Option<Bytes>,
     decided: bool,
 }
 
@@ -34,44 +33,34 @@ pub(crate) struct Ringing {
 }
 
 impl IncomingCall {
-    pub(crate) fn new(shared: Shared, ringing: Ringing) -> Self {
-        let Ringing {
-            call,
-            request,
-            flow,
-            handle,
-        } = ringing;
+    pub(crate) fn new(shared: Shared, ringing: Box<Ringing>) -> Self {
         Self {
             shared,
-            id: call,
-            request,
-            flow,
-            handle,
+            ringing,
+            session: None,
             decided: false,
         }
     }
 
     /// The INVITE.
     pub fn request(&self) -> &Request {
-        &self.request
+        &self.ringing.request
     }
 
     /// What it came on.
     pub fn flow(&self) -> Flow {
-        self.flow
+        self.ringing.flow
     }
 
     /// Who calls, as From says.
     pub fn from(&self) -> String {
-        self.request
-            .from()
-            .map(|from| from.uri().to_string())
-            .unwrap_or_default()
+        let from = self.ringing.request.from();
+        from.map(|from| from.uri().to_string()).unwrap_or_default()
     }
 
     /// Whom the caller wants, as the Request-URI says.
     pub fn uri(&self) -> &Uri {
-        self.request.uri()
+        self.ringing.request.uri()
     }
 
     /// Sends 180: it rings here. It is repeated each minute for as long as the call waits.
@@ -80,7 +69,7 @@ impl IncomingCall {
     ///
     /// When the call is over.
     pub async fn ring(&self) -> Result<(), AnswerError> {
-        let id = self.id;
+        let id = self.ringing.call;
         let rung = self
             .shared
             .command(move |machine, _, now| machine.ua(now, |ua, cx| ua.ring(cx, id)))
@@ -94,11 +83,13 @@ impl IncomingCall {
     ///
     /// When the call is over, or no session came about.
     pub async fn early_media(&self) -> Result<EarlyMedia, AnswerError> {
-        let id = self.id;
+        let id = self.ringing.call;
         let (sender, ready) = oneshot::channel();
+        let session = self.session.clone();
         let sent = self
             .shared
             .command(move |machine, app, now| {
+                app.calls.use_raw_session(id, session);
                 app.calls.early_media_wanted(id, sender);
                 machine.ua(now, |ua, cx| {
                     ua.progress(cx, id, StatusCode::SESSION_PROGRESS)
@@ -132,13 +123,13 @@ impl IncomingCall {
     /// # Errors
     ///
     /// As [`answer`](Self::answer), and when `status` is no 2xx.
-    pub async fn answer_with(self, status: StatusCode) -> Result<Call, AnswerError> {
-        let id = self.id;
-        let (sender, established) = oneshot::channel();
+    pub async fn answer_with(mut self, status: StatusCode) -> Result<Call, AnswerError> {
+        let id = self.ringing.call;
+        let session = self.session.take();
         let answered = self
             .shared
             .command(move |machine, app, now| {
-                app.calls.answer_wanted(id, sender);
+                app.calls.use_raw_session(id, session);
                 machine.ua(now, |ua, cx| ua.answer(cx, id, status, Vec::new()))
             })
             .await;
@@ -148,25 +139,22 @@ impl IncomingCall {
             incoming: self,
             established: false,
         };
-        if established.await.is_err() {
-            accepted.established = true;
-            return Err(accepted.incoming.end());
-        }
-        accepted.established = true;
+        accepted.established = accepted.incoming.ringing.handle.ended.halfway().await;
         let incoming = &accepted.incoming;
+        if !std::mem::replace(&mut accepted.established, true) {
+            return Err(incoming.end());
+        }
         Ok(Call::new(
             incoming.shared.clone(),
             id,
-            incoming.handle.clone(),
+            incoming.ringing.handle.clone(),
         ))
     }
 
     /// The application's own session description as the answer (or, when the INVITE has no offer, as the offer),
     /// instead of audio of ours: then no media of ours is sent.
-    pub fn session(self, description: impl Into<Bytes>) -> Self {
-        let (id, description) = (self.id, description.into());
-        self.shared
-            .post(move |_, app, _| app.calls.use_raw_session(id, description));
+    pub fn session(mut self, description: impl Into<Bytes>) -> Self {
+        self.session = Some(description.into());
         self
     }
 
@@ -195,7 +183,7 @@ impl IncomingCall {
     /// Resolves when the call is over without having been answered: the caller gave up, or it rang too long. Dropping
     /// the future changes nothing.
     pub async fn cancelled(&self) {
-        self.handle.ended.wait().await;
+        self.ringing.handle.ended.wait().await;
     }
 
     async fn refuse(
@@ -204,7 +192,7 @@ impl IncomingCall {
         headers: Vec<(HeaderName, HeaderValue)>,
     ) -> Result<(), AnswerError> {
         self.decided = true;
-        let id = self.id;
+        let id = self.ringing.call;
         let refused = self
             .shared
             .command(move |machine, _, now| {
@@ -230,7 +218,13 @@ impl IncomingCall {
 
     /// Why there is no call any more.
     fn end(&self) -> AnswerError {
-        match self.handle.ended.get().map(|ended| ended.ended.cause) {
+        match self
+            .ringing
+            .handle
+            .ended
+            .get()
+            .map(|ended| ended.ended.cause)
+        {
             Some(Cause::Cancelled) => AnswerError::Cancelled,
             Some(Cause::NoAck) => AnswerError::NoAck,
             Some(Cause::NoSession) => AnswerError::NoSession,
@@ -242,7 +236,7 @@ impl IncomingCall {
 impl Drop for IncomingCall {
     fn drop(&mut self) {
         if !self.decided {
-            let id = self.id;
+            let id = self.ringing.call;
             self.shared.post(move |machine, _, now| {
                 let status = StatusCode::TEMPORARILY_UNAVAILABLE;
                 // It may be over, or answered.
@@ -257,7 +251,7 @@ impl Drop for IncomingCall {
 impl fmt::Debug for IncomingCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("IncomingCall")
-            .field("id", &self.id)
+            .field("id", &self.ringing.call)
             .finish_non_exhaustive()
     }
 }
@@ -272,7 +266,7 @@ impl Drop for Accepted {
     fn drop(&mut self) {
         self.incoming.decided = true;
         if !self.established {
-            let id = self.incoming.id;
+            let id = self.incoming.ringing.call;
             self.incoming.shared.post(move |machine, _, now| {
                 machine.ua(now, |ua, cx| ua.hang_up(cx, id)).ok();
             });

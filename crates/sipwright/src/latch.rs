@@ -1,7 +1,8 @@
 //! A value that comes once and is then there for everyone who waits.
 
+use smallvec::SmallVec;
 use std::{
-    future::Future,
+    future::{Future, poll_fn},
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
@@ -15,15 +16,19 @@ pub(crate) struct Latch<T>(Arc<Mutex<State<T>>>);
 struct State<T> {
     /// On its own, because most of the time it is not there
     value: Option<Box<T>>,
-    waiting: Vec<(u64, Waker)>,
-    places: u64,
+    /// Whether it has come so far that the value will take its time
+    halfway: bool,
+    /// Hardly ever does more than one wait
+    waiting: SmallVec<[(u32, Waker); 1]>,
+    places: u32,
 }
 
 impl<T: Clone> Latch<T> {
     pub(crate) fn new() -> Self {
         Self(Arc::new(Mutex::new(State {
             value: None,
-            waiting: Vec::new(),
+            halfway: false,
+            waiting: SmallVec::new(),
             places: 0,
         })))
     }
@@ -32,9 +37,14 @@ impl<T: Clone> Latch<T> {
     pub(crate) fn set(&self, value: T) {
         let mut state = self.lock();
         state.value.get_or_insert_with(|| Box::new(value));
-        let waiting = std::mem::take(&mut state.waiting);
-        drop(state);
-        waiting.into_iter().for_each(|(_, waker)| waker.wake());
+        wake(state);
+    }
+
+    /// Passes the mark on the way to the value.
+    pub(crate) fn pass_halfway(&self) {
+        let mut state = self.lock();
+        state.halfway = true;
+        wake(state);
     }
 
     pub(crate) fn get(&self) -> Option<T> {
@@ -47,6 +57,13 @@ impl<T: Clone> Latch<T> {
             latch: Self(Arc::clone(&self.0)),
             place: None,
         }
+    }
+
+    /// Resolves when the mark on the way was passed: whether it was, before the value came. Dropping the future changes
+    /// nothing.
+    pub(crate) async fn halfway(&self) -> bool {
+        let mut wait = self.wait();
+        poll_fn(move |cx| wait.poll_halfway(cx)).await
     }
 
     fn lock(&self) -> MutexGuard<'_, State<T>> {
@@ -65,7 +82,7 @@ impl<T> Clone for Latch<T> {
 pub(crate) struct Wait<T: Clone> {
     latch: Latch<T>,
     /// Where it waits
-    place: Option<u64>,
+    place: Option<u32>,
 }
 
 impl<T: Clone> Future for Wait<T> {
@@ -77,20 +94,40 @@ impl<T: Clone> Future for Wait<T> {
         if let Some(value) = &state.value {
             return Poll::Ready(T::clone(value));
         }
-        let place = *this.place.get_or_insert_with(|| {
-            state.places += 1;
-            state.places
-        });
-        match state.waiting.iter_mut().find(|(known, _)| *known == place) {
-            Some((_, known)) => known.clone_from(cx.waker()),
-            None => {
-                // Hardly ever does more than one wait.
-                state.waiting.reserve_exact(1);
-                state.waiting.push((place, cx.waker().clone()));
-            }
-        }
+        state.wait(&mut this.place, cx.waker());
         Poll::Pending
     }
+}
+
+impl<T: Clone> Wait<T> {
+    fn poll_halfway(&mut self, cx: &Context<'_>) -> Poll<bool> {
+        let mut state = self.latch.lock();
+        if state.halfway || state.value.is_some() {
+            return Poll::Ready(state.halfway);
+        }
+        state.wait(&mut self.place, cx.waker());
+        Poll::Pending
+    }
+}
+
+impl<T> State<T> {
+    fn wait(&mut self, place: &mut Option<u32>, waker: &Waker) {
+        let place = *place.get_or_insert_with(|| {
+            self.places = self.places.wrapping_add(1);
+            self.places
+        });
+        match self.waiting.iter_mut().find(|(known, _)| *known == place) {
+            Some((_, known)) => known.clone_from(waker),
+            None => self.waiting.push((place, waker.clone())),
+        }
+    }
+}
+
+/// Wakes who waits, outside the lock.
+fn wake<T>(mut state: MutexGuard<'_, State<T>>) {
+    let waiting = std::mem::take(&mut state.waiting);
+    drop(state);
+    waiting.into_iter().for_each(|(_, waker)| waker.wake());
 }
 
 impl<T: Clone> Drop for Wait<T> {
@@ -103,7 +140,7 @@ impl<T: Clone> Drop for Wait<T> {
         let found = state.waiting.iter().position(|(known, _)| *known == place);
         let waker = found.map(|found| state.waiting.swap_remove(found));
         if state.waiting.is_empty() {
-            state.waiting = Vec::new();
+            state.waiting = SmallVec::new();
         }
         drop(state);
         // Outside the lock: it may be the last that holds its task.
@@ -127,6 +164,18 @@ mod tests {
             (one.now_or_never(), other.now_or_never(), latch.get()),
             (Some(1), Some(1), Some(1))
         );
+    }
+
+    #[test]
+    fn the_mark_on_the_way_is_passed_or_the_value_comes_first() {
+        let (passed, over) = (Latch::new(), Latch::<u32>::new());
+        let mut waiting = Box::pin(passed.halfway());
+        assert_eq!(waiting.as_mut().now_or_never(), None);
+        passed.pass_halfway();
+        passed.set(1);
+        over.set(1);
+        assert_eq!(waiting.now_or_never(), Some(true));
+        assert_eq!(over.halfway().now_or_never(), Some(false));
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub(crate) struct Inner {
     pub(crate) runtime: Arc<dyn Runtime>,
     pub(crate) settings: Settings,
     /// Calls for the application, once it has asked for them
-    pub(crate) incoming: OnceLock<Queue<Ringing>>,
+    pub(crate) incoming: OnceLock<Queue<Box<Ringing>>>,
 }
 
 impl Shared {
@@ -37,13 +37,18 @@ impl Shared {
         }))
     }
 
-    /// Runs `command` on the driver's task; see [`DriverHandle::command`].
+    /// Runs `command` in place when the driver rests, otherwise in its next turn; see [`DriverHandle::try_command`] and
+    /// [`DriverHandle::command`].
     pub(crate) async fn command<R, F>(&self, command: F) -> Result<R, Gone>
     where
         R: Send + 'static,
         F: FnOnce(&mut Machine, &mut App, Instant) -> R + Send + 'static,
     {
-        self.0.driver.command(command).await
+        let driver = &self.0.driver;
+        match driver.try_command(command) {
+            Ok(result) => Ok(result),
+            Err(command) => driver.command(command).await,
+        }
     }
 
     /// Runs `job` some time soon: what the end of an owned handle brings about.

@@ -155,7 +155,7 @@ impl UserAgent {
         self.shared.close(self.shared.settings.close_within).await;
     }
 
-    async fn take_calls(&self) -> Option<Queue<Ringing>> {
+    async fn take_calls(&self) -> Option<Queue<Box<Ringing>>> {
         // Asked for once: with a way through the driver for each call, a burst of them would overtake the application.
         if let Some(queue) = self.shared.incoming.get() {
             return Some(queue.clone());

@@ -120,7 +120,7 @@ impl Ports {
     }
 
     /// Sends what waits in each socket.
-    pub(super) fn flush_datagrams(&mut self) {
+    pub(crate) fn flush_datagrams(&mut self) {
         let mut unsent = std::mem::take(&mut self.unsent);
         for key in unsent.drain(..) {
             self.flush_udp(key);

@@ -81,6 +81,7 @@ pub(crate) struct Teller {
     pub(crate) polled: u64,
     pub(crate) busy: bool,
     pub(crate) linger: Duration,
+    pub(crate) in_place: bool,
     pub(crate) parked: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
@@ -103,6 +104,10 @@ impl Application<Probe> for Teller {
         !self.busy && machine.alarm.is_none()
     }
 
+    fn runs_in_place(&self) -> bool {
+        self.in_place
+    }
+
     fn linger(&self, _machine: &Probe) -> Duration {
         self.linger
     }
@@ -121,6 +126,7 @@ pub(crate) fn driver(runtime: &Arc<dyn Runtime>, probe: Probe) -> (Driver<Probe,
         polled: 0,
         busy: false,
         linger: Duration::ZERO,
+        in_place: false,
         parked: None,
     };
     let driver = Driver::new(Arc::clone(runtime), probe, teller);

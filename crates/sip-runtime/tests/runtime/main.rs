@@ -4,5 +4,7 @@
 mod common;
 mod driver;
 #[cfg(feature = "sim")]
+mod in_place;
+#[cfg(feature = "sim")]
 mod limits;
 mod shards;
