@@ -3,7 +3,9 @@
 #![allow(clippy::disallowed_methods)] // a test needs an instant to start from
 
 use allocation_counter::{AllocationInfo, measure};
-use sip_auth::{Algorithm, Client, Credentials, Digest, Outcome, Role, Secret, Server, Verdict};
+use sip_auth::{
+    Algorithm, BackOff, Client, Credentials, Digest, Outcome, Role, Secret, Server, Verdict,
+};
 use sip_io::WallClock;
 use sip_message::{HeaderName, HeaderValue, Method, Request, Tag};
 use std::time::{Duration, Instant, SystemTime};
@@ -29,12 +31,15 @@ fn register() -> Request {
 
 impl Bench {
     fn new() -> Self {
+        Self::with(Digest::realm(REALM).algorithms([Algorithm::Md5]))
+    }
+
+    fn with(policy: Digest) -> Self {
         let now = Instant::now();
         let clock = WallClock {
             at: now,
             is: SystemTime::UNIX_EPOCH + Duration::from_secs(2_000_000_000),
         };
-        let policy = Digest::realm(REALM).algorithms([Algorithm::Md5]);
         let mut client = Client::new([2; 32]);
         client.add(Credentials::ha1("alice", REALM, Algorithm::Md5, HASH).unwrap());
         let mut bench = Self {
@@ -133,4 +138,34 @@ fn no_peer_decides_how_much_is_allocated() {
     }
     let (_, granted) = bench.cost(&[format!("{good}{params}")]);
     assert!(!granted, "its count was used");
+}
+
+/// Once its tables are full, no user, realm or nonce that was never seen before makes a server hold more, however many
+/// there are.
+#[test]
+fn ever_new_users_realms_and_nonces_are_not_held() {
+    let back_off = BackOff::default().entries(100).source_failures(u32::MAX);
+    let policy = Digest::realm(REALM)
+        .algorithms([Algorithm::Md5])
+        .back_off(back_off);
+    let mut bench = Bench::with(policy);
+    let good = bench.credentials();
+    let wrong = good.replace("cnonce=\"", "cnonce=\"0");
+    let mut guess = |n: u32| {
+        let user = wrong.replace("\"alice\"", &format!("\"user{n}\""));
+        let line = match n % 3 {
+            0 => user.replace("\"example.com\"", &format!("\"realm{n}\"")),
+            1 => user.replace(" nonce=\"", &format!(" nonce=\"{n}")),
+            _ => user,
+        };
+        let (cost, granted) = bench.cost(&[line]);
+        assert!(!granted);
+        cost.bytes_current
+    };
+    let filled: i64 = (0..3_000).map(&mut guess).sum();
+    let later: i64 = (3_000..12_000).map(&mut guess).sum();
+    assert!(filled < 65_536, "{filled} octets are held");
+    assert!(later.abs() < 8_192, "{later} octets more");
+    let (_, granted) = bench.cost(&[good]);
+    assert!(granted);
 }
