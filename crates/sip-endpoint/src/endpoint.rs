@@ -16,7 +16,7 @@ use crate::{
 };
 use ahash::RandomState;
 use sip_io::{Flow, Receive, Rng, StateMachine, TimerQueue, Transmit, WallClock};
-use sip_message::Uri;
+use sip_message::{Request, Uri};
 use sip_resolver::{Answer, Cached, LookupError, LookupId, QuestionId, ServerKey};
 use sip_transaction::{
     ClientTransactionId, Limits, ServerTransactionId, Timers, TransactionConfig, TransactionLayer,
@@ -314,8 +314,10 @@ impl Endpoint {
 
     /// Whether the request of `id` came over another way before: the same From tag, Call-ID and CSeq without a To tag,
     /// in another transaction (RFC 3261 §8.2.2.2).
-    pub fn is_merged(&self, id: ServerTransactionId) -> bool {
-        self.transactions.is_merged(id)
+    ///
+    /// Only what was asked about is remembered, so who asks does so for each request, when it comes.
+    pub fn is_merged(&mut self, id: ServerTransactionId, request: &Request) -> bool {
+        self.transactions.is_merged(id, request)
     }
 
     /// Whether no request of ours is without an outcome, no response is on its way and no name is asked for.

@@ -20,14 +20,14 @@ pub enum Event {
         /// What it came on
         flow: Flow,
         /// The request, `received` and `rport` filled in
-        request: Request,
+        request: Box<Request>,
     },
     /// An ACK to a 2xx, or one that belongs to nothing. It is never answered.
     Ack {
         /// What it came on
         flow: Flow,
         /// The ACK
-        request: Request,
+        request: Box<Request>,
         /// The INVITE's transaction, when the branch tells (a peer of RFC 2543)
         invite: Option<ServerTransactionId>,
     },
@@ -37,14 +37,14 @@ pub enum Event {
         /// The INVITE's transaction
         id: ServerTransactionId,
         /// The CANCEL, whose Reason may be of interest
-        request: Request,
+        request: Box<Request>,
     },
     /// A response to a request of ours: provisional, final, and each 2xx of an INVITE that forked.
     Response {
         /// The request
         id: RequestId,
         /// The response
-        response: Response,
+        response: Box<Response>,
         /// What it came on
         flow: Flow,
     },
@@ -90,7 +90,7 @@ pub enum Event {
         /// What it came on
         flow: Flow,
         /// The response
-        response: Response,
+        response: Box<Response>,
     },
 }
 

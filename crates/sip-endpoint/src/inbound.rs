@@ -146,7 +146,7 @@ impl Endpoint {
         now: Instant,
         id: ServerTransactionId,
         invite: ServerTransactionId,
-        request: Request,
+        request: Box<Request>,
     ) {
         let response = request
             .response(StatusCode::OK)

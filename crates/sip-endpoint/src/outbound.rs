@@ -432,7 +432,7 @@ impl Endpoint {
         &mut self,
         now: Instant,
         transaction: ClientTransactionId,
-        response: Response,
+        response: Box<Response>,
         flow: Flow,
     ) {
         let Some(&id) = self.attempts.get(&transaction) else {

@@ -3,6 +3,7 @@
 use std::{
     collections::VecDeque,
     fmt,
+    num::NonZeroU32,
     time::{Duration, Instant},
 };
 
@@ -42,7 +43,8 @@ pub struct TimerQueue<K> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TimerId {
     index: u32,
-    generation: u32,
+    /// Not zero, so that an absent timer takes no room of its own
+    generation: NonZeroU32,
 }
 
 impl<K> TimerQueue<K> {
@@ -68,7 +70,7 @@ impl<K> TimerQueue<K> {
                 self.nodes.push(Node {
                     key: None,
                     deadline,
-                    generation: 0,
+                    generation: NonZeroU32::MIN,
                     previous: NONE,
                     next: NONE,
                     place: Place::Free,
@@ -256,7 +258,7 @@ impl<K> TimerQueue<K> {
     fn release(&mut self, index: u32) -> Option<K> {
         let free = self.free;
         let node = &mut self.nodes[index as usize];
-        node.generation = node.generation.wrapping_add(1);
+        node.generation = node.generation.checked_add(1).unwrap_or(NonZeroU32::MIN);
         node.place = Place::Free;
         node.next = free;
         self.free = index;
@@ -265,13 +267,13 @@ impl<K> TimerQueue<K> {
     }
 
     fn tick_up(&self, at: Instant) -> u64 {
-        at.saturating_duration_since(self.origin)
-            .as_nanos()
-            .div_ceil(1_000_000) as u64
+        let since = at.saturating_duration_since(self.origin);
+        since.as_secs() * 1_000 + u64::from(since.subsec_nanos().div_ceil(1_000_000))
     }
 
     fn tick_down(&self, at: Instant) -> u64 {
-        (at.saturating_duration_since(self.origin).as_nanos() / 1_000_000) as u64
+        let since = at.saturating_duration_since(self.origin);
+        since.as_secs() * 1_000 + u64::from(since.subsec_millis())
     }
 }
 
@@ -287,7 +289,7 @@ impl<K> fmt::Debug for TimerQueue<K> {
 struct Node<K> {
     key: Option<K>,
     deadline: u64,
-    generation: u32,
+    generation: NonZeroU32,
     previous: u32,
     next: u32,
     place: Place,

@@ -54,11 +54,13 @@ impl Message {
     /// # Errors
     /// As [`Message::parse`]; and with [`Limits::strict`], whatever is only tolerated.
     pub fn parse_with(wire: Bytes, limits: &Limits) -> Result<Self, ParseError> {
-        let message = parse::message(wire, limits)?;
-        if limits.strict {
-            leniency::refuse(&message)?;
+        let message = parse::message(wire, limits);
+        if limits.strict
+            && let Ok(message) = &message
+        {
+            leniency::refuse(message)?;
         }
-        Ok(message)
+        message
     }
 
     /// What had to be tolerated, each once: to be counted by name.

@@ -46,14 +46,14 @@ impl Proxy {
         cx: &mut Context<'_>,
         id: ServerTransactionId,
         flow: Flow,
-        request: Request,
+        request: Box<Request>,
     ) -> Option<EndpointEvent> {
         // RFC 3261 §16.10: a CANCEL that matches nothing; nobody but the stack has an answer to it.
         if request.method() == Method::CANCEL {
             return Some(EndpointEvent::Request { id, flow, request });
         }
         self.stats.requests += 1;
-        if let Err(refusal) = self.admit(cx, id, flow, request.clone()) {
+        if let Err(refusal) = self.admit(cx, id, flow, Request::clone(&request)) {
             self.refuse(cx, id, &request, refusal);
         }
         None

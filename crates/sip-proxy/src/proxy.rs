@@ -364,7 +364,7 @@ impl Core for Proxy {
                 request,
                 invite,
             } => {
-                let forwarded = self.ack_received(cx, &flow, request.clone());
+                let forwarded = self.ack_received(cx, &flow, Request::clone(&request));
                 (!forwarded).then_some(EndpointEvent::Ack {
                     flow,
                     request,
@@ -387,7 +387,7 @@ impl Core for Proxy {
             },
             EndpointEvent::Response { id, response, flow } => match self.contexts.by_request(id) {
                 Some(context) => {
-                    self.response_received(cx, context, id, response);
+                    self.response_received(cx, context, id, *response);
                     None
                 }
                 None => Some(EndpointEvent::Response { id, response, flow }),

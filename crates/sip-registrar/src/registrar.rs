@@ -243,7 +243,7 @@ impl Registrar {
     /// RFC 3261 §10.3 steps 2 and 3.
     fn admit(
         &mut self,
-        cx: &Context<'_>,
+        cx: &mut Context<'_>,
         server: ServerTransactionId,
         request: &Request,
     ) -> Result<Sender, Refusal> {
@@ -266,7 +266,7 @@ impl Registrar {
             }
         }
         // RFC 3261 §8.2.2.2.
-        if cx.is_merged(server) {
+        if cx.is_merged(server, request) {
             return Err(Refusal::Status(StatusCode::LOOP_DETECTED));
         }
         let Some(auth) = &mut self.config.auth else {
@@ -447,7 +447,7 @@ impl Core for Registrar {
             EndpointEvent::Request { id, flow, request }
                 if request.method() == Method::REGISTER && self.is_ours(cx, &request) =>
             {
-                self.register(cx, id, flow, request);
+                self.register(cx, id, flow, *request);
                 None
             }
             EndpointEvent::FlowClosed { flow } => {

@@ -20,16 +20,16 @@ pub(crate) enum Cancel {
     /// Nobody asked for it
     Unasked,
     /// This CANCEL goes out with the first provisional response, in the transaction with this key
-    Wished(Key, Bytes),
+    Wished(Box<(Key, Bytes)>),
     /// It was sent
     Sent,
 }
 
 impl Cancel {
     /// Takes the CANCEL that has waited for a provisional response.
-    pub(crate) fn take_wish(&mut self) -> Option<(Key, Bytes)> {
+    pub(crate) fn take_wish(&mut self) -> Option<Box<(Key, Bytes)>> {
         match std::mem::replace(self, Self::Sent) {
-            Self::Wished(key, cancel) => Some((key, cancel)),
+            Self::Wished(wish) => Some(wish),
             other => {
                 *self = other;
                 None

@@ -7,15 +7,19 @@ use bytes::Bytes;
 use crate::{
     cancel::Cancel,
     client_invite, client_non_invite,
+    pending::Link,
     timers::{Timer, Timers},
+    way::Way,
 };
-use sip_io::{Flow, TimerId};
+use sip_io::TimerId;
 use sip_message::StatusCode;
 
 /// A client transaction.
 pub(crate) struct Client {
     pub(crate) machine: Machine,
-    pub(crate) flow: Flow,
+    pub(crate) way: Way,
+    /// Its place among those that a failure of its flow concerns
+    pub(crate) link: Link,
     /// Timers that are not those of all
     pub(crate) own_timers: Option<Box<Timers>>,
     /// What is sent again: the request, or in Completed the ACK to the response
@@ -63,7 +67,7 @@ impl Client {
     }
 
     pub(crate) const fn is_reliable(&self) -> bool {
-        self.flow.is_stream()
+        self.way.is_stream()
     }
 
     /// Whether a failure of its flow concerns it: nothing has come back yet, or on a stream no final response.

@@ -32,7 +32,7 @@ pub enum Event {
         /// Where it came from
         flow: Flow,
         /// The request
-        request: Request,
+        request: Box<Request>,
     },
     /// A CANCEL came: it wants 200, or 481 where `invite` is `None`; and the INVITE, if it has no final response
     /// yet, wants 487 (RFC 3261 §9.2).
@@ -46,7 +46,7 @@ pub enum Event {
         /// Where it came from
         flow: Flow,
         /// The CANCEL
-        request: Request,
+        request: Box<Request>,
     },
     /// An ACK came that is not to a 300–699 of ours. Nothing answers it.
     Ack {
@@ -56,7 +56,7 @@ pub enum Event {
         /// Where it came from
         flow: Flow,
         /// The ACK
-        request: Request,
+        request: Box<Request>,
     },
     /// A response came: each provisional one, the final one, and to an INVITE each 2xx.
     Response {
@@ -65,7 +65,7 @@ pub enum Event {
         /// Where it came from
         flow: Flow,
         /// The response
-        response: Response,
+        response: Box<Response>,
     },
     /// No response came in time (Timers B and F), or no final one within 64×T1 after CANCEL. It counts as 408.
     TimedOut {
@@ -87,14 +87,14 @@ pub enum Event {
         /// Where it came from
         flow: Flow,
         /// The response
-        response: Response,
+        response: Box<Response>,
     },
     /// A request came and the table is full: it may be answered with 503 without state, at a bounded rate.
     Overloaded {
         /// Where it came from
         flow: Flow,
         /// The request
-        request: Request,
+        request: Box<Request>,
     },
     /// A client transaction has ended, for whatever reason: the last that is heard of it.
     Ended {

@@ -3,7 +3,6 @@
 use std::num::NonZeroU64;
 
 use ahash::RandomState;
-use smallvec::SmallVec;
 
 use sip_io::Rng;
 use sip_message::{
@@ -19,6 +18,11 @@ use sip_message::{
 pub(crate) struct Key(u64, u64);
 
 impl Key {
+    /// A part of it, for tables.
+    pub(crate) const fn digest(self) -> u32 {
+        self.0 as u32
+    }
+
     #[cfg(test)]
     pub(crate) const fn from_parts(one: u64, other: u64) -> Self {
         Self(one, other)
@@ -29,6 +33,8 @@ impl Key {
 pub(crate) struct Keys {
     one: RandomState,
     other: RandomState,
+    /// What is hashed next; kept so that it is not allocated for each
+    text: Vec<u8>,
 }
 
 impl Keys {
@@ -36,68 +42,72 @@ impl Keys {
         Self {
             one: hasher(rng),
             other: hasher(rng),
+            text: Vec::new(),
         }
     }
 
     /// The key of a client transaction: its branch and its method (§17.1.3).
-    pub(crate) fn client(&self, branch: &str, method: &Method) -> Key {
-        let mut text = Text::new();
-        push_folded(&mut text, branch.as_bytes());
-        push(&mut text, method.as_str().as_bytes());
-        self.key(&text)
+    pub(crate) fn client(&mut self, branch: &[u8], method: &Method) -> Key {
+        self.text.clear();
+        push_folded(&mut self.text, branch);
+        push(&mut self.text, method.as_str().as_bytes());
+        self.key()
     }
 
     /// The key of the client transaction that a response answers.
-    pub(crate) fn response(&self, response: &Response) -> Option<Key> {
+    pub(crate) fn response(&mut self, response: &Response) -> Option<Key> {
         let via = response.headers().view::<Via>()?.ok()?;
         let cseq = response.headers().view::<CSeq>()?.ok()?;
-        Some(self.client(via.branch()?, cseq.method()))
+        Some(self.client(via.branch_raw()?, cseq.method()))
     }
 
-    /// The key of the server transaction that a request would have if its method were `method` (§17.2.3).
+    /// The key of the server transaction that a request would have if its method were `method` (§17.2.3); `branch` is that
+    /// of its Via, if it is one of RFC 3261.
     ///
     /// An ACK counts as an INVITE; a CANCEL is also looked up as the INVITE that it wants to end.
     pub(crate) fn server(
-        &self,
+        &mut self,
         request: &Request,
         via: &ViaView<'_>,
+        branch: Option<&[u8]>,
         method: &Method,
     ) -> Option<Key> {
-        let mut text = Text::new();
-        match branch(via) {
+        let text = &mut self.text;
+        text.clear();
+        match branch {
             Some(branch) => {
-                push_folded(&mut text, branch.as_bytes());
-                push_folded(&mut text, via.host_str().as_bytes());
-                push_number(&mut text, via.port().unwrap_or(0).into());
+                push_folded(text, branch);
+                push_folded(text, via.host_raw());
+                push_number(text, via.port().unwrap_or(0).into());
             }
-            None => push_loose(&mut text, request, method)?,
+            None => push_loose(text, request, method)?,
         }
         let method = if *method == Method::ACK {
             &Method::INVITE
         } else {
             method
         };
-        push(&mut text, method.as_str().as_bytes());
-        Some(self.key(&text))
+        push(text, method.as_str().as_bytes());
+        Some(self.key())
     }
 
     /// A fingerprint of the To tag, for peers without branches.
-    pub(crate) fn tag(&self, headers: &Headers) -> Option<u64> {
+    pub(crate) fn tag(&mut self, headers: &Headers) -> Option<NonZeroU64> {
         let to = headers.view::<To>()?.ok()?;
-        let mut text = Text::new();
-        push_folded(&mut text, tag(&to));
-        Some(self.one.hash_one(text.as_slice()))
+        self.text.clear();
+        push_folded(&mut self.text, tag(&to));
+        NonZeroU64::new(self.one.hash_one(self.text.as_slice()) | 1)
     }
 
     /// What requests that came over several ways have in common (§8.2.2.2); `None` within a dialog.
-    pub(crate) fn merge(&self, request: &Request) -> Option<NonZeroU64> {
+    pub(crate) fn merge(&mut self, request: &Request) -> Option<NonZeroU64> {
         if is_in_dialog(request) {
             return None;
         }
-        let mut text = Text::new();
-        push_origin(&mut text, request)?;
-        push(&mut text, request.method().as_str().as_bytes());
-        NonZeroU64::new(self.one.hash_one(text.as_slice()))
+        self.text.clear();
+        push_origin(&mut self.text, request)?;
+        push(&mut self.text, request.method().as_str().as_bytes());
+        NonZeroU64::new(self.one.hash_one(self.text.as_slice()))
     }
 
     /// A fingerprint of anything that is the same in the same table.
@@ -105,8 +115,8 @@ impl Keys {
         self.one.hash_one(value)
     }
 
-    fn key(&self, text: &Text) -> Key {
-        let text = text.as_slice();
+    fn key(&self) -> Key {
+        let text = self.text.as_slice();
         Key(self.one.hash_one(text), self.other.hash_one(text))
     }
 }
@@ -121,20 +131,16 @@ pub(crate) fn hasher(rng: &mut Rng) -> RandomState {
     )
 }
 
-/// Whether the request comes from a peer of RFC 2543, whose branches mean nothing.
-pub(crate) fn is_loose(via: &ViaView<'_>) -> bool {
-    branch(via).is_none()
-}
-
 /// Whether the request has a To tag.
 pub(crate) fn is_in_dialog(request: &Request) -> bool {
     let to = request.headers().view::<To>();
-    to.is_some_and(|to| to.is_ok_and(|to| to.has_param("tag")))
+    to.is_some_and(|to| to.is_ok_and(|to| to.tag_raw().is_some() || to.has_param("tag")))
 }
 
-/// The branch, if it is one of RFC 3261 (§8.1.1.7): the cookie, and something after it.
-fn branch<'a>(via: &'a ViaView<'_>) -> Option<&'a str> {
-    let branch = via.branch()?;
+/// The branch, if it is one of RFC 3261 (§8.1.1.7): the cookie, and something after it. Peers of RFC 2543 have none that
+/// means anything.
+pub(crate) fn branch<'a>(via: &'a ViaView<'_>) -> Option<&'a [u8]> {
+    let branch = via.branch_raw()?;
     let (cookie, rest) = branch.split_at_checked(COOKIE.len())?;
     (cookie.eq_ignore_ascii_case(COOKIE) && !rest.is_empty()).then_some(branch)
 }
@@ -142,7 +148,7 @@ fn branch<'a>(via: &'a ViaView<'_>) -> Option<&'a str> {
 /// RFC 2543 has no branches: there the whole lot of header fields has to be equal (§17.2.3).
 ///
 /// The To tag is left out of an INVITE's key, because the ACK carries that of the response: [`Keys::tag`] compares it.
-fn push_loose(text: &mut Text, request: &Request, method: &Method) -> Option<()> {
+fn push_loose(text: &mut Vec<u8>, request: &Request, method: &Method) -> Option<()> {
     push(text, request.uri().as_ref().as_bytes());
     push_folded(text, request.via().ok()?.to_string().as_bytes());
     push_origin(text, request)?;
@@ -153,7 +159,7 @@ fn push_loose(text: &mut Text, request: &Request, method: &Method) -> Option<()>
 }
 
 /// What the origin of a request wrote, wherever it came through: From tag, Call-ID and the number of the CSeq.
-fn push_origin(text: &mut Text, request: &Request) -> Option<()> {
+fn push_origin(text: &mut Vec<u8>, request: &Request) -> Option<()> {
     let headers = request.headers();
     push_folded(text, tag(&headers.view::<From>()?.ok()?));
     push(text, headers.view::<CallId>()?.ok()?.as_bytes());
@@ -162,26 +168,24 @@ fn push_origin(text: &mut Text, request: &Request) -> Option<()> {
 }
 
 fn tag<'a>(address: &'a NameAddrView<'_>) -> &'a [u8] {
-    address.param_raw("tag").unwrap_or_default()
+    address.tag_raw().unwrap_or_default()
 }
 
-fn push(text: &mut Text, part: &[u8]) {
+fn push(text: &mut Vec<u8>, part: &[u8]) {
     text.extend_from_slice(part);
     // No part of a message has a zero byte, so parts cannot run into each other.
     text.push(0);
 }
 
 /// Branches, hosts and tags are equal whatever their case (§7.3.1).
-fn push_folded(text: &mut Text, part: &[u8]) {
+fn push_folded(text: &mut Vec<u8>, part: &[u8]) {
     let start = text.len();
     push(text, part);
     text[start..].make_ascii_lowercase();
 }
 
-fn push_number(text: &mut Text, number: u32) {
+fn push_number(text: &mut Vec<u8>, number: u32) {
     text.extend_from_slice(&number.to_be_bytes());
 }
 
-type Text = SmallVec<[u8; 192]>;
-
-const COOKIE: &str = "z9hG4bK";
+const COOKIE: &[u8] = b"z9hG4bK";

@@ -6,7 +6,7 @@ mod clients;
 mod servers;
 
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::{HashMap, VecDeque},
     num::NonZeroU64,
     time::{Duration, Instant},
 };
@@ -23,11 +23,14 @@ use crate::{
     error::{CancelError, Cancelled, RequestError, RespondError},
     event::{ClientTransactionId, Event, Owner, Send, ServerTransactionId},
     key::{self, Key, Keys},
-    server::{self, Server},
+    pending::Pending,
+    server::{self, Server, SetTimer},
+    server_non_invite,
     stats::Stats,
     table::{Id, Table},
     timers::{Timer, Timers},
 };
+use servers::timers_of;
 use sip_io::{Flow, Rng, TimerQueue};
 use sip_message::{HeaderValue, Method, Request, Response, StatusCode, headers::Via};
 use sip_transport::{Rate, return_flow};
@@ -65,11 +68,11 @@ pub struct TransactionLayer {
     clients: Table<Client>,
     servers: Table<Server>,
     /// Clients by the hash of their flow, as long as its failure concerns them
-    pending: BTreeSet<(u64, Id)>,
-    /// The first server of each group of requests that would be merged
+    pending: Pending,
+    /// The first server of each group of requests that would be merged, as far as somebody has asked
     merges: HashMap<NonZeroU64, Id, RandomState>,
     /// The timers of those servers that have their own
-    own_timers: HashMap<Id, Timers, RandomState>,
+    own_timers: OwnTimers,
     timers: TimerQueue<Due>,
     transmits: VecDeque<Send>,
     events: VecDeque<Event>,
@@ -88,9 +91,14 @@ struct Arrival {
     is_loose: bool,
 }
 
+type OwnTimers = HashMap<Id, Timers, RandomState>;
+
+/// What stands for the To tag of a response to a peer of RFC 2543 while there is none.
+const NO_TAG: NonZeroU64 = NonZeroU64::MIN;
+
 /// Whose timer it is.
 #[derive(Clone, Copy)]
-enum Due {
+pub(crate) enum Due {
     Client(Id, Timer),
     Server(Id, Timer),
 }
@@ -109,9 +117,9 @@ impl TransactionLayer {
         Self {
             admission: config.new_requests.map(|requests| Rate::new(requests, now)),
             config,
-            clients: Table::new(key::hasher(&mut rng)),
-            servers: Table::new(key::hasher(&mut rng)),
-            pending: BTreeSet::new(),
+            clients: Table::new(),
+            servers: Table::new(),
+            pending: Pending::new(),
             merges: HashMap::with_hasher(key::hasher(&mut rng)),
             own_timers: HashMap::with_hasher(key::hasher(&mut rng)),
             keys: Keys::new(&mut rng),
@@ -149,14 +157,17 @@ impl TransactionLayer {
         if *request.method() == Method::ACK {
             return Err(RequestError::Ack);
         }
-        let via = request.via().map_err(|_| RequestError::NoBranch)?;
-        let branch = via.branch().ok_or(RequestError::NoBranch)?;
+        let via = request.headers().view::<Via>().and_then(Result::ok);
+        let branch = via.as_ref().and_then(|via| via.branch_raw());
+        let branch = branch.ok_or(RequestError::NoBranch)?;
         let key = self.keys.client(branch, request.method());
         if self.clients.find(&key).is_some() {
             return Err(RequestError::BranchInUse);
         }
-        let limits = self.config.limits;
-        if !limits.admit(self.clients.len(), is_privileged(request)) {
+        let (taken, limits) = (self.clients.len(), self.config.limits);
+        let has_room =
+            limits.admit(taken, false) || is_privileged(request) && limits.admit(taken, true);
+        if !has_room {
             return Err(RequestError::Full {
                 limit: limits.transactions,
             });
@@ -198,9 +209,9 @@ impl TransactionLayer {
             .and_then(|invite| cancel::cancel(&invite, reason))
             .map_err(|_| CancelError::Unreadable)?;
         let via = cancel.via().map_err(|_| CancelError::Unreadable)?;
-        let branch = via.branch().ok_or(CancelError::Unreadable)?;
+        let branch = via.branch_raw().ok_or(CancelError::Unreadable)?;
         let key = self.keys.client(branch, &Method::CANCEL);
-        *wish = Cancel::Wished(key, cancel.to_bytes());
+        *wish = Cancel::Wished(Box::new((key, cancel.to_bytes())));
         if cancellable == Cancellable::OnceProvisional {
             return Ok(Cancelled::Wished);
         }
@@ -245,12 +256,17 @@ impl TransactionLayer {
         let Some(server) = self.servers.get_mut(id.0) else {
             return;
         };
-        if let server::Machine::NonInvite(_) = server.machine
-            && let Some(end) = server.end.take()
-        {
-            self.timers.cancel(end);
-            let due = Due::Server(id.0, Timer::F);
-            server.end = Some(self.timers.insert(now + timers.lifetime(), due));
+        use server_non_invite::State::{Proceeding, Trying};
+        if let server::Machine::NonInvite(Trying | Proceeding) = server.machine {
+            if let Some(end) = server.end.take() {
+                self.timers.cancel(end);
+            }
+            let mut set = SetTimer {
+                timers: &mut self.timers,
+                now,
+                id: id.0,
+            };
+            server.end_after(&mut set, (Timer::F, timers.lifetime()));
         }
         self.own_timers.insert(id.0, timers);
     }
@@ -267,16 +283,16 @@ impl TransactionLayer {
         flow: Flow,
     ) -> Result<(), RespondError> {
         let status = response.status();
-        let timers = self.server_timers(id.0);
+        let timers = timers_of(&self.own_timers, &self.config.timers, id.0);
         let server = self.servers.get_mut(id.0).ok_or(RespondError::Gone)?;
-        let action = server.step(server::Input::Response(status), &timers);
+        let action = server.step(server::Input::Response(status), timers);
         if action == server::Action::Refuse {
             return Err(match server.status {
                 Some(sent) if sent.is_final() => RespondError::AlreadyFinal(sent),
                 _ => RespondError::NotAllowed(status),
             });
         }
-        server.flow = flow;
+        server.way = flow.into();
         server.status = Some(status);
         if server.loose_tag.is_some() {
             server.loose_tag = self.keys.tag(response.headers());
@@ -310,7 +326,10 @@ impl TransactionLayer {
     }
 
     /// Takes in a request that the transport has checked.
-    pub fn receive_request(&mut self, now: Instant, flow: Flow, request: Request) {
+    ///
+    /// In a box it is handed on to the transaction user without being moved.
+    pub fn receive_request(&mut self, now: Instant, flow: Flow, request: impl Into<Box<Request>>) {
+        let request = request.into();
         let Some(arrival) = self.arrival(&flow, &request) else {
             self.stats.unmatchable += 1;
             return;
@@ -321,11 +340,11 @@ impl TransactionLayer {
             }
             Some(id) => {
                 self.stats.requests_repeated += 1;
-                let timers = self.server_timers(id);
+                let timers = timers_of(&self.own_timers, &self.config.timers, id);
                 if let Some(server) = self.servers.get_mut(id) {
                     // The way back is that of the newest copy: the old one may be a NAT binding that is gone.
-                    server.flow = arrival.back;
-                    let action = server.step(server::Input::Request, &timers);
+                    server.way = arrival.back.into();
+                    let action = server.step(server::Input::Request, timers);
                     self.perform_server(now, id, action, Bytes::new());
                 }
             }
@@ -334,7 +353,15 @@ impl TransactionLayer {
     }
 
     /// Takes in a response that the transport found to be ours.
-    pub fn receive_response(&mut self, now: Instant, flow: Flow, response: Response) {
+    ///
+    /// In a box it is handed on to the transaction user without being moved.
+    pub fn receive_response(
+        &mut self,
+        now: Instant,
+        flow: Flow,
+        response: impl Into<Box<Response>>,
+    ) {
+        let response = response.into();
         let found = self
             .keys
             .response(&response)
@@ -405,20 +432,20 @@ impl TransactionLayer {
 
     /// The flow of a client transaction that has not ended.
     pub fn client_flow(&self, id: ClientTransactionId) -> Option<Flow> {
-        self.clients.get(id.0).map(|client| client.flow)
+        self.clients.get(id.0).map(|client| client.way.flow())
     }
 
     /// The flow of a server transaction that has not ended: where its request came from, or where
     /// [`set_server_flow`](Self::set_server_flow) said that its responses go.
     pub fn server_flow(&self, id: ServerTransactionId) -> Option<Flow> {
-        self.servers.get(id.0).map(|server| server.flow)
+        self.servers.get(id.0).map(|server| server.way.flow())
     }
 
     /// Sends what is retransmitted in a server transaction over another flow from now on, because the old one is gone
     /// (RFC 3261 §18.2.2).
     pub fn set_server_flow(&mut self, id: ServerTransactionId, flow: Flow) {
         if let Some(server) = self.servers.get_mut(id.0) {
-            server.flow = flow;
+            server.way = flow.into();
         }
     }
 
@@ -441,12 +468,19 @@ impl TransactionLayer {
     /// Whether the request of a server transaction came over another way before (RFC 3261 §8.2.2.2): it has no To
     /// tag, and From tag, Call-ID and CSeq are those of another transaction.
     ///
-    /// A user agent answers 482. A proxy never asks: there it may be a spiral or a legal fork.
-    pub fn is_merged(&self, id: ServerTransactionId) -> bool {
-        let merge = self.servers.get(id.0).and_then(|server| server.merge);
-        merge
-            .and_then(|merge| self.merges.get(&merge))
-            .is_some_and(|first| *first != id.0)
+    /// A user agent answers 482. A proxy never asks: there it may be a spiral or a legal fork. Only what was asked about is
+    /// remembered, so who asks does so for each request, when it comes.
+    pub fn is_merged(&mut self, id: ServerTransactionId, request: &Request) -> bool {
+        let Some(server) = self.servers.get_mut(id.0) else {
+            return false;
+        };
+        if server.merge.is_none() && *request.method() != Method::CANCEL {
+            server.merge = self.keys.merge(request);
+        }
+        let first = server
+            .merge
+            .map(|merge| *self.merges.entry(merge).or_insert(id.0));
+        first.is_some_and(|first| first != id.0)
     }
 
     /// How many client transactions there are.
@@ -472,38 +506,21 @@ impl TransactionLayer {
 impl TransactionLayer {
     fn step_clients_on(&mut self, now: Instant, flow: &Flow, input: client::Input) {
         let hash = self.keys.hash(flow);
-        let concerned: Vec<Id> = self
-            .pending
-            .range((hash, Id::FIRST)..=(hash, Id::LAST))
-            .map(|(_, id)| *id)
-            .filter(|id| {
-                self.clients
-                    .get(*id)
-                    .is_some_and(|client| client.flow == *flow)
-            })
-            .collect();
-        for id in concerned {
-            self.step_client(now, id, input, None);
+        for id in self.pending.over(&self.clients, hash) {
+            let client = self.clients.get(id);
+            if client.is_some_and(|client| client.way.flow() == *flow) {
+                self.step_client(now, id, input, None);
+            }
         }
     }
 
-    /// The timers of a server transaction.
-    fn server_timers(&self, id: Id) -> Timers {
-        let own = if self.own_timers.is_empty() {
-            None
-        } else {
-            self.own_timers.get(&id)
-        };
-        own.copied().unwrap_or(self.config.timers)
-    }
-
     /// Reads what a request is found by, and where its responses go.
-    fn arrival(&self, flow: &Flow, request: &Request) -> Option<Arrival> {
+    fn arrival(&mut self, flow: &Flow, request: &Request) -> Option<Arrival> {
         let via = request.headers().view::<Via>()?.ok()?;
-        let method = request.method();
-        let key = self.keys.server(request, &via, method)?;
+        let (branch, method) = (key::branch(&via), request.method());
+        let key = self.keys.server(request, &via, branch, method)?;
         let cancels = if *method == Method::CANCEL {
-            self.keys.server(request, &via, &Method::INVITE)
+            self.keys.server(request, &via, branch, &Method::INVITE)
         } else {
             None
         };
@@ -511,7 +528,7 @@ impl TransactionLayer {
             key,
             cancels,
             back: return_flow(flow, &via),
-            is_loose: key::is_loose(&via),
+            is_loose: branch.is_none(),
         })
     }
 }

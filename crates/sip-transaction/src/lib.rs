@@ -28,12 +28,14 @@ mod error;
 mod event;
 mod key;
 mod layer;
+mod pending;
 mod server;
 mod server_invite;
 mod server_non_invite;
 mod stats;
 mod table;
 mod timers;
+mod way;
 
 #[cfg(test)]
 mod tests;

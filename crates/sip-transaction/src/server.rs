@@ -1,35 +1,55 @@
 //! What a server transaction consists of, whichever figure it follows.
 
-use std::{num::NonZeroU64, time::Duration};
+use std::{
+    num::NonZeroU64,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 
 use crate::{
+    layer::Due,
     server_invite, server_non_invite,
+    table::Id,
     timers::{Timer, Timers},
+    way::Way,
 };
-use sip_io::{Flow, TimerId};
+use sip_io::{TimerId, TimerQueue};
 use sip_message::StatusCode;
 
 /// A server transaction.
 pub(crate) struct Server {
     pub(crate) machine: Machine,
     /// Where the last response went, or the next one goes
-    pub(crate) flow: Flow,
+    pub(crate) way: Way,
     /// What is sent again: the last response; before the first one the request, of which a 100 can be made
     pub(crate) contents: Bytes,
     /// The status of the last response
     pub(crate) status: Option<StatusCode>,
     /// For a peer of RFC 2543, a fingerprint of the tag that its ACK must have (RFC 3261 §17.2.3)
-    pub(crate) loose_tag: Option<u64>,
+    pub(crate) loose_tag: Option<NonZeroU64>,
     /// Chance of its own, of which the tag of its responses is made
     pub(crate) chance: u64,
-    /// What a merged request would have in common with it
+    /// What a merged request would have in common with it, once somebody has asked
     pub(crate) merge: Option<NonZeroU64>,
     /// Timer G, or the one for a 100
     pub(crate) repeat: Option<TimerId>,
     /// The timer that ends the state
     pub(crate) end: Option<TimerId>,
+}
+
+/// Sets timers of one server transaction.
+pub(crate) struct SetTimer<'a> {
+    pub(crate) timers: &'a mut TimerQueue<Due>,
+    pub(crate) now: Instant,
+    pub(crate) id: Id,
+}
+
+impl SetTimer<'_> {
+    fn after(&mut self, timer: Timer, after: Duration) -> TimerId {
+        self.timers
+            .insert(self.now + after, Due::Server(self.id, timer))
+    }
 }
 
 /// What may happen to it.
@@ -67,7 +87,34 @@ impl Server {
     }
 
     pub(crate) const fn is_reliable(&self) -> bool {
-        self.flow.is_stream()
+        self.way.is_stream()
+    }
+
+    /// Sets the timer that repeats something.
+    pub(crate) fn repeat_after(
+        &mut self,
+        set: &mut SetTimer<'_>,
+        (timer, after): (Timer, Duration),
+    ) {
+        self.repeat = Some(set.after(timer, after));
+    }
+
+    /// Sets the timer that ends the state.
+    pub(crate) fn end_after(&mut self, set: &mut SetTimer<'_>, (timer, after): (Timer, Duration)) {
+        self.end = Some(set.after(timer, after));
+    }
+
+    pub(crate) fn disarm_repeat(&mut self, timers: &mut TimerQueue<Due>) {
+        if let Some(timer) = self.repeat.take() {
+            timers.cancel(timer);
+        }
+    }
+
+    pub(crate) fn disarm(&mut self, timers: &mut TimerQueue<Due>) {
+        self.disarm_repeat(timers);
+        if let Some(timer) = self.end.take() {
+            timers.cancel(timer);
+        }
     }
 
     pub(crate) const fn is_non_invite(&self) -> bool {

@@ -36,14 +36,14 @@ pub enum Event {
         /// Between whom
         flow: Flow,
         /// The request
-        request: Request,
+        request: Box<Request>,
     },
     /// A response to a request of ours came.
     Response {
         /// Between whom
         flow: Flow,
         /// The response
-        response: Response,
+        response: Box<Response>,
     },
     /// A connection is open, its handshakes included: one that was asked for, or one that a peer has opened.
     Opened {

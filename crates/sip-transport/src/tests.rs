@@ -136,8 +136,8 @@ impl Stage {
     fn message(&mut self) -> Message {
         let events = self.events();
         match <[Event; 1]>::try_from(events) {
-            Ok([Event::Request { request, .. }]) => Message::Request(request),
-            Ok([Event::Response { response, .. }]) => Message::Response(response),
+            Ok([Event::Request { request, .. }]) => Message::Request(*request),
+            Ok([Event::Response { response, .. }]) => Message::Response(*response),
             other => panic!("{other:?}"),
         }
     }

@@ -47,7 +47,7 @@ impl UserAgent {
         cx: &mut Context<'_>,
         id: ServerTransactionId,
         flow: Flow,
-        request: Request,
+        request: Box<Request>,
     ) -> Option<EndpointEvent> {
         if *request.method() == Method::CANCEL {
             // It matches no INVITE; whoever answers for all cores says 481.
@@ -73,7 +73,7 @@ impl UserAgent {
     /// RFC 3261 §8.2.1 to §8.2.3: the answer to a request that is not to be served.
     fn refusal(
         &self,
-        cx: &Context<'_>,
+        cx: &mut Context<'_>,
         id: ServerTransactionId,
         request: &Request,
         within: bool,
@@ -92,7 +92,7 @@ impl UserAgent {
         if !(request.uri().is_sip() || request.uri().is_sips()) {
             return refuse(StatusCode::UNSUPPORTED_URI_SCHEME);
         }
-        if !within && cx.is_merged(id) {
+        if !within && cx.is_merged(id, request) {
             return refuse(StatusCode::LOOP_DETECTED);
         }
         if within && dialog.is_none() || !within && *method == Method::BYE {
@@ -144,14 +144,14 @@ impl UserAgent {
         cx: &mut Context<'_>,
         id: ServerTransactionId,
         flow: Flow,
-        request: Request,
+        request: Box<Request>,
         dialog: Option<DialogKey>,
     ) {
         let Some(key) = dialog else {
             match *request.method() {
-                Method::INVITE => self.invite_received(cx, id, flow, request),
+                Method::INVITE => self.invite_received(cx, id, flow, *request),
                 Method::OPTIONS => self.options_received(cx, id, flow, &request, false),
-                _ => self.hand_out(cx, id, flow, request, None),
+                _ => self.hand_out(cx, id, flow, *request, None),
             }
             return;
         };
@@ -167,12 +167,12 @@ impl UserAgent {
             return;
         }
         match *request.method() {
-            Method::INVITE => self.reinvite_received(cx, id, flow, request, key),
+            Method::INVITE => self.reinvite_received(cx, id, flow, *request, key),
             Method::BYE => self.bye_received(cx, id, &request, key),
             Method::OPTIONS => self.options_received(cx, id, flow, &request, true),
             _ => {
                 let call = self.calls_by_dialog.get(&key).copied();
-                self.hand_out(cx, id, flow, request, call);
+                self.hand_out(cx, id, flow, *request, call);
             }
         }
     }

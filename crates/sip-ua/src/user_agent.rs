@@ -276,7 +276,7 @@ impl Core for UserAgent {
                 None => Some(event),
             },
             EndpointEvent::Response { id, response, flow } if self.purposes.contains_key(&id) => {
-                self.response_received(cx, id, response, flow);
+                self.response_received(cx, id, *response, flow);
                 None
             }
             EndpointEvent::RequestFailed { id, reason } if self.purposes.contains_key(&id) => {

@@ -315,7 +315,7 @@ fn look(rig: &mut Rig, world: &mut World) {
     }
     for event in rig.events() {
         if let Event::Request { id, request, .. } = event {
-            world.servers.push((id, request));
+            world.servers.push((id, *request));
         }
     }
     for known in [world.flows.len(), world.sent.len()] {

@@ -2,7 +2,7 @@
 
 use super::harness::*;
 use crate::{Direction, Event, Redaction};
-use sip_message::{Message, StatusCode};
+use sip_message::{Message, Request, StatusCode};
 
 /// The requests that the core got.
 fn taken(rig: &mut Rig) -> usize {
@@ -100,6 +100,6 @@ fn what_is_observed_hides_what_it_shall() {
     let [Event::Request { request, .. }] = &rig.events()[..] else {
         panic!("a request comes");
     };
-    let whole = Message::Request(request.clone()).to_bytes();
+    let whole = Message::Request(Request::clone(request)).to_bytes();
     assert!(String::from_utf8_lossy(&whole).contains("secret"));
 }

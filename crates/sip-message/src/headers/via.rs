@@ -143,6 +143,12 @@ impl<T: AsRef<[u8]>> Via<T> {
         self.str(self.parts.host)
     }
 
+    /// As [`Via::host_str`], as bytes: for readers that only compare.
+    pub fn host_raw(&self) -> &[u8] {
+        let (start, end) = self.parts.host;
+        &self.text.as_ref()[start as usize..end as usize]
+    }
+
     /// The port of sent-by, if it was given.
     pub const fn port(&self) -> Option<u16> {
         self.parts.port

@@ -11,6 +11,7 @@ use crate::{
     client_non_invite,
     event::{ClientTransactionId, Event, Owner, Send},
     key::Key,
+    pending::Link,
     table::Id,
     timers::{Timer, Timers},
 };
@@ -36,7 +37,8 @@ impl TransactionLayer {
             key,
             Client {
                 machine,
-                flow,
+                way: flow.into(),
+                link: Link::ALONE,
                 own_timers,
                 contents: contents.clone(),
                 repeat: None,
@@ -50,7 +52,8 @@ impl TransactionLayer {
         }
         let due = Due::Client(id, give_up);
         client.end = Some(self.timers.insert(now + timers.timeout(), due));
-        self.pending.insert((self.keys.hash(flow), id));
+        let hash = self.keys.hash(flow);
+        self.pending.join(&mut self.clients, hash, id);
         self.stats.client_transactions += 1;
         self.transmits.push_back(Send {
             flow,
@@ -65,7 +68,7 @@ impl TransactionLayer {
         now: Instant,
         id: Id,
         input: client::Input,
-        arrived: Option<(Flow, Response)>,
+        arrived: Option<(Flow, Box<Response>)>,
     ) {
         let Some(client) = self.clients.get_mut(id) else {
             return;
@@ -73,7 +76,9 @@ impl TransactionLayer {
         let was_pending = client.is_pending();
         let action = client.step(input, &self.config.timers);
         if was_pending && !client.is_pending() {
-            self.pending.remove(&(self.keys.hash(client.flow), id));
+            let flow = client.way.flow();
+            let hash = || self.keys.hash(flow);
+            self.pending.leave(&mut self.clients, hash, id);
         }
         self.perform_client(now, id, action, arrived);
     }
@@ -83,7 +88,7 @@ impl TransactionLayer {
         now: Instant,
         id: Id,
         action: client::Action,
-        arrived: Option<(Flow, Response)>,
+        arrived: Option<(Flow, Box<Response>)>,
     ) {
         use client::Action::*;
         match action {
@@ -159,11 +164,11 @@ impl TransactionLayer {
         let client::Machine::Invite(_, wish) = &mut client.machine else {
             return;
         };
-        let Some((key, cancel)) = wish.take_wish() else {
+        let Some((key, cancel)) = wish.take_wish().map(|wish| *wish) else {
             return;
         };
         // §9.1: without a final response within 64×T1 the INVITE counts as cancelled.
-        let (flow, own_timers) = (client.flow, client.own_timers.clone());
+        let (flow, own_timers) = (client.way.flow(), client.own_timers.clone());
         let timers = *own_timers.as_deref().unwrap_or(&self.config.timers);
         let due = Due::Client(id, Timer::Cancel);
         client.end = Some(self.timers.insert(now + timers.lifetime(), due));
@@ -173,7 +178,7 @@ impl TransactionLayer {
         }
     }
 
-    fn acknowledge(&self, id: Id, arrived: Option<&(Flow, Response)>) -> Bytes {
+    fn acknowledge(&self, id: Id, arrived: Option<&(Flow, Box<Response>)>) -> Bytes {
         let ack = self
             .clients
             .get(id)
@@ -186,7 +191,7 @@ impl TransactionLayer {
         ack.map_or_else(Bytes::new, |ack| ack.to_bytes())
     }
 
-    fn pass_up(&mut self, id: Id, arrived: Option<(Flow, Response)>) {
+    fn pass_up(&mut self, id: Id, arrived: Option<(Flow, Box<Response>)>) {
         if let Some((flow, response)) = arrived {
             self.tell_client(id, |id| Event::Response { id, flow, response });
         }
@@ -208,7 +213,7 @@ impl TransactionLayer {
             && !contents.is_empty()
         {
             self.transmits.push_back(Send {
-                flow: client.flow,
+                flow: client.way.flow(),
                 contents,
                 owner: Owner::Client(ClientTransactionId(id)),
             });

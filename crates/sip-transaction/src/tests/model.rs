@@ -146,7 +146,7 @@ impl Play {
                     if self.is_closing {
                         self.answer(id, &request);
                     } else {
-                        self.servers.push((id, request));
+                        self.servers.push((id, *request));
                     }
                 }
                 Event::ServerEnded { .. } => self.server_ended += 1,

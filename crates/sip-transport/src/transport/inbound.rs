@@ -199,19 +199,28 @@ impl Transport {
     }
 
     pub(super) fn take_message(&mut self, now: Instant, flow: Flow, contents: Bytes) {
-        let parsed = Message::parse_with(contents.clone(), &self.limits)
-            .and_then(|message| message.check().map(|()| message));
-        if parsed.is_ok() {
-            self.stats.of(flow.protocol()).messages_in += 1;
-        }
-        match parsed {
-            Ok(Message::Request(request)) => self.receive_request(flow, request),
-            Ok(Message::Response(response)) => self.receive_response(now, flow, response),
-            Err(error) => self.receive_malformed(now, flow, &contents, &error),
+        let parsed = Message::parse_with(contents.clone(), &self.limits);
+        let checked = match &parsed {
+            Ok(message) => message.check(),
+            Err(_) => Ok(()),
+        };
+        // A message is moved once, into its box.
+        match (parsed, checked) {
+            (Ok(Message::Request(request)), Ok(())) => {
+                self.stats.of(flow.protocol()).messages_in += 1;
+                self.receive_request(flow, Box::new(request));
+            }
+            (Ok(Message::Response(response)), Ok(())) => {
+                self.stats.of(flow.protocol()).messages_in += 1;
+                self.receive_response(now, flow, Box::new(response));
+            }
+            (Err(error), _) | (_, Err(error)) => {
+                self.receive_malformed(now, flow, &contents, &error);
+            }
         }
     }
 
-    fn receive_request(&mut self, flow: Flow, mut request: Request) {
+    fn receive_request(&mut self, flow: Flow, mut request: Box<Request>) {
         via::stamp(request.headers_mut(), &flow, self.config.keep);
         if flow.protocol() == Protocol::Tls {
             self.note_alias(&flow, &request);
@@ -236,7 +245,7 @@ impl Transport {
         }
     }
 
-    fn receive_response(&mut self, now: Instant, flow: Flow, response: Response) {
+    fn receive_response(&mut self, now: Instant, flow: Flow, response: Box<Response>) {
         if response.via().is_ok_and(|via| self.is_ours(&flow, &via)) {
             self.stats.responses += 1;
             self.events.push_back(Event::Response { flow, response });
