@@ -301,6 +301,63 @@ fn nobody_calls_in_somebody_elses_name() {
     world.finish();
 }
 
+/// RFC 3261 §22.1, TRAPS 3: nobody could answer for them.
+#[test]
+fn ack_and_cancel_are_never_challenged() {
+    let mut world = World::authenticating();
+    world.host("alice", "10.0.0.2:5060");
+    world.host("bob", "10.0.0.3:5060");
+    world.route = Box::new(|_| Decision::Plan(Plan::to(uri("sip:bob@10.0.0.3"))));
+    let begin = |world: &mut World| {
+        let call = invite(world, "sip:bob@example.com");
+        world.udp("alice", call.text());
+        let challenge = world.response_at("alice", 407);
+        let ack = Draft {
+            method: "ACK".to_owned(),
+            to: challenge.to().unwrap().to_string(),
+            ..call.clone()
+        };
+        world.udp("alice", ack.text());
+        let wire = with_credentials(&mut client("alice"), &call, &challenge);
+        world.udp("alice", &wire);
+        world.response_at("alice", 100);
+        let (flow, request) = world.request_at("bob", "INVITE");
+        let retry = Draft {
+            via: format!("{}auth", call.via),
+            cseq: call.cseq + 1,
+            ..call
+        };
+        (retry, flow, request)
+    };
+
+    let (call, flow, request) = begin(&mut world);
+    let ok = response_from(&request, 200, "bob", "sip:bob@10.0.0.3");
+    world.reply(flow, ok.to_bytes());
+    let answer = world.response_at("alice", 200);
+    world.udp("alice", inside(&call, "ACK", &answer, call.cseq).text());
+    world.request_at("bob", "ACK");
+    // Nor is one that belongs to nothing.
+    let stray = world.message("alice", "ACK", "sip:bob@example.com");
+    world.udp("alice", stray.text());
+    world.nothing_at("alice");
+    world.discard("bob");
+
+    let (call, flow, request) = begin(&mut world);
+    world.reply(flow, response(&request, 180, "bob").to_bytes());
+    world.response_at("alice", 180);
+    let cancel = Draft {
+        method: "CANCEL".to_owned(),
+        ..call
+    };
+    world.udp("alice", cancel.text());
+    world.response_at("alice", 200);
+    let (flow, cancel) = world.request_at("bob", "CANCEL");
+    world.reply(flow, response(&cancel, 200, "bob").to_bytes());
+    let stray = world.message("alice", "CANCEL", "sip:bob@example.com");
+    world.udp("alice", stray.text());
+    world.response_at("alice", 481);
+}
+
 fn asking() -> World {
     let mut world = World::with(|registrar, proxy| {
         let digest = sip_auth::Digest::realm("example.com").algorithms([sip_auth::Algorithm::Md5]);
