@@ -2,7 +2,7 @@
 
 use crate::{Draft, Endpoint, Event, KeepAlive, RequestId, View, acknowledge::AckId};
 use sip_io::Flow;
-use sip_message::Response;
+use sip_message::{HeaderValue, Response};
 use sip_transaction::{RespondError, ServerTransactionId, Timers};
 use sip_transport::{Listener, ListenerId};
 use std::{
@@ -88,6 +88,11 @@ impl Context<'_> {
     /// See [`Endpoint::cancel`].
     pub fn cancel(&mut self, id: RequestId) {
         self.endpoint.cancel(self.now, id);
+    }
+
+    /// See [`Endpoint::cancel_because`].
+    pub fn cancel_because(&mut self, id: RequestId, reason: Option<HeaderValue>) {
+        self.endpoint.cancel_because(self.now, id, reason);
     }
 
     /// See [`Endpoint::respond`].

@@ -11,7 +11,7 @@ use crate::{
     table::Key,
 };
 use sip_io::{Flow, TimerId};
-use sip_message::{Method, Response, StatusCode, Uri, headers::Route};
+use sip_message::{HeaderValue, Method, Response, StatusCode, Uri, headers::Route};
 use sip_resolver::{LookupId, Query};
 use sip_transaction::{ClientTransactionId, RequestError};
 use sip_transport::{FlowError, Target, Transport};
@@ -183,6 +183,11 @@ impl Endpoint {
     /// gets a CANCEL, at once or after its first provisional response, and ends by its final response; any other
     /// request that was sent cannot be cancelled and goes on. Each wish forbids further attempts.
     pub fn cancel(&mut self, now: Instant, id: RequestId) {
+        self.cancel_because(now, id, None);
+    }
+
+    /// As [`cancel`](Self::cancel), and the CANCEL says why: the values of its Reason (RFC 3326).
+    pub fn cancel_because(&mut self, now: Instant, id: RequestId, reason: Option<HeaderValue>) {
         let Some(request) = self.requests.get_mut(id.0) else {
             return;
         };
@@ -193,7 +198,7 @@ impl Endpoint {
             } => {
                 if request.is_invite {
                     // Whoever cancels twice wishes the same twice.
-                    let _repeated = self.transactions.cancel(now, transaction, None);
+                    let _repeated = self.transactions.cancel(now, transaction, reason);
                 }
             }
             State::Answered { .. } => {}

@@ -11,8 +11,8 @@ use crate::{
 };
 use sip_endpoint::{Context, Draft, Failure, RecordRouteTemplate, RequestId};
 use sip_message::{
-    Method, Request, Response, StatusCode, Uri,
-    headers::{MaxBreadth, MaxForwards, RetryAfter, Route, Via},
+    HeaderField as _, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri,
+    headers::{MaxBreadth, MaxForwards, Reason, RetryAfter, Route, Via},
 };
 use std::time::Instant;
 
@@ -203,12 +203,13 @@ impl Proxy {
             }
             _ => Outcome::Received(Box::new(response)),
         };
-        let global = outcome.status().is_global_failure();
+        let status = outcome.status();
+        let global = status.is_global_failure();
         context.outcomes.add(outcome);
         if global {
             // RFC 3261 §16.7 step 5: nobody else is asked any more.
             context.groups.clear();
-            self.cancel_branches(cx, id, Verdict::AsIs);
+            self.cancel_branches(cx, id, Verdict::AsIs, Why::Refused(status));
         }
         self.advance(cx, id);
     }
@@ -228,7 +229,7 @@ impl Proxy {
             _ => {
                 self.finish(cx, id, response);
                 // RFC 3261 §16.7 step 10.
-                self.cancel_branches(cx, id, Verdict::AsIs);
+                self.cancel_branches(cx, id, Verdict::AsIs, Why::AnsweredElsewhere);
             }
         }
     }
@@ -287,7 +288,14 @@ impl Proxy {
 
     /// Cancels what still rings (RFC 3261 §16.10). Requests other than INVITE cannot be cancelled; what they come to is
     /// waited for.
-    pub(crate) fn cancel_branches(&mut self, cx: &mut Context<'_>, id: ProxyId, verdict: Verdict) {
+    pub(crate) fn cancel_branches(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: ProxyId,
+        verdict: Verdict,
+        why: Why<'_>,
+    ) {
+        let reason = why.reason().filter(|_| self.config.cancel_reason);
         let Some(context) = self.contexts.get_mut(id) else {
             return;
         };
@@ -301,7 +309,7 @@ impl Proxy {
         }
         for request in pending {
             if is_invite {
-                cx.cancel(request);
+                cx.cancel_because(request, reason.clone());
             } else if verdict != Verdict::AsIs {
                 self.give_up(id, request, verdict);
             }
@@ -340,7 +348,47 @@ impl Proxy {
                 branch.verdict = Verdict::Becomes(StatusCode::REQUEST_TIMEOUT);
             }
             self.stats.timer_c += 1;
-            cx.cancel(request);
+            let reason = Why::TookTooLong.reason();
+            cx.cancel_because(request, reason.filter(|_| self.config.cancel_reason));
+        }
+    }
+}
+
+/// Why branches are cancelled.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Why<'r> {
+    /// Another branch has the call
+    AnsweredElsewhere,
+    /// A 6xx speaks for all branches
+    Refused(StatusCode),
+    /// It rang, or was silent, for as long as it may
+    TookTooLong,
+    /// The CANCEL from upstream says why, if anybody does
+    Asked(&'r Request),
+    /// That concerns nobody downstream
+    Unsaid,
+}
+
+impl Why<'_> {
+    /// The Reason of the CANCEL (RFC 3326 §2).
+    fn reason(self) -> Option<HeaderValue> {
+        match self {
+            // §3.1: a phone does not show a call as missed that somebody else has taken.
+            Self::AnsweredElsewhere => Some(
+                Reason::sip(StatusCode::OK)
+                    .with_text("Call completed elsewhere")
+                    .value(),
+            ),
+            Self::Refused(status) => Some(Reason::sip(status).value()),
+            Self::TookTooLong => Some(Reason::sip(StatusCode::REQUEST_TIMEOUT).value()),
+            Self::Asked(cancel) => {
+                let lines = cancel.headers().raw_all(&HeaderName::REASON);
+                let lines: Vec<_> = lines.map(|line| line.as_bytes().to_vec()).collect();
+                HeaderValue::new(lines.join(&b", "[..]))
+                    .ok()
+                    .filter(|value| !value.as_bytes().is_empty())
+            }
+            Self::Unsaid => None,
         }
     }
 }

@@ -27,6 +27,7 @@ pub struct ProxyConfig {
     pub(crate) record_route: bool,
     pub(crate) answer_options: bool,
     pub(crate) timer_c: Duration,
+    pub(crate) cancel_reason: bool,
     pub(crate) decision: Duration,
     pub(crate) max_breadth: u32,
     pub(crate) requests: usize,
@@ -61,6 +62,7 @@ impl ProxyConfig {
             record_route: true,
             answer_options: true,
             timer_c: Duration::from_secs(185),
+            cancel_reason: true,
             decision: Duration::from_secs(30),
             max_breadth: 60,
             requests: 65_536,
@@ -140,6 +142,14 @@ impl ProxyConfig {
     /// step 11). Defaults to 185 s and is never less: it must be more than three minutes.
     pub fn timer_c(mut self, time: Duration) -> Self {
         self.timer_c = time.max(Duration::from_millis(180_001));
+        self
+    }
+
+    /// Whether a CANCEL of ours says why (RFC 3326): with the Reason of the CANCEL that came, else that the call was
+    /// completed elsewhere, refused by a 6xx or not answered in time. Defaults to yes: by it a phone knows which calls
+    /// it has missed.
+    pub fn cancel_reason(mut self, says: bool) -> Self {
+        self.cancel_reason = says;
         self
     }
 

@@ -3,6 +3,7 @@
 use crate::{
     Event, ProxyConfig, ProxyId, RelayError, SecretId,
     auth::Waiting,
+    branches::Why,
     choice::Outcome,
     context::{Contexts, Stage, Verdict},
     plan::Plan,
@@ -163,7 +164,7 @@ impl Proxy {
         }
         context.groups.clear();
         context.stage = Stage::Asking;
-        self.cancel_branches(cx, id, Verdict::Ignored);
+        self.cancel_branches(cx, id, Verdict::Ignored, Why::Unsaid);
         self.await_decision(cx.now, id);
         Ok(())
     }
@@ -267,7 +268,7 @@ impl Proxy {
     }
 
     /// CANCEL came from upstream and was answered (RFC 3261 §16.10).
-    fn cancelled(&mut self, cx: &mut Context<'_>, id: ProxyId) {
+    fn cancelled(&mut self, cx: &mut Context<'_>, id: ProxyId, cancel: &Request) {
         let Some(context) = self.contexts.get_mut(id) else {
             return;
         };
@@ -281,19 +282,19 @@ impl Proxy {
             }
             Stage::Relaying { ending: false } => {
                 self.stats.cancelled += 1;
-                self.end_relay(cx, id, StatusCode::REQUEST_TERMINATED);
+                self.end_relay(cx, id, StatusCode::REQUEST_TERMINATED, Why::Asked(cancel));
             }
         }
     }
 
     /// No more targets; those that ring are cancelled, and what they then fail with counts as `status`.
-    fn end_relay(&mut self, cx: &mut Context<'_>, id: ProxyId, status: StatusCode) {
+    fn end_relay(&mut self, cx: &mut Context<'_>, id: ProxyId, status: StatusCode, why: Why<'_>) {
         self.stop_timer(id);
         if let Some(context) = self.contexts.get_mut(id) {
             context.groups.clear();
             context.stage = Stage::Relaying { ending: true };
         }
-        self.cancel_branches(cx, id, Verdict::Becomes(status));
+        self.cancel_branches(cx, id, Verdict::Becomes(status), why);
         self.advance(cx, id);
     }
 
@@ -313,7 +314,8 @@ impl Proxy {
             Due::Group(id) => {
                 if let Some(context) = self.contexts.get_mut(id) {
                     context.timer = None;
-                    self.cancel_branches(cx, id, Verdict::Becomes(StatusCode::REQUEST_TIMEOUT));
+                    let verdict = Verdict::Becomes(StatusCode::REQUEST_TIMEOUT);
+                    self.cancel_branches(cx, id, verdict, Why::TookTooLong);
                     self.advance(cx, id);
                 }
             }
@@ -373,7 +375,7 @@ impl Core for Proxy {
             }
             EndpointEvent::Cancelled { id, request } => match self.contexts.by_server(id) {
                 Some(id) => {
-                    self.cancelled(cx, id);
+                    self.cancelled(cx, id, &request);
                     None
                 }
                 None => match self.waiting_for(id) {
@@ -440,7 +442,7 @@ impl Core for Proxy {
                 Stage::Asking => self.finish_with(cx, id, StatusCode::SERVICE_UNAVAILABLE),
                 Stage::Held => self.conclude(cx, id, false),
                 Stage::Relaying { ending: false } if context.is_invite => {
-                    self.end_relay(cx, id, StatusCode::SERVICE_UNAVAILABLE);
+                    self.end_relay(cx, id, StatusCode::SERVICE_UNAVAILABLE, Why::Unsaid);
                 }
                 Stage::Relaying { .. } | Stage::Answered => {}
             }

@@ -5,7 +5,7 @@ mod harness;
 
 use harness::*;
 use sip_io::Flow;
-use sip_message::{Request, Response, StatusCode, headers::Via};
+use sip_message::{HeaderName, Request, Response, StatusCode, headers::Via};
 use sip_proxy::{Event, Plan, ProxyId, RelayError};
 
 const BOB: &str = "sip:bob@10.0.0.3";
@@ -63,8 +63,8 @@ fn refuse(world: &mut World, flow: Flow, request: &Request, code: u16, name: &st
     assert_eq!(ack.via().unwrap().branch(), request.via().unwrap().branch());
 }
 
-/// Answers a CANCEL with 200 and the INVITE with 487.
-fn obey(world: &mut World, name: &str, invite: &Request) {
+/// Answers a CANCEL with 200 and the INVITE with 487; the Reason of the CANCEL.
+fn obey(world: &mut World, name: &str, invite: &Request) -> Option<String> {
     let (flow, cancel) = world.request_at(name, "CANCEL");
     assert_eq!(
         cancel.via().unwrap().branch(),
@@ -72,6 +72,8 @@ fn obey(world: &mut World, name: &str, invite: &Request) {
     );
     world.reply(flow, response(&cancel, 200, name).to_bytes());
     refuse(world, flow, invite, 487, name);
+    let reason = cancel.headers().raw(&HeaderName::REASON)?;
+    Some(reason.text().into_owned())
 }
 
 fn fail(world: &mut World, call: &Draft, code: u16) -> Response {
@@ -238,6 +240,65 @@ fn a_cancel_reaches_every_branch_and_487_comes_back() {
     world.finish();
 }
 
+/// RFC 3326 §2, §3.1: phones tell by it which calls they have missed.
+#[test]
+fn a_cancel_says_why() {
+    let cancelled = |world: &mut World, code: u16| {
+        invite(world);
+        let (flow, bob) = world.request_at("bob", "INVITE");
+        let (carol_flow, carol) = world.request_at("carol", "INVITE");
+        world.reply(carol_flow, response(&carol, 180, "carol").to_bytes());
+        if code < 300 {
+            world.reply(flow, response_from(&bob, code, "bob", BOB).to_bytes());
+        } else {
+            refuse(world, flow, &bob, code, "bob");
+        }
+        let reason = obey(world, "carol", &carol);
+        world.discard("alice");
+        world.wait(seconds(40));
+        world.discard("alice");
+        reason
+    };
+    let mut world = three(at_once);
+    let elsewhere = "SIP;cause=200;text=\"Call completed elsewhere\"";
+    assert_eq!(cancelled(&mut world, 200).as_deref(), Some(elsewhere));
+    let declined = "SIP;cause=603;text=\"Decline\"";
+    assert_eq!(cancelled(&mut world, 603).as_deref(), Some(declined));
+    world.finish();
+
+    let mut silent = World::with(|registrar, proxy| (registrar, proxy.cancel_reason(false)));
+    silent.host("alice", "10.0.0.2:5060");
+    silent.host("bob", "10.0.0.3:5060");
+    silent.host("carol", "10.0.0.4:5060");
+    silent.route = Box::new(|_| Decision::Plan(at_once()));
+    assert_eq!(cancelled(&mut silent, 200), None);
+    silent.finish();
+}
+
+/// The Reason of a CANCEL from upstream goes on, every value of it.
+#[test]
+fn the_reason_of_a_cancel_is_handed_on() {
+    let mut world = three(at_once);
+    let call = invite(&mut world);
+    let (bob_flow, bob) = world.request_at("bob", "INVITE");
+    let (carol_flow, carol) = world.request_at("carol", "INVITE");
+    world.reply(bob_flow, response(&bob, 180, "bob").to_bytes());
+    world.reply(carol_flow, response(&carol, 180, "carol").to_bytes());
+    world.discard("alice");
+    let cancel = cancel(&call)
+        .line("Reason: SIP;cause=600;text=\"Busy Everywhere\"")
+        .line("Reason: Q.850;cause=16");
+    world.udp("alice", cancel.text());
+    world.response_at("alice", 200);
+    for (name, invite) in [("bob", &bob), ("carol", &carol)] {
+        let reason = obey(&mut world, name, invite);
+        let expected = "SIP;cause=600;text=\"Busy Everywhere\", Q.850;cause=16";
+        assert_eq!(reason.as_deref(), Some(expected));
+    }
+    fail(&mut world, &call, 487);
+    world.finish();
+}
+
 /// RFC 3261 §9.1: before a provisional response CANCEL is a wish.
 #[test]
 fn a_cancel_waits_for_the_first_provisional_response() {
@@ -321,7 +382,9 @@ fn timer_c_ends_what_rings_for_ever() {
     world.nothing_at("bob");
     world.discard("alice");
     world.wait(seconds(2));
-    obey(&mut world, "bob", &bob);
+    let reason = obey(&mut world, "bob", &bob);
+    let late = "SIP;cause=408;text=\"Request Timeout\"";
+    assert_eq!(reason.as_deref(), Some(late));
     fail(&mut world, &call, 408);
     assert_eq!(world.stack.core().1.stats().timer_c, 1);
     world.finish();

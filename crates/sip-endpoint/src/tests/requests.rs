@@ -2,7 +2,7 @@
 
 use super::harness::*;
 use crate::{AttemptFailure::*, Event, Failure};
-use sip_message::{Method, StatusCode, headers::CSeq};
+use sip_message::{HeaderName, HeaderValue, Method, StatusCode, headers::CSeq};
 use sip_transaction::Timers;
 use std::time::Duration;
 
@@ -134,6 +134,19 @@ fn cancelling_an_invite_is_a_wish_until_the_first_provisional_response() {
 }
 
 /// RFC 3261 §9.1: only an INVITE can be cancelled.
+/// RFC 3326 §2: a CANCEL that waits for its time still says why.
+#[test]
+fn a_cancel_says_why_it_is_sent() {
+    let mut rig = Rig::new();
+    let id = rig.request(draft("INVITE", "sip:bob@192.0.2.2"));
+    let (flow, invite) = rig.sent_request();
+    let reason = HeaderValue::new("SIP;cause=200;text=\"Call completed elsewhere\"").unwrap();
+    rig.command(|cx| cx.cancel_because(id, Some(reason.clone())));
+    rig.answer(flow, &invite, StatusCode::RINGING);
+    let (_, cancel) = rig.sent_request();
+    assert_eq!(cancel.headers().raw(&HeaderName::REASON), Some(reason));
+}
+
 #[test]
 fn cancelling_another_request_that_was_sent_only_keeps_it_from_further_attempts() {
     let mut rig = Rig::new();
@@ -250,10 +263,9 @@ fn what_cannot_be_located_has_no_target() {
     }
     // Never past a Route that cannot be read.
     let mut request = request("OPTIONS", "sip:bob@192.0.2.2");
-    request.headers_mut().push_raw(
-        sip_message::HeaderName::ROUTE,
-        sip_message::HeaderValue::from_static("<sip:[>"),
-    );
+    request
+        .headers_mut()
+        .push_raw(HeaderName::ROUTE, HeaderValue::from_static("<sip:[>"));
     rig.request(crate::Draft::new(request));
     assert!(matches!(rig.failure(), Failure::NoTarget { .. }));
     rig.sent_nothing();
