@@ -209,6 +209,11 @@ fn edits_touch_one_part() {
     assert_eq!(full.without_params().as_str(), "sip:a:p@h:5061");
     assert_eq!(full.without_headers().as_str(), "sip:a:p@h:5061;x=1;lr;Y");
     assert_eq!(full.with_port(None).as_str(), "sip:a:p@h;x=1;lr;Y?S=t");
+    let secure = full.with_scheme(Scheme::Sips);
+    assert_eq!(secure.as_str(), "sips:a:p@h:5061;x=1;lr;Y?S=t");
+    assert!(secure.is_sips());
+    assert_eq!(secure.with_scheme(Scheme::Sip), full);
+    assert_eq!(secure.with_scheme(Scheme::Tel), secure);
     assert_eq!(
         full.with_user(Some("b?c")).as_str(),
         "sip:b%3Fc@h:5061;x=1;lr;Y?S=t"

@@ -12,7 +12,7 @@ use crate::{
 use sip_endpoint::{Context, Draft, Failure, RecordRouteTemplate, RequestId};
 use sip_message::{
     HeaderField as _, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri,
-    headers::{MaxBreadth, MaxForwards, Reason, RetryAfter, Route, Via},
+    headers::{MaxBreadth, MaxForwards, Reason, RetryAfter, Route, Via, Warning},
 };
 use std::time::Instant;
 
@@ -92,9 +92,18 @@ impl Proxy {
                 Some(found.0)
             });
             if !keeps_secure(&context.request, &target.uri) {
+                let refusal = context
+                    .request
+                    .response(StatusCode::TEMPORARILY_UNAVAILABLE)
+                    .to_tag(cx.tag_for(context.server));
+                let agent = context.request.uri().host().to_string();
+                let warning = Warning::new(SIPS_NOT_ALLOWED, &agent, "SIPS Not Allowed");
+                let refusal = warning
+                    .into_iter()
+                    .fold(refusal, |refusal, warning| refusal.header(warning));
                 context
                     .outcomes
-                    .add(Outcome::Found(StatusCode::TEMPORARILY_UNAVAILABLE));
+                    .add(Outcome::Received(Box::new(refusal.build())));
                 continue;
             }
             let can_locate = cx.can_locate(&target.uri);
@@ -532,3 +541,6 @@ fn found(reason: &Failure, is_binding: bool) -> StatusCode {
         reason => reason.status(),
     }
 }
+
+/// The code of the Warning that tells why a target of a `sips` request got nothing (RFC 5630 §6.3).
+const SIPS_NOT_ALLOWED: u16 = 380;

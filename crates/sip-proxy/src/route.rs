@@ -4,7 +4,7 @@ use crate::token::{DialogFlows, Direction, TokenKey};
 use sip_endpoint::{Domains, Endpoint};
 use sip_io::{Flow, Protocol};
 use sip_message::{
-    ParseError, Request, Uri,
+    ParseError, Request, Scheme, Uri,
     headers::{Route, Via},
 };
 
@@ -162,10 +162,7 @@ pub(crate) fn has_looped(request: &Request, fingerprint: &str) -> bool {
 
 /// A `sips` URI with the scheme `sip` and all else as it is (RFC 5630 §5.3); `None` for any other.
 pub(crate) fn in_plain(uri: &Uri) -> Option<Uri> {
-    let rest = uri.as_str().get(uri.scheme_str().len()..)?;
-    uri.is_sips()
-        .then(|| Uri::parse(format!("sip{rest}")).ok())
-        .flatten()
+    uri.is_sips().then(|| uri.with_scheme(Scheme::Sip))
 }
 
 /// The Request-URI of a copy: without what may not stand in one (RFC 3261 §16.6 step 2, §19.1.1).

@@ -7,7 +7,7 @@ mod harness;
 use harness::*;
 use sip_message::{
     HeaderName, Request, Uri,
-    headers::{MaxBreadth, MaxForwards, RecordRoute, Unsupported, Via},
+    headers::{MaxBreadth, MaxForwards, RecordRoute, Unsupported, Via, Warning},
 };
 use sip_proxy::{Event, Plan, Target};
 
@@ -616,6 +616,8 @@ fn a_sips_request_is_not_handed_on_by_sip() {
     world.response_at("alice", 100);
     let refused = world.response_at("alice", 480);
     assert!(refused.headers().count::<Via>() == 1);
+    let warning = refused.headers().get::<Warning>().unwrap().unwrap();
+    assert_eq!((warning.code(), warning.agent()), (380, "example.com"));
     world.nothing_at("bob");
 }
 

@@ -90,6 +90,8 @@ pub struct Change {
     expires: Option<Duration>,
     contacts: Vec<(Contact, Option<Flow>)>,
     path: Vec<Uri>,
+    /// RFC 5630 §5.2: Request-URI, every Contact and every Path are `sips`
+    secure: bool,
     /// RFC 5626 §6: reg-id counts
     outbound: bool,
     user_agent: Option<String>,
@@ -125,6 +127,9 @@ pub enum ChangeError {
     /// More than one binding at once from a device that manages its flows (RFC 5626 §6)
     #[error("more than one Contact beside a reg-id")]
     SeveralFlows,
+    /// A `sips` Contact that did not come by `sips` alone (RFC 5630 §5.2)
+    #[error("a sips Contact needs sips in Request-URI, Path and every Contact")]
+    Insecure,
 }
 
 impl ChangeError {
@@ -133,7 +138,7 @@ impl ChangeError {
         match self {
             Self::TooBrief { .. } => StatusCode::INTERVAL_TOO_BRIEF,
             Self::TooMany { .. } => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Wildcard | Self::OutOfOrder { .. } | Self::SeveralFlows => {
+            Self::Wildcard | Self::OutOfOrder { .. } | Self::SeveralFlows | Self::Insecure => {
                 StatusCode::BAD_REQUEST
             }
         }
@@ -154,15 +159,20 @@ impl Change {
         let headers = request.headers();
         // What is kept for hours does not keep the message that it came in.
         let own = |uri: &Uri| Uri::parse(uri.as_bytes());
-        let contacts = headers
+        let contacts: Vec<(Contact, Option<Flow>)> = headers
             .all::<Contact>()
             .map(|contact| contact.and_then(|contact| Ok((contact.to_string().parse()?, None))))
             .collect::<Result<_, _>>()?;
-        let path = headers
+        let path: Vec<Uri> = headers
             .all::<Path>()
             .map(|path| path.and_then(|path| own(path.uri())))
             .collect::<Result<_, _>>()?;
+        let mut ways = contacts
+            .iter()
+            .map(|(contact, _)| contact.uri())
+            .chain(&path);
         Ok(Self {
+            secure: request.uri().is_sips() && ways.all(Uri::is_sips),
             terms,
             at,
             call_id: request.call_id()?.as_str().parse()?,
@@ -226,6 +236,9 @@ impl Change {
         self.check_flows()?;
         for (contact, flow) in &self.contacts {
             let new = self.binding(contact, *flow, self.lifetime(contact)?);
+            if contact.uri().is_sips() && !self.secure && !new.is_expired(self.at) {
+                return Err(ChangeError::Insecure);
+            }
             match bindings.iter().position(|old| new.replaces(old)) {
                 Some(place) => {
                     self.check_order(&bindings[place])?;

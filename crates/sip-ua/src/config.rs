@@ -3,8 +3,9 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use sip_auth::Credentials;
+use sip_dialog::RouteSet;
 use sip_io::WallClock;
-use sip_message::{Method, NameAddr, Uri};
+use sip_message::{Method, NameAddr, Scheme, Uri};
 
 /// The settings of a [`UserAgent`](crate::UserAgent): a seed and a clock are required, the rest has defaults.
 ///
@@ -271,8 +272,18 @@ impl Identity {
         }
     }
 
-    pub(crate) fn route_uris(&self) -> &[Uri] {
-        &self.0.route
+    /// The servers that a request to `target` passes first: all by `sips` where the target is one (RFC 5630 §5.1.1).
+    pub(crate) fn route_to(&self, target: &Uri) -> RouteSet {
+        let route = self.0.route.iter();
+        RouteSet::new(route.map(|uri| match target.is_sips() {
+            true => uri.with_scheme(Scheme::Sips),
+            false => uri.clone(),
+        }))
+    }
+
+    /// Whether the first of these servers is asked for by `sips`.
+    pub(crate) fn starts_secure(&self) -> bool {
+        self.0.route.first().is_some_and(Uri::is_sips)
     }
 
     pub(crate) fn contact_user_part(&self) -> Option<&str> {
@@ -281,5 +292,25 @@ impl Identity {
 
     pub(crate) fn all_credentials(&self) -> &[Credentials] {
         &self.0.credentials
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn uri(text: &str) -> Uri {
+        Uri::parse(text).unwrap()
+    }
+
+    /// RFC 5630 §5.1.1: one route serves both schemes.
+    #[test]
+    fn the_route_to_a_sips_uri_is_sips_throughout() {
+        let route = ["sip:p1.example.com;lr", "sips:p2.example.com:5071;lr"].map(uri);
+        let alice = Identity::new(uri("sip:alice@example.com")).route(route.clone());
+        let to = |target: &str| alice.route_to(&uri(target)).uris().to_vec();
+        assert_eq!(to("sip:bob@example.com"), route);
+        let secure = ["sips:p1.example.com;lr", "sips:p2.example.com:5071;lr"].map(uri);
+        assert_eq!(to("sips:bob@example.com"), secure);
     }
 }

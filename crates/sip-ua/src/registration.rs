@@ -7,11 +7,10 @@ pub use options::{KeepAlivePolicy, RegistrationOptions};
 use std::time::{Duration, Instant};
 
 use sip_auth::Client;
-use sip_dialog::RouteSet;
 use sip_endpoint::{ContactTemplate, Context, Draft, Failure, KeepAlive, RequestId};
 use sip_io::{Flow, TimerId};
 use sip_message::{
-    Method, NameAddr, Request, Response, StatusCode, Tag, Uri,
+    Method, NameAddr, Request, Response, Scheme, StatusCode, Tag, Uri,
     headers::{self, Contact, Expires, FlowTimer, MinExpires, Require, RetryAfter, Supported},
 };
 
@@ -194,9 +193,18 @@ impl UserAgent {
         } else {
             registration.expires
         };
-        let mut message = Request::builder(Method::REGISTER, &registration.registrar)
-            .from(registration.identity.from(), registration.tag.clone())
-            .to(registered_address(&registration.identity))
+        // RFC 5630 §5.1.1.1, §5.2: a `sips` Contact, which a `sips` Route makes ours (RFC 3261 §8.1.1.8), is registered by
+        // `sips` alone, in From and To as well, and any other by `sip`.
+        let identity = &registration.identity;
+        let scheme = match registration.registrar.is_sips() || identity.starts_secure() {
+            true => Scheme::Sips,
+            false => Scheme::Sip,
+        };
+        let registrar = registration.registrar.with_scheme(scheme);
+        let own = identity.aor().with_scheme(scheme);
+        let mut message = Request::builder(Method::REGISTER, &registrar)
+            .from(identity.from().with_uri(&own), registration.tag.clone())
+            .to(NameAddr::new(&own))
             .header(registration.call_id.clone())
             .cseq(registration.cseq)
             .header(Expires::new(expires))
@@ -207,8 +215,9 @@ impl UserAgent {
             let supported = Supported::new(["path", "outbound"]).expect("are tokens");
             message.headers_mut().set(supported);
         }
-        let route = registration.identity.route_uris().iter().cloned();
-        RouteSet::new(route).write(&mut message, &registration.registrar);
+        identity
+            .route_to(&registrar)
+            .write(&mut message, &registrar);
         let ahead = challenge::send_ahead(&mut registration.auth, &mut message);
         self.send_register_message(cx, id, Box::new(message), ahead, withdraw);
     }
@@ -538,11 +547,6 @@ fn agreed(response: &Response, policy: KeepAlivePolicy) -> Option<KeepAlive> {
     // RFC 5626 §4.4: Flow-Timer wins. A zero says that keep-alives are wanted, not how often (RFC 6223 §4.4).
     let at_most = flow_timer.or(by_via).filter(|time| !time.is_zero());
     Some(at_most.map_or(keep, |time| keep.at_most(time)))
-}
-
-/// The To of a REGISTER: the address-of-record (RFC 3261 §10.2).
-fn registered_address(identity: &Identity) -> NameAddr {
-    NameAddr::new(identity.aor())
 }
 
 /// Whether time may mend what made a registrar answer so.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sip_auth::Client;
-use sip_dialog::{DialogKey, RouteSet};
+use sip_dialog::DialogKey;
 use sip_endpoint::{ContactTemplate, Context, Draft, Failure, RequestId};
 use sip_io::Flow;
 use sip_message::{
@@ -324,7 +324,7 @@ pub(crate) fn compose(
         .cseq(1)
         .build()
         .expect("From, To, Call-ID and CSeq are there");
-    RouteSet::new(identity.route_uris().iter().cloned()).write(&mut request, &target);
+    identity.route_to(&target).write(&mut request, &target);
     request
 }
 

@@ -229,3 +229,46 @@ fn a_call_through_a_proxy_is_secure_on_each_hop() {
         );
     }
 }
+
+/// RFC 5630 §5.1.1, RFC 3261 §8.1.3.4: who asked for `sips` is not led to less by a redirection; the application is told.
+#[test]
+fn a_sips_call_is_not_redirected_to_clear_text() {
+    let authority = Authority::new("authority");
+    for (target, status) in [("sip:carol@bob", 302), ("sips:carol@bob", 200)] {
+        let sim = Sim::new(1);
+        sim.run(async {
+            let tls = authority.certify(&["sip:bob"]).shown(Tls::new());
+            let bob = UserAgent::builder().runtime(sim.host("bob")).tls(tls);
+            let bob = bob.listen("tls:*").listen("udp:*").start().await.unwrap();
+            let alice = UserAgent::builder()
+                .runtime(sim.host("alice"))
+                .tls(authority.believed());
+            let alice = alice.listen("udp:*").start().await.unwrap();
+            let account = alice.account("sip:alice@alice").build().unwrap();
+            let redirected = async {
+                let incoming = bob.incoming().await.unwrap();
+                incoming.redirect([target.parse().unwrap()]).await.unwrap();
+                if status == 200 {
+                    let again = bob.incoming().await.unwrap();
+                    assert!(again.flow().protocol().is_secure());
+                    again
+                        .session(SESSION)
+                        .answer()
+                        .await
+                        .unwrap()
+                        .hang_up()
+                        .await;
+                }
+            };
+            let called = account.call("sips:bob@bob").session(SESSION);
+            let (called, ()) = join(called.into_future(), redirected).await;
+            match called {
+                Ok(call) => assert!(status == 200 && call.ended().await.is_normal()),
+                Err(error) => assert_eq!(error.status().unwrap().as_u16(), status, "{error}"),
+            }
+            alice.close().await;
+            bob.close().await;
+        });
+        assert_ladder!(sim, "");
+    }
+}

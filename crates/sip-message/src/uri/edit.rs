@@ -68,6 +68,22 @@ impl Uri {
         Self::composed(self.span(self.parts.start, self.parts.headers).to_vec())
     }
 
+    /// The `sip` or `sips` URI with one of these two schemes, and all else as it is (RFC 5630 §5).
+    #[must_use]
+    pub fn with_scheme(&self, scheme: Scheme) -> Self {
+        let name = match scheme {
+            Scheme::Sip => "sip",
+            Scheme::Sips => "sips",
+            _ => return self.clone(),
+        };
+        if !self.is_sip() {
+            return self.clone();
+        }
+        let mut text = name.as_bytes().to_vec();
+        text.extend_from_slice(self.span(self.parts.colon, self.parts.end));
+        Self::composed(text)
+    }
+
     /// The `sip` or `sips` URI with another port.
     #[must_use]
     pub fn with_port(&self, port: Option<u16>) -> Self {

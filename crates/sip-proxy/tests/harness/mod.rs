@@ -310,8 +310,14 @@ impl World {
 
     /// Registers a Contact over UDP.
     pub(crate) fn register(&mut self, name: &str, contact: &str) {
+        // RFC 5630 §5.2: a `sips` Contact is registered by `sips`.
+        let scheme = if contact.contains("sips:") {
+            "sips"
+        } else {
+            "sip"
+        };
         let request = self
-            .message(name, "REGISTER", "sip:example.com")
+            .message(name, "REGISTER", &format!("{scheme}:example.com"))
             .to(&format!("sip:{name}@example.com"));
         let request = request.line(&format!("Contact: {contact}"));
         self.udp(name, request.text());

@@ -304,3 +304,28 @@ fn a_binding_keeps_path_parameters_and_preference() {
     assert_eq!(contact.expires(), Some(Duration::from_secs(50)));
     assert!(contact.has_param("methods") && contact.display_name().is_some());
 }
+
+/// RFC 5630 §5.2: what is promised to be secure must have come so.
+#[test]
+fn a_sips_contact_needs_sips_all_the_way() {
+    let apply = |uri: &str, lines: &str| {
+        let request = register("1", 1, lines).to_string();
+        let text = request.replace("REGISTER sip:", &format!("REGISTER {uri}:"));
+        let request = Request::parse(text.into()).unwrap();
+        let change = Change::from_request(&request, Terms::new(), second(0)).unwrap();
+        change.apply(Vec::new()).map(|bindings| bindings.len())
+    };
+    let secure = "Contact: <sips:a@h>\r\n";
+    assert_eq!(apply("sips", secure), Ok(1));
+    assert_eq!(apply("sip", secure), Err(ChangeError::Insecure));
+    assert_eq!(ChangeError::Insecure.status(), StatusCode::BAD_REQUEST);
+    let mixed = "Contact: <sips:a@h>, <sip:b@h>\r\n";
+    assert_eq!(apply("sips", mixed), Err(ChangeError::Insecure));
+    let by_edge = "Path: <sip:edge;lr>\r\nContact: <sips:a@h>\r\n";
+    assert_eq!(apply("sips", by_edge), Err(ChangeError::Insecure));
+    let by_secure_edge = "Path: <sips:edge;lr>\r\nContact: <sips:a@h>\r\n";
+    assert_eq!(apply("sips", by_secure_edge), Ok(1));
+    // Who asks for less gets it, and what is taken away endangers nobody.
+    assert_eq!(apply("sips", "Contact: <sip:a@h>\r\n"), Ok(1));
+    assert_eq!(apply("sip", "Contact: <sips:a@h>;expires=0\r\n"), Ok(0));
+}

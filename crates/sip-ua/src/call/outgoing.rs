@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use sip_dialog::{DialogKey, RouteSet};
+use sip_dialog::DialogKey;
 use sip_endpoint::{ContactTemplate, Context, Draft, Failure, RequestId};
 use sip_message::{
     HeaderName, HeaderValue, Method, Request, Response, Uri,
@@ -327,8 +327,12 @@ impl UserAgent {
             .filter(|contact| !contact.is_star())
             .map(|contact| (contact.q().unwrap_or(1000), contact.uri().clone()))
             .filter(|(_, uri)| {
-                let domain = redirects.seen.first().map(Uri::host);
-                (uri.is_sip() || uri.is_sips())
+                let first = redirects.seen.first();
+                let domain = first.map(Uri::host);
+                // RFC 5630 §5.1.1, RFC 3261 §8.1.3.4: nobody said that less than `sips` would do.
+                let is_secure_enough = uri.is_sips() || !first.is_some_and(Uri::is_sips);
+                uri.is_sip()
+                    && is_secure_enough
                     && domain.is_some_and(|domain| domain == uri.host())
                     && !redirects.seen.iter().any(|seen| seen.equivalent(uri))
             })
@@ -354,7 +358,8 @@ impl UserAgent {
         calling.redirects.followed += 1;
         calling.redirects.seen.push(target.clone());
         let mut request = request.clone();
-        RouteSet::new(identity.route_uris().iter().cloned())
+        identity
+            .route_to(&target)
             .write(&mut request, &target.without_headers());
         let auth = call.party.auth.as_deref_mut();
         let ahead = auth.is_some_and(|auth| challenge::renew(auth, &mut request));
