@@ -1,6 +1,11 @@
 //! The adapter to tokio.
 
 mod udp;
+#[cfg(unix)]
+mod watched;
+#[cfg(not(unix))]
+#[path = "watched_whole.rs"]
+mod watched;
 
 use crate::{
     os::{self, Datagrams},

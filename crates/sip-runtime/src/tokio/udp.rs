@@ -1,5 +1,6 @@
 //! Datagram sockets.
 
+use super::watched::Watched;
 use crate::{
     os::{self, Datagrams, Received},
     runtime::{Batch, BoxFuture, Datagram, UdpSocket},
@@ -7,24 +8,16 @@ use crate::{
 use std::{
     io,
     net::{IpAddr, SocketAddr},
-    sync::Arc,
     task::{Context, Poll, ready},
 };
-use tokio::{io::Interest, net, runtime::Handle};
+use tokio::{io::Interest, runtime::Handle};
 
 /// A datagram socket whose readiness tokio watches and whose calls quinn-udp makes.
 pub(super) struct TokioUdp {
-    socket: Arc<net::UdpSocket>,
+    socket: Watched,
     datagrams: Datagrams,
     /// Completes when the error queue has something, which tokio does not count as readable
     errors: BoxFuture<()>,
-}
-
-async fn error_of(socket: Arc<net::UdpSocket>) {
-    if socket.ready(Interest::ERROR).await.is_err() {
-        // The runtime is being shut down.
-        std::future::pending().await
-    }
 }
 
 impl TokioUdp {
@@ -32,10 +25,9 @@ impl TokioUdp {
         handle: &Handle,
         (socket, datagrams): (std::net::UdpSocket, Datagrams),
     ) -> io::Result<Self> {
-        let _context = handle.enter();
-        let socket = Arc::new(net::UdpSocket::from_std(socket)?);
+        let socket = Watched::new(handle, socket)?;
         Ok(Self {
-            errors: Box::pin(error_of(Arc::clone(&socket))),
+            errors: Box::pin(socket.error()),
             socket,
             datagrams,
         })
@@ -48,19 +40,19 @@ impl UdpSocket for TokioUdp {
             let mut taken = false;
             // Said to block once the queue is empty, so that tokio forgets the readiness.
             let _: io::Result<()> = self.socket.try_io(Interest::ERROR, || {
-                taken = self.datagrams.take_errors(&*self.socket, batch);
+                taken = self.datagrams.take_errors(self.socket.socket(), batch);
                 Err(io::ErrorKind::WouldBlock.into())
             });
-            self.errors = Box::pin(error_of(Arc::clone(&self.socket)));
+            self.errors = Box::pin(self.socket.error());
             if taken {
                 return Poll::Ready(Ok(()));
             }
         }
         loop {
-            ready!(self.socket.poll_recv_ready(cx))?;
+            ready!(self.socket.poll_readable(cx))?;
             let mut received = None;
             let result = self.socket.try_io(Interest::READABLE, || {
-                let outcome = self.datagrams.recv(&*self.socket, batch)?;
+                let outcome = self.datagrams.recv(self.socket.socket(), batch)?;
                 received = Some(outcome);
                 match outcome {
                     // Nothing is left: saying so here spares the call that would find out.
@@ -85,35 +77,25 @@ impl UdpSocket for TokioUdp {
         remote: SocketAddr,
         contents: &[u8],
     ) -> io::Result<()> {
-        // Not through `try_io`, which refuses until the first readiness was reported.
-        let send = || self.datagrams.send(&*self.socket, source, remote, contents);
-        match send() {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.socket.try_io(Interest::WRITABLE, send)
-            }
-            result => result,
-        }
+        let (socket, datagrams) = (self.socket.socket(), &self.datagrams);
+        self.socket
+            .try_send(|| datagrams.send(socket, source, remote, contents))
     }
 
     fn try_send_batch(&mut self, batch: &[Datagram]) -> io::Result<usize> {
-        let send = || self.datagrams.send_batch(&*self.socket, batch);
-        match send() {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.socket.try_io(Interest::WRITABLE, send)
-            }
-            result => result,
-        }
+        let (socket, datagrams) = (self.socket.socket(), &self.datagrams);
+        self.socket.try_send(|| datagrams.send_batch(socket, batch))
     }
 
     fn poll_writable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.socket.poll_send_ready(cx)
+        self.socket.poll_writable(cx)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.socket.local_addr()
+        self.socket.socket().local_addr()
     }
 
     fn set_dscp(&self, dscp: u8) -> io::Result<()> {
-        os::set_dscp(&*self.socket, self.socket.local_addr()?, dscp)
+        os::set_dscp(self.socket.socket(), self.local_addr()?, dscp)
     }
 }

@@ -1,0 +1,90 @@
+//! A datagram socket that tokio watches.
+
+use std::{
+    io,
+    net::UdpSocket,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+use tokio::{
+    io::{Interest, unix::AsyncFd},
+    runtime::Handle,
+};
+
+/// A datagram socket that is watched for what comes, and for room only while there was none.
+///
+/// Each datagram that has left makes room. Who watches for that all the time is woken once more for every answer.
+pub(super) struct Watched {
+    socket: Arc<AsyncFd<UdpSocket>>,
+    /// The same socket once more, while somebody waits for room in it
+    room: Option<AsyncFd<UdpSocket>>,
+    handle: Handle,
+}
+
+impl Watched {
+    pub(super) fn new(handle: &Handle, socket: UdpSocket) -> io::Result<Self> {
+        let interest = Interest::READABLE | Interest::ERROR;
+        Ok(Self {
+            socket: Arc::new(watch(handle, socket, interest)?),
+            room: None,
+            handle: handle.clone(),
+        })
+    }
+
+    pub(super) fn socket(&self) -> &UdpSocket {
+        self.socket.get_ref()
+    }
+
+    /// Completes when the error queue may have something.
+    pub(super) fn error(&self) -> impl Future<Output = ()> + Send + 'static {
+        let socket = Arc::clone(&self.socket);
+        async move {
+            if socket.ready(Interest::ERROR).await.is_err() {
+                // The runtime is being shut down.
+                std::future::pending().await
+            }
+        }
+    }
+
+    pub(super) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.socket.poll_read_ready(cx).map_ok(drop)
+    }
+
+    /// Runs `io`; when it says `WouldBlock`, tokio forgets the readiness.
+    pub(super) fn try_io<R>(
+        &self,
+        interest: Interest,
+        io: impl FnOnce() -> io::Result<R>,
+    ) -> io::Result<R> {
+        self.socket.try_io(interest, |_socket| io())
+    }
+
+    /// Runs `send`. Nobody remembers whether there was room.
+    pub(super) fn try_send<R>(&self, send: impl Fn() -> io::Result<R>) -> io::Result<R> {
+        send()
+    }
+
+    /// Becomes ready when there is room.
+    pub(super) fn poll_writable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let room = match &self.room {
+            Some(room) => room,
+            None => {
+                let again = self.socket.get_ref().try_clone()?;
+                let room = watch(&self.handle, again, Interest::WRITABLE)?;
+                self.room.insert(room)
+            }
+        };
+        let result = ready!(room.poll_write_ready(cx)).map(drop);
+        self.room = None;
+        Poll::Ready(result)
+    }
+}
+
+#[expect(
+    deprecated,
+    reason = "what replaces it is unsafe because of descriptors that end before their owner, as that of a socket never does"
+)]
+fn watch(handle: &Handle, socket: UdpSocket, interest: Interest) -> io::Result<AsyncFd<UdpSocket>> {
+    let _context = handle.enter();
+    AsyncFd::with_interest(socket, interest)
+}
