@@ -128,6 +128,12 @@ impl Endpoint {
         }
     }
 
+    /// Asks that the peer of a connection keeps it alive, as one does that was told a Flow-Timer (RFC 5626 §5.4): one
+    /// that says nothing for so long is closed and told as [`Event::FlowClosed`]. `None` asks for it no more.
+    pub fn expect_keep_alives(&mut self, now: Instant, flow: &Flow, within: Option<Duration>) {
+        self.transport.expect_keep_alives(now, flow, within);
+    }
+
     /// The address that the peer of a kept datagram flow sees us at, once it has said so.
     pub fn mapped_address(&self, flow: &Flow) -> Option<std::net::SocketAddr> {
         self.kept.get(flow)?.mapped

@@ -5,8 +5,8 @@ mod harness;
 
 use harness::*;
 use sip_message::{
-    HeaderName, Request,
-    headers::{Contact, Date, MinExpires, Require, Unsupported},
+    HeaderName, Request, Response,
+    headers::{Contact, Date, Expires, FlowTimer, MinExpires, Require, Unsupported},
 };
 use sip_registrar::Terms;
 use std::time::Duration;
@@ -287,6 +287,72 @@ fn a_managed_flow_is_the_only_way_and_takes_its_binding_along() {
     let again = world.message("alice", "OPTIONS", "sip:bob@example.com");
     world.udp("alice", again.text());
     world.response_at("alice", 404);
+    world.finish();
+}
+
+fn flow_timer(response: &Response) -> Option<Duration> {
+    let timer = response.headers().get::<FlowTimer>();
+    timer.map(|timer| timer.unwrap().duration())
+}
+
+/// RFC 5626 §5.4, §6: the registrar says how often it wants a sign of life, and acts on it.
+#[test]
+fn a_managed_flow_without_signs_of_life_is_closed_and_its_binding_goes() {
+    let mut world = two();
+    let flow = world.connect("bob");
+    let register = outbound_register(&mut world, 1);
+    world.tcp(flow, register.to_bytes());
+    let accepted = world.response_at("bob", 200);
+    assert_eq!(flow_timer(&accepted), Some(Duration::from_secs(120)));
+    for _ in 0..3 {
+        world.wait(Duration::from_secs(120));
+        world.tcp(flow, "\r\n\r\n");
+    }
+    world.wait(Duration::from_secs(151));
+    assert!(world.is_open(flow));
+    world.wait(Duration::from_secs(1));
+    assert!(!world.is_open(flow));
+    let call = world.message("alice", "OPTIONS", "sip:bob@example.com");
+    world.udp("alice", call.text());
+    world.response_at("alice", 404);
+    world.finish();
+}
+
+#[test]
+fn who_is_bound_to_its_flow_no_more_owes_no_sign_of_life() {
+    let mut world = two();
+    let flow = world.connect("bob");
+    let register = outbound_register(&mut world, 1);
+    world.tcp(flow, register.to_bytes());
+    world.response_at("bob", 200);
+    let mut unregister = outbound_register(&mut world, 1);
+    unregister.headers_mut().set(Expires(0));
+    world.tcp(flow, unregister.to_bytes());
+    let removed = world.response_at("bob", 200);
+    assert!(removed.headers().get::<Contact>().is_none());
+    assert_eq!(flow_timer(&removed), None);
+    world.wait(Duration::from_secs(300));
+    assert!(world.is_open(flow));
+    world.finish();
+}
+
+/// RFC 5626 §5.1, §6: behind an edge proxy that says `ob` the flow is the edge's, and so is its Flow-Timer.
+#[test]
+fn behind_an_edge_with_outbound_the_flow_is_the_edges() {
+    let mut world = two();
+    let draft = world
+        .message("bob", "REGISTER", "sip:example.com")
+        .to("sip:bob@example.com");
+    let draft = draft
+        .line("Via: SIP/2.0/TCP 10.0.0.77;branch=z9hG4bKua")
+        .line("Path: <sip:flow@10.0.0.3;lr;ob>")
+        .line("Contact: <sip:bob@10.0.0.77>;reg-id=1;+sip.instance=\"<urn:uuid:b>\"")
+        .line("Supported: outbound, path");
+    world.udp("bob", draft.text());
+    let accepted = world.response_at("bob", 200);
+    let required = accepted.headers().require::<Require>().unwrap();
+    assert!(required.contains("outbound"));
+    assert_eq!(flow_timer(&accepted), None);
     world.finish();
 }
 

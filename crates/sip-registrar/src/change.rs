@@ -15,6 +15,7 @@ pub struct Terms {
     pub(crate) min_expires: Duration,
     pub(crate) max_expires: Duration,
     pub(crate) bindings: usize,
+    pub(crate) flow_timer: Option<Duration>,
 }
 
 impl Default for Terms {
@@ -24,6 +25,7 @@ impl Default for Terms {
             min_expires: Duration::from_secs(10),
             max_expires: Duration::from_secs(7_200),
             bindings: 16,
+            flow_timer: Some(Duration::from_secs(120)),
         }
     }
 }
@@ -57,6 +59,15 @@ impl Terms {
     /// How many bindings an address-of-record may have. Defaults to 16; above it a REGISTER gets 503.
     pub const fn bindings(mut self, limit: usize) -> Self {
         self.bindings = limit;
+        self
+    }
+
+    /// How often a device that manages its flows has to say something on one that leads to us directly: what Flow-Timer
+    /// tells it (RFC 5626 §5.4). One on which nothing comes for 32 s longer is closed, and its binding goes with it.
+    ///
+    /// Defaults to 120 s, which is what devices do anyway. `None` tells nothing and waits as long as for any connection.
+    pub const fn flow_timer(mut self, time: Option<Duration>) -> Self {
+        self.flow_timer = time;
         self
     }
 }
@@ -216,6 +227,13 @@ impl Change {
                 .contacts
                 .iter()
                 .any(|(contact, _)| is_flow_of_device(contact))
+    }
+
+    /// The flow of the device that made a binding under RFC 5626, if it leads to us directly.
+    pub(crate) fn flow_of_device(&self) -> Option<Flow> {
+        let mut contacts = self.contacts.iter().filter(|_| self.outbound);
+        let (_, flow) = contacts.find(|(contact, _)| is_flow_of_device(contact))?;
+        *flow
     }
 
     /// The date at which it was asked for.

@@ -11,12 +11,12 @@ use sip_endpoint::{
 use sip_io::{Flow, TimerId, TimerQueue};
 use sip_message::{
     Aor, Method, Request, StatusCode, Uri,
-    headers::{Contact, Date, Path, Require, Route, Supported},
+    headers::{Contact, Date, FlowTimer, Path, Require, Route, Supported},
 };
 use std::{
     collections::{BTreeMap, VecDeque},
     fmt,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 /// A registrar (RFC 3261 §10.3) as a core: it takes every REGISTER for its domains.
@@ -420,6 +420,9 @@ impl Registrar {
         }
         if change.is_outbound() {
             builder = builder.header(Require::new(["outbound"]).expect("is a token"));
+            if let Some(timer) = self.hold(cx, change, &bindings) {
+                builder = builder.header(FlowTimer::new(timer));
+            }
         }
         builder = builder
             .header(Supported::new(EXTENSIONS).expect("are tokens"))
@@ -432,6 +435,24 @@ impl Registrar {
         if !change.is_query() {
             self.events.push_back(Event::Changed { aor, bindings });
         }
+    }
+}
+
+impl Registrar {
+    /// RFC 5626 §5.4, §6: how often the device has to say something on its flow, from now on.
+    fn hold(
+        &self,
+        cx: &mut Context<'_>,
+        change: &Change,
+        bindings: &[Binding],
+    ) -> Option<Duration> {
+        let flow = change.flow_of_device()?;
+        let mut bound = bindings.iter().filter(|binding| binding.is_outbound());
+        let is_bound = bound.any(|binding| binding.flow == Some(flow));
+        let timer = self.config.terms.flow_timer.filter(|_| is_bound);
+        let now = cx.now;
+        cx.expect_keep_alives(now, &flow, timer.map(|timer| timer + GRACE));
+        timer
     }
 }
 
@@ -529,8 +550,8 @@ impl fmt::Debug for Registrar {
     }
 }
 
-/// Whether reg-id counts (RFC 5626 §6): only on a stream from the user agent itself, because over datagrams we answer no
-/// keep-alive, or behind an edge that takes care of it.
+/// Whether reg-id counts (RFC 5626 §6): only on a stream from the user agent itself, because over datagrams nothing tells
+/// when one has died, or behind an edge that takes care of it.
 fn outbound(flow: &Flow, request: &Request) -> Result<bool, Refusal> {
     let supported = request.headers().get::<Supported>().transpose()?;
     let asks = supported.is_some_and(|supported| supported.contains("outbound"));
@@ -549,6 +570,9 @@ fn outbound(flow: &Flow, request: &Request) -> Result<bool, Refusal> {
     }
     Ok(false)
 }
+
+/// RFC 5626 §5.4: how long a sign of life may be on its way, which is as long as a transaction.
+const GRACE: Duration = Duration::from_secs(32);
 
 /// What a REGISTER may require of us.
 const EXTENSIONS: [&str; 2] = ["path", "outbound"];

@@ -24,6 +24,7 @@ pub struct TransportConfig {
     pub(crate) open_timeout: Duration,
     pub(crate) handshake_timeout: Duration,
     pub(crate) message_timeout: Duration,
+    pub(crate) first_message_timeout: Duration,
     pub(crate) write_queue: usize,
     pub(crate) answers: u32,
     pub(crate) log_lines: u32,
@@ -112,6 +113,17 @@ impl TransportConfig {
         self
     }
 
+    /// Sets how long a connection that a peer has opened may be silent at first: until a message begins or a keep-alive
+    /// is complete. It counts from the end of the TLS handshake; who has asked for a WebSocket has said something.
+    ///
+    /// Defaults to 32 s, the length of a transaction: a connection is opened because there is something to say. Then it
+    /// is closed with [`CloseReason::Mute`](crate::CloseReason::Mute); all others may be
+    /// [idle](Self::idle_timeout) longer.
+    pub const fn first_message_timeout(mut self, timeout: Duration) -> Self {
+        self.first_message_timeout = timeout;
+        self
+    }
+
     /// Sets whether requests go back over TLS connections that peers opened, and whether we offer that (RFC 5923).
     ///
     /// Defaults to yes: it takes a certificate of the client that we have asked for and that proves the name of the
@@ -190,6 +202,7 @@ impl Default for TransportConfig {
             open_timeout: Duration::from_secs(8),
             handshake_timeout: Duration::from_secs(5),
             message_timeout: Duration::from_secs(32),
+            first_message_timeout: Duration::from_secs(32),
             write_queue: 262_144,
             answers: 100,
             log_lines: 10,

@@ -1,6 +1,11 @@
 //! Connections: opening, shaking hands, open, idle.
 
-use std::{collections::HashMap, io, net::SocketAddr, time::Instant};
+use std::{
+    collections::HashMap,
+    io,
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 use ahash::RandomState;
 use bytes::Bytes;
@@ -65,6 +70,10 @@ pub(crate) struct Connection {
     state: State,
     /// When something was last sent or received
     active: Instant,
+    /// When something was last received
+    heard: Instant,
+    /// How often the peer has promised to say something
+    expected: Option<Duration>,
     /// When it looks next at how things stand
     timer: Option<(TimerId, Instant)>,
 }
@@ -74,8 +83,8 @@ enum State {
     Opening { since: Instant, waiting: Waiting },
     /// It is open, and the handshakes of its layers are not over
     Shaking { since: Instant, waiting: Waiting },
-    /// Messages travel
-    Open,
+    /// Messages travel; since when its peer, who opened it, has not said any yet
+    Open { unheard: Option<Instant> },
 }
 
 /// Messages that wait until they can travel, `queued` bytes altogether.
@@ -88,12 +97,25 @@ struct Waiting {
 impl Connection {
     /// Whether messages cannot travel yet.
     pub(crate) const fn is_opening(&self) -> bool {
-        !matches!(self.state, State::Open)
+        !matches!(self.state, State::Open { .. })
     }
 
     /// Whether it is known to our user: as one that we opened, or since messages travel.
     pub(crate) const fn is_told(&self) -> bool {
         self.peer.is_some() || !self.is_opening()
+    }
+
+    /// The peer has said something whole.
+    pub(crate) const fn has_spoken(&mut self) {
+        if let State::Open { unheard } = &mut self.state {
+            *unheard = None;
+        }
+    }
+
+    /// Asks for a sign of life at least so often, or no more.
+    pub(crate) const fn expect(&mut self, now: Instant, within: Option<Duration>) {
+        self.heard = now;
+        self.expected = within;
     }
 }
 
@@ -136,6 +158,8 @@ impl Connections {
                 waiting,
             },
             active: now,
+            heard: now,
+            expected: None,
             timer: None,
         };
         self.table.insert(id, connection);
@@ -241,6 +265,8 @@ impl Connections {
                 waiting,
             },
             active: now,
+            heard: now,
+            expected: None,
             timer: None,
         };
         self.table.insert(id, connection);
@@ -279,7 +305,11 @@ impl Connections {
             let port = connection.flow.remote().port();
             connection.flow = connection.flow.with_remote(SocketAddr::new(address, port));
         }
-        connection.state = State::Open;
+        // Who has asked for a WebSocket has said something.
+        let silent = id.is_accepted() && !connection.stream.is_asked_for();
+        connection.state = State::Open {
+            unheard: silent.then_some(now),
+        };
         connection.active = now;
         Some((connection.flow, waiting))
     }
@@ -296,7 +326,7 @@ impl Connections {
             return Write::Gone;
         };
         match &mut connection.state {
-            State::Open => {
+            State::Open { .. } => {
                 connection.active = now;
                 let contents = connection.stream.write(message);
                 Write::Now(connection.flow, contents)
@@ -316,6 +346,7 @@ impl Connections {
     pub(crate) fn reading(&mut self, now: Instant, id: StreamId) -> Option<&mut Connection> {
         let connection = self.table.get_mut(&id)?;
         connection.active = now;
+        connection.heard = now;
         (!matches!(connection.state, State::Opening { .. })).then_some(connection)
     }
 
@@ -418,7 +449,7 @@ impl Connections {
 impl Connection {
     /// Until when what is under way must have happened, and what it means if it has not.
     fn deadline(&self, config: &TransportConfig) -> (Instant, CloseReason) {
-        match self.state {
+        let unheard = match self.state {
             State::Opening { since, .. } => {
                 let reason = CloseReason::Refused(io::ErrorKind::TimedOut);
                 return (since + config.open_timeout, reason);
@@ -427,14 +458,18 @@ impl Connection {
                 let reason = CloseReason::Handshake(HandshakeFailure::TimedOut);
                 return (since + config.handshake_timeout, reason);
             }
-            State::Open => {}
-        }
+            State::Open { unheard } => unheard,
+        };
+        let expected = self.expected;
+        let expected = expected.map(|within| (self.heard + within, CloseReason::Silent));
         let idle = Some((self.active + config.idle_timeout, CloseReason::Idle));
         let begun = self.stream.begun();
+        let mute = unheard.filter(|_| begun.is_none());
+        let mute = mute.map(|since| (since + config.first_message_timeout, CloseReason::Mute));
         let slow = begun.map(|begun| (begun + config.message_timeout, CloseReason::TooSlow));
         let silent = self.stream.silent();
         let silent = silent.map(|deadline| (deadline, CloseReason::Silent));
-        let first = [slow, silent, idle].into_iter().flatten();
+        let first = [slow, silent, mute, expected, idle].into_iter().flatten();
         first
             .min_by_key(|(deadline, _)| *deadline)
             .expect("there is a limit to being idle")

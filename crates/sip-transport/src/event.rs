@@ -112,8 +112,10 @@ pub enum CloseReason {
     TooSlow,
     /// No message could be found in what came
     Unframable,
-    /// It answered no keep-alive (RFC 5626 §4.4.1)
+    /// It answered no keep-alive, or sent none though it had promised to (RFC 5626 §4.4.1, §5.4)
     Silent,
+    /// The peer opened it and said nothing
+    Mute,
     /// No load balancer that is trusted said whom it is from
     Unannounced,
     /// The handshake of TLS or WebSocket failed, so that no message ever travelled

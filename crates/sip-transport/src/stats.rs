@@ -68,6 +68,8 @@ pub struct Stats {
     pub closed_idle: u64,
     /// Connections closed because their peer answered no keep-alive
     pub closed_silent: u64,
+    /// Connections closed because the peer opened them and said nothing
+    pub closed_mute: u64,
     /// Connections closed because a message took too long to arrive
     pub closed_slow: u64,
     /// Connections closed because no message could be found on them
@@ -136,6 +138,7 @@ impl Stats {
             ("transport_certificates_ending", self.certificates_ending),
             ("transport_closed_idle", self.closed_idle),
             ("transport_closed_silent", self.closed_silent),
+            ("transport_closed_mute", self.closed_mute),
             ("transport_closed_slow", self.closed_slow),
             ("transport_closed_unframable", self.closed_unframable),
             ("transport_closed_web_socket", self.closed_web_socket),

@@ -185,6 +185,11 @@ impl Stream {
         }
     }
 
+    /// Whether its peer has had to ask for it before messages could travel.
+    pub(crate) const fn is_asked_for(&self) -> bool {
+        matches!(self.top, Top::WebSocket(_))
+    }
+
     /// Who the peer is, where somebody between us says so who is believed.
     pub(crate) const fn address(&self) -> Option<IpAddr> {
         match &self.top {

@@ -11,7 +11,7 @@ use std::{
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use ahash::RandomState;
@@ -314,6 +314,17 @@ impl Transport {
         Ok(())
     }
 
+    /// Asks that the peer of a connection says something at least so often, as one does that was told a Flow-Timer
+    /// (RFC 5626 §5.4), or with `None` no more. One that does not is closed as [`CloseReason::Silent`].
+    pub fn expect_keep_alives(&mut self, now: Instant, flow: &Flow, within: Option<Duration>) {
+        if let Some(id) = flow.stream_id()
+            && let Some(connection) = self.connections.get_mut(id)
+        {
+            connection.expect(now, within);
+            self.connections.rearm(id, &self.config);
+        }
+    }
+
     /// Gives up a connection whose peer gives no sign of life; [`Event::Closed`] follows.
     pub fn give_up(&mut self, flow: &Flow) {
         self.close_elsewhere(flow);
@@ -556,6 +567,7 @@ impl StateMachine for Transport {
                 CloseReason::Idle => self.stats.closed_idle += 1,
                 CloseReason::TooSlow => self.stats.closed_slow += 1,
                 CloseReason::Silent => self.stats.closed_silent += 1,
+                CloseReason::Mute => self.stats.closed_mute += 1,
                 _ => self.stats.connections_failed += 1,
             }
             self.hang_up(&mut gone);

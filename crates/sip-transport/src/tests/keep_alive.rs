@@ -36,6 +36,98 @@ fn a_pong_is_told_before_the_message_behind_it() {
     ));
 }
 
+/// Why a connection was closed, with the second since the start.
+fn closed(stage: &mut Stage) -> Vec<(u64, CloseReason)> {
+    let second = (stage.now - stage.start).as_secs();
+    let events = stage.events().into_iter();
+    let reasons = events.filter_map(|event| match event {
+        Event::Closed { reason, .. } => Some((second, reason)),
+        _ => None,
+    });
+    reasons.collect()
+}
+
+/// RFC 5626 §5.4: whoever was told a Flow-Timer says something in time, whatever we say ourselves.
+#[test]
+fn a_peer_that_has_promised_keep_alives_and_sends_none_is_silent() {
+    let mut stage = Stage::new();
+    let flow = stage.accept();
+    let within = Duration::from_secs(60);
+    stage.bytes(flow, options("198.51.100.7", ""));
+    stage
+        .transport
+        .expect_keep_alives(stage.now, &flow, Some(within));
+    for second in [50, 100, 150] {
+        stage.until(second);
+        stage.bytes(flow, "\r\n\r\n");
+    }
+    stage.until(200);
+    stage.transport.send(stage.now, &flow, "x".into()).unwrap();
+    stage.until(209);
+    assert_eq!(closed(&mut stage), []);
+    stage.until(210);
+    assert_eq!(closed(&mut stage), [(210, CloseReason::Silent)]);
+    assert_eq!(stage.transport.stats().closed_silent, 1);
+
+    // Who has promised no more may be silent as long as anybody.
+    let flow = stage.accept();
+    stage.bytes(flow, options("198.51.100.7", ""));
+    for expected in [Some(within), None] {
+        stage
+            .transport
+            .expect_keep_alives(stage.now, &flow, expected);
+    }
+    stage.until(800);
+    assert_eq!(closed(&mut stage), []);
+    stage.until(810);
+    assert_eq!(closed(&mut stage), [(810, CloseReason::Idle)]);
+}
+
+/// Who opens a connection has something to say; half a keep-alive says nothing.
+#[test]
+fn a_connection_on_which_nothing_was_ever_said_ends_before_an_idle_one() {
+    let mut stage = Stage::new();
+    let mute = stage.accept();
+    let hesitant = stage.accept();
+    let spoken = stage.accept();
+    let alive = stage.accept();
+    stage.bytes(hesitant, "\r\n");
+    stage.bytes(spoken, options("198.51.100.7", ""));
+    stage.bytes(alive, "\r\n\r\n");
+    let opened = stage
+        .transport
+        .flow_to(stage.now, &target(Protocol::Tcp, peer(5060)))
+        .unwrap();
+    let local = SocketAddr::new(ip(LOCAL), 51_000);
+    stage.receive(Receive::Opened {
+        flow: opened.with_local(local),
+    });
+    stage.until(31);
+    assert_eq!(closed(&mut stage), []);
+    stage.until(32);
+    assert_eq!(closed(&mut stage), [(32, CloseReason::Mute); 2]);
+    for (flow, open) in [
+        (mute, false),
+        (hesitant, false),
+        (spoken, true),
+        (alive, true),
+        (opened, true),
+    ] {
+        assert_eq!(stage.transport.is_open(&flow), open);
+    }
+    stage.until(599);
+    assert_eq!(closed(&mut stage), []);
+    stage.until(600);
+    assert_eq!(closed(&mut stage), [(600, CloseReason::Idle); 3]);
+
+    let config = TransportConfig::default().first_message_timeout(Duration::from_secs(5));
+    let mut stage = Stage::with(config);
+    stage.accept();
+    stage.until(5);
+    assert_eq!(closed(&mut stage), [(5, CloseReason::Mute)]);
+    assert_eq!(stage.transport.stats().closed_mute, 1);
+}
+
 #[test]
 fn a_silent_connection_is_given_up() {
     let mut stage = Stage::new();

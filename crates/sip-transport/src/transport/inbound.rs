@@ -58,19 +58,25 @@ impl Transport {
         while let Some(connection) = self.connections.reading(now, id) {
             let flow = connection.flow;
             match connection.stream.next(now) {
-                Ok(Some(Frame::Message(message))) => self.receive_message(now, flow, message),
+                Ok(Some(Frame::Message(message))) => {
+                    connection.has_spoken();
+                    self.receive_message(now, flow, message);
+                }
                 Ok(Some(Frame::Ping)) => {
+                    connection.has_spoken();
                     // RFC 5626 §4.4.1: a double CRLF is answered with a single one.
                     self.stats.keep_alives += 1;
                     self.write(now, id, Bytes::from_static(b"\r\n"));
                 }
                 Ok(Some(Frame::Pong)) => {
+                    connection.has_spoken();
                     connection.pinged = false;
                     self.receive_pong(flow);
                 }
                 Ok(None) => {
                     // RFC 5626 §4.4.1: who waits for an answer does not wait for the other half of a question.
                     if connection.pinged && connection.stream.take_pong() {
+                        connection.has_spoken();
                         connection.pinged = false;
                         self.receive_pong(flow);
                         continue;
