@@ -5,7 +5,7 @@ use crate::View;
 use sip_io::WallClock;
 use sip_resolver::{DnsConfig, HealthConfig, ResolverConfig, Zone};
 use sip_transaction::Timers;
-use sip_transport::TransportConfig;
+use sip_transport::{Sharding, TransportConfig};
 use std::{net::SocketAddr, time::Duration};
 
 /// The configuration of an [`Endpoint`](crate::Endpoint): a seed and a clock are required, the rest has defaults.
@@ -75,6 +75,20 @@ impl EndpointConfig {
     /// The limits and times of the transport layer.
     pub fn transport(mut self, transport: TransportConfig) -> Self {
         self.transport = transport;
+        self
+    }
+
+    /// Makes the endpoint one of several that share the work of one; see [`Sharding`]. Defaults to none. Limits and
+    /// rates are then those of each.
+    pub fn sharding(mut self, sharding: Sharding) -> Self {
+        self.transport = self.transport.sharding(sharding);
+        self
+    }
+
+    /// Another seed than that of [`new`](Self::new): what several endpoints have in common, each makes other tags and
+    /// branches from.
+    pub fn seed(mut self, seed: [u8; 32]) -> Self {
+        self.seed = seed;
         self
     }
 

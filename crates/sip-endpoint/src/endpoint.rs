@@ -15,16 +15,17 @@ use crate::{
     table::Table,
 };
 use ahash::RandomState;
-use sip_io::{Flow, Receive, Rng, StateMachine, TimerQueue, Transmit, WallClock};
+use sip_io::{Flow, Note, Receive, Rng, Shard, StateMachine, TimerQueue, Transmit, WallClock};
 use sip_message::{Request, Uri};
 use sip_resolver::{Answer, Cached, LookupError, LookupId, QuestionId, ServerKey};
 use sip_transaction::{
     ClientTransactionId, Limits, ServerTransactionId, Timers, TransactionConfig, TransactionLayer,
 };
-use sip_transport::{Listener, ListenerId, Rate, Transport};
+use sip_transport::{Listener, ListenerId, Rate, Sharding, Transport};
 use std::{
     collections::{HashMap, VecDeque},
     fmt,
+    ops::AddAssign,
     time::Instant,
 };
 
@@ -38,6 +39,7 @@ pub struct Endpoint {
     pub(crate) tag_seed: [u8; 32],
     pub(crate) default_timers: Timers,
     pub(crate) author: Author,
+    pub(crate) sharding: Option<Sharding>,
     pub(crate) request_limit: usize,
     pub(crate) datagram_limit: usize,
     pub(crate) failover: Failover,
@@ -131,6 +133,25 @@ pub struct EndpointStats {
     pub observations_lost: u64,
 }
 
+/// The counts of several shards together.
+impl AddAssign for EndpointStats {
+    fn add_assign(&mut self, other: Self) {
+        self.transport += other.transport;
+        self.transactions += other.transactions;
+        self.client_transactions += other.client_transactions;
+        self.server_transactions += other.server_transactions;
+        self.requests += other.requests;
+        self.acknowledgements += other.acknowledgements;
+        self.refused += other.refused;
+        self.refused_answered += other.refused_answered;
+        self.flows_kept += other.flows_kept;
+        self.flows_failed += other.flows_failed;
+        self.lookups += other.lookups;
+        self.undelivered += other.undelivered;
+        self.observations_lost += other.observations_lost;
+    }
+}
+
 impl EndpointStats {
     /// Every number under a name that stays the same, for monitoring: `transport_…`, `transaction_…`, `timer_…`,
     /// `endpoint_…`.
@@ -198,7 +219,8 @@ impl Endpoint {
             clock,
             tag_seed: rng.seed(),
             default_timers: timers,
-            author: Author::new(Rng::new(rng.seed()), product.as_deref()),
+            author: Author::new(Rng::new(rng.seed()), product.as_deref(), transport.shard()),
+            sharding: transport.shard().cloned(),
             request_limit: requests,
             datagram_limit: config.datagram_limit,
             failover: Failover::new(
@@ -318,6 +340,23 @@ impl Endpoint {
     /// Only what was asked about is remembered, so who asks does so for each request, when it comes.
     pub fn is_merged(&mut self, id: ServerTransactionId, request: &Request) -> bool {
         self.transactions.is_merged(id, request)
+    }
+
+    /// Which of several endpoints this is that share the work of one, if it is.
+    pub const fn sharding(&self) -> Option<&Sharding> {
+        self.sharding.as_ref()
+    }
+
+    /// Tells the cores of another shard something, which comes there as [`Event::Note`]. It is lost when that shard has
+    /// too much to do; whoever asks a question sets a time for the answer.
+    pub fn tell(&mut self, to: Shard, note: Note) {
+        self.transport.tell(to, note);
+    }
+
+    /// Takes a connection of another shard for open that a third one told us of, and learns of its end as
+    /// [`Event::FlowClosed`], at once if that has come already. Nothing happens for any other flow.
+    pub fn watch_flow(&mut self, flow: &Flow) {
+        self.transport.watch(flow);
     }
 
     /// Whether no request of ours is without an outcome, no response is on its way and no name is asked for.

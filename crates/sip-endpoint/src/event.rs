@@ -1,7 +1,7 @@
 //! What an endpoint tells its core.
 
 use crate::RequestId;
-use sip_io::Flow;
+use sip_io::{Flow, Note, Shard};
 use sip_message::{Request, Response, StatusCode};
 use sip_transaction::ServerTransactionId;
 use sip_transport::{HandshakeFailure, Target};
@@ -83,6 +83,13 @@ pub enum Event {
     },
     /// The addresses of this host have changed: what we wrote about ourselves may lead nowhere now.
     NetworkChanged,
+    /// The core of another shard tells something; it is for whichever core knows its type.
+    Note {
+        /// Whose core
+        from: Shard,
+        /// What
+        note: Note,
+    },
     /// A response came that belongs to no request of ours: only where [`EndpointConfig::strays`] asks for it.
     ///
     /// [`EndpointConfig::strays`]: crate::EndpointConfig::strays

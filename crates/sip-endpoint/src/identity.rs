@@ -7,7 +7,7 @@ use sip_message::{
     headers::{CallId, Contact, MaxForwards, RecordRoute, Route, UserAgent, Via},
 };
 use sip_transaction::ServerTransactionId;
-use sip_transport::{Listener, ListenerId, SentBy, Transport};
+use sip_transport::{Listener, ListenerId, SentBy, Sharding, Transport};
 use std::{
     io::Write as _,
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -40,8 +40,16 @@ impl Endpoint {
     }
 
     /// A new Call-ID, globally unique and not to be guessed, that says nothing about the host (RFC 3261 §8.1.1.4).
+    ///
+    /// What carries it meets on this shard.
     pub fn new_call_id(&mut self) -> CallId {
-        CallId::new(self.rng.token(24)).expect("letters and digits are a word")
+        let mut call_id = self.rng.token(24);
+        while let Some(sharding) = &self.sharding
+            && !sharding.is_mine(&call_id)
+        {
+            call_id = self.rng.token(24);
+        }
+        CallId::new(call_id).expect("letters and digits are a word")
     }
 
     /// The URI under which we are reached on `flow`: the listener's advertised address, else its own.
@@ -158,13 +166,16 @@ impl Endpoint {
 pub(crate) struct Author {
     rng: Rng,
     product: Option<UserAgent>,
+    /// What follows the cookie of each branch
+    mark: Option<[char; 2]>,
 }
 
 impl Author {
-    pub(crate) fn new(rng: Rng, product: Option<&str>) -> Self {
+    pub(crate) fn new(rng: Rng, product: Option<&str>, sharding: Option<&Sharding>) -> Self {
         Self {
             rng,
             product: product.and_then(|product| UserAgent::new(product).ok()),
+            mark: sharding.map(Sharding::mark),
         }
     }
 
@@ -205,6 +216,7 @@ impl Author {
             request.ensure_content_length();
         }
         let mut branch = String::from("z9hG4bK");
+        branch.extend(self.mark.into_iter().flatten());
         branch.push_str(&self.rng.token(16));
         if let Some(suffix) = &draft.branch_suffix {
             branch.push('.');

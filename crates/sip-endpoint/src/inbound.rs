@@ -38,6 +38,9 @@ impl Endpoint {
                 self.transactions.flow_failed(now, &flow);
                 self.ack_flow_failed(now, &flow);
             }
+            TransportEvent::Note { from, note } => {
+                self.events.push_back(Event::Note { from, note });
+            }
             TransportEvent::Listening { listener, local } => {
                 self.listeners_changed();
                 self.notices

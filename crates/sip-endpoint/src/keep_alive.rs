@@ -89,7 +89,8 @@ enum State {
 
 impl Endpoint {
     /// Keeps a flow alive until [`stop_keep_alive`](Self::stop_keep_alive), which each call needs one of. A flow that
-    /// turns out dead is closed and told as [`Event::FlowClosed`], one of datagrams too.
+    /// turns out dead is closed and told as [`Event::FlowClosed`], one of datagrams too. A connection of another shard is
+    /// not kept from here.
     pub fn keep_alive(&mut self, now: Instant, flow: Flow, keep: KeepAlive) {
         if !flow.is_stream() && !keep.agreed {
             // RFC 5626 §4.4.2: who has not agreed may take STUN for a broken message.
@@ -99,6 +100,9 @@ impl Endpoint {
             kept.users += 1;
             kept.keep.agreed |= keep.agreed;
             kept.keep.at_most = keep.at_most;
+            return;
+        }
+        if self.transport.owner_elsewhere(&flow).is_some() {
             return;
         }
         if !self.transport.is_open(&flow) || self.kept.len() >= self.request_limit {
@@ -160,6 +164,10 @@ impl Endpoint {
             }
             State::Resting => {
                 let question = Question::new(&mut self.rng);
+                let question = match &self.sharding {
+                    Some(sharding) => question.marked(sharding.me().index() as u8),
+                    None => question,
+                };
                 let (contents, wait) = (question.to_bytes(), question.wait());
                 kept.state = State::Questioned(question);
                 kept.timer = self.timers.insert(now + wait, Due::KeepAlive(flow));

@@ -141,7 +141,9 @@ pub use sip_resolver::{
     ResolverConfig, ServerHealth, ServerKey, Zone,
 };
 pub use sip_transaction::{RespondError, ServerTransactionId, Timers};
-pub use sip_transport::{HandshakeFailure, Listener, ListenerId, Target, TransportConfig};
+pub use sip_transport::{
+    HandshakeFailure, Listener, ListenerId, Sharding, Target, TransportConfig,
+};
 #[cfg(feature = "tls")]
 pub use sip_transport::{PeerIdentity, Tls};
 #[cfg(feature = "ws")]

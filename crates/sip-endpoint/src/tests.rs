@@ -16,5 +16,6 @@ mod responses;
 #[cfg(feature = "tls")]
 mod secure;
 mod servers;
+mod shards;
 mod unclaimed;
 mod views;

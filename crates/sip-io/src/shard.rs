@@ -2,7 +2,7 @@
 
 use crate::{CloseReason, FailReason, Flow};
 use bytes::Bytes;
-use std::{any::Any, fmt, sync::Arc};
+use std::{any::Any, fmt, sync::Arc, time::Duration};
 
 /// One of several machines that share the work of one, each on a task or thread of its own.
 ///
@@ -51,8 +51,8 @@ impl fmt::Display for Shard {
 /// What one shard hands to another.
 ///
 /// Parcels between two shards keep their order. [`Message`](Self::Message), [`Write`](Self::Write),
-/// [`Failed`](Self::Failed) and [`Note`](Self::Note) need room in a bounded queue; the others are about streams, of each
-/// of which there is one at most for each shard, and always find a place.
+/// [`Failed`](Self::Failed), [`Expect`](Self::Expect) and [`Note`](Self::Note) need room in a bounded queue; the others
+/// are about streams, of each of which there is one at most for each shard, and always find a place.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Parcel {
@@ -76,6 +76,13 @@ pub enum Parcel {
         flow: Flow,
         /// Why
         reason: FailReason,
+    },
+    /// The peer of a stream that the receiver of the parcel owns has promised signs of life.
+    Expect {
+        /// The stream
+        flow: Flow,
+        /// How often, if it still does
+        within: Option<Duration>,
     },
     /// What a core tells its like, on the other shard.
     Note(Note),
@@ -103,7 +110,11 @@ impl Parcel {
     pub const fn needs_room(&self) -> bool {
         matches!(
             self,
-            Self::Message { .. } | Self::Write { .. } | Self::Failed { .. } | Self::Note(_)
+            Self::Message { .. }
+                | Self::Write { .. }
+                | Self::Failed { .. }
+                | Self::Expect { .. }
+                | Self::Note(_)
         )
     }
 }

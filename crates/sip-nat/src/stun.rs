@@ -67,6 +67,14 @@ impl Question {
         }
     }
 
+    /// The same question with a number that ends with this octet, so that the answer says for whom it is.
+    #[must_use]
+    pub fn marked(mut self, mark: u8) -> Self {
+        let id = u128::from(self.id) & !0xff | u128::from(mark);
+        self.id = id.into();
+        self
+    }
+
     /// The datagram, the same at each repetition.
     pub fn to_bytes(&self) -> Bytes {
         let kind = MessageType::from_class_method(MessageClass::Request, BINDING);

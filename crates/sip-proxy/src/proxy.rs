@@ -16,6 +16,7 @@ use sip_message::{Request, Response, StatusCode};
 use std::{
     collections::{BTreeMap, VecDeque},
     fmt,
+    ops::AddAssign,
     time::Instant,
 };
 
@@ -98,6 +99,28 @@ pub struct ProxyStats {
     pub held: usize,
     /// Requests that wait for a secret now
     pub waiting: usize,
+}
+
+/// The counts of several shards together.
+impl AddAssign for ProxyStats {
+    fn add_assign(&mut self, other: Self) {
+        self.requests += other.requests;
+        self.in_dialog += other.in_dialog;
+        self.acks += other.acks;
+        self.acks_dropped += other.acks_dropped;
+        self.branches += other.branches;
+        self.succeeded += other.succeeded;
+        self.failed += other.failed;
+        self.rejected += other.rejected;
+        self.looped += other.looped;
+        self.challenged += other.challenged;
+        self.refused += other.refused;
+        self.cancelled += other.cancelled;
+        self.timer_c += other.timer_c;
+        self.dropped_responses += other.dropped_responses;
+        self.held += other.held;
+        self.waiting += other.waiting;
+    }
 }
 
 impl Proxy {

@@ -16,6 +16,16 @@ impl fmt::Debug for UpdateId {
     }
 }
 
+/// Names a question for bindings that another shard keeps. Ids are not used again.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LookupId(pub(crate) u64);
+
+impl fmt::Debug for LookupId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LookupId({})", self.0)
+    }
+}
+
 /// Names a REGISTER that waits for the secret of its sender. Ids are not used again, so a stale one is ignored.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SecretId(pub(crate) u64);
@@ -41,6 +51,13 @@ pub enum Event {
     Expired {
         /// Whose
         aor: Aor,
+    },
+    /// The answer to [`Registrar::find`](crate::Registrar::find), where another shard had to be asked.
+    Found {
+        /// The question's name
+        id: LookupId,
+        /// The bindings, most preferred first; `None` when that shard has too much to do
+        bindings: Option<Vec<Binding>>,
     },
     /// What is the secret of this user? Answered by
     /// [`Registrar::provide_secret`](crate::Registrar::provide_secret); only a registrar with

@@ -6,6 +6,9 @@
 //!
 //! The rules of RFC 3261 §10.3 are a pure function, [`Change::apply`]; where bindings are kept is a [`Location`], such
 //! as [`MemoryLocation`], or a store elsewhere that is asked by [`Event::UpdateNeeded`].
+//!
+//! On one of several endpoints that share the work of one, each registrar keeps a part of the bindings, and they ask each
+//! other for the rest: [`Registrar::find`].
 
 mod binding;
 mod change;
@@ -14,10 +17,12 @@ mod event;
 mod location;
 mod refusal;
 mod registrar;
+mod shards;
 
 pub use binding::Binding;
 pub use change::{Change, ChangeError, Terms};
 pub use config::RegistrarConfig;
-pub use event::{Event, SecretId, UpdateId};
+pub use event::{Event, LookupId, SecretId, UpdateId};
 pub use location::{Location, MemoryLocation, UpdateError};
 pub use registrar::{Registrar, RegistrarStats};
+pub use shards::Found;

@@ -16,6 +16,7 @@ use sip_message::{
 use std::{
     collections::{BTreeMap, VecDeque},
     fmt,
+    ops::AddAssign,
     time::{Duration, Instant},
 };
 
@@ -40,11 +41,13 @@ use std::{
 /// ```
 pub struct Registrar {
     pub(crate) config: RegistrarConfig,
-    location: Option<Box<dyn Location>>,
+    pub(crate) location: Option<Box<dyn Location>>,
     pending: BTreeMap<u64, Pending>,
-    last_id: u64,
-    timers: TimerQueue<u64>,
-    events: VecDeque<Event>,
+    /// Questions to other shards
+    pub(crate) lookups: BTreeMap<u64, TimerId>,
+    pub(crate) last_id: u64,
+    pub(crate) timers: TimerQueue<u64>,
+    pub(crate) events: VecDeque<Event>,
     pub(crate) stats: RegistrarStats,
     shutting_down: bool,
 }
@@ -102,6 +105,17 @@ pub struct RegistrarStats {
     pub pending: usize,
 }
 
+/// The counts of several shards together.
+impl AddAssign for RegistrarStats {
+    fn add_assign(&mut self, other: Self) {
+        self.requests += other.requests;
+        self.accepted += other.accepted;
+        self.challenged += other.challenged;
+        self.refused += other.refused;
+        self.pending += other.pending;
+    }
+}
+
 impl Registrar {
     /// A registrar whose bindings are in `location`.
     pub fn new(config: RegistrarConfig, location: impl Location + 'static) -> Self {
@@ -119,6 +133,7 @@ impl Registrar {
             config,
             location,
             pending: BTreeMap::new(),
+            lookups: BTreeMap::new(),
             last_id: 0,
             events: VecDeque::new(),
             stats: RegistrarStats::default(),
@@ -127,7 +142,8 @@ impl Registrar {
     }
 
     /// The bindings of the user that `uri` names, most preferred first; `None` when the URI is not of a domain of ours
-    /// or names no user. A registrar that asks knows of no bindings itself.
+    /// or names no user. A registrar that asks knows of no bindings itself, and one of several shards knows its own part:
+    /// see [`find`](Self::find).
     pub fn lookup(&self, cx: &Context<'_>, uri: &Uri) -> Option<Vec<Binding>> {
         let aor = self.aor(cx, uri)?;
         Some(
@@ -372,7 +388,10 @@ impl Registrar {
 
     /// RFC 3261 §10.3 steps 6 and 7, here or elsewhere.
     fn update(&mut self, cx: &mut Context<'_>, asked: Asked, aor: Aor, change: Change) {
-        if let Some(location) = &mut self.location {
+        let keeper = self.keeper(cx, &aor);
+        if keeper.is_none()
+            && let Some(location) = &mut self.location
+        {
             let result = location
                 .update(cx.now, &aor, &change)
                 .map_err(Refusal::Update);
@@ -386,6 +405,9 @@ impl Registrar {
         };
         if let Some(id) = self.wait(cx, asked.server, asked.request, wait) {
             let (aor, change) = question;
+            if let Some(keeper) = keeper {
+                return self.ask_for_update(cx, keeper, id, aor, change);
+            }
             self.events.push_back(Event::UpdateNeeded {
                 id: UpdateId(id),
                 aor,
@@ -471,6 +493,10 @@ impl Core for Registrar {
                 self.register(cx, id, flow, *request);
                 None
             }
+            EndpointEvent::Note { from, note } => {
+                let is_ours = self.note_received(cx, from, &note);
+                (!is_ours).then_some(EndpointEvent::Note { from, note })
+            }
             EndpointEvent::FlowClosed { flow } => {
                 if let Some(location) = &mut self.location {
                     location.flow_closed(&flow);
@@ -483,6 +509,9 @@ impl Core for Registrar {
 
     fn handle_timeout(&mut self, cx: &mut Context<'_>) {
         while let Some(id) = self.timers.pop(cx.now) {
+            if self.lookup_over(id) {
+                continue;
+            }
             if let Some(Pending {
                 server, request, ..
             }) = self.pending.remove(&id)

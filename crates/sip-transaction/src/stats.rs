@@ -1,6 +1,7 @@
 //! What was counted.
 
 use crate::timers::Timer;
+use std::ops::AddAssign;
 
 /// Counters of a [`TransactionLayer`](crate::TransactionLayer) since its start, and how many transactions there are.
 ///
@@ -40,6 +41,30 @@ pub struct Stats {
     pub clients: u64,
     /// Server transactions that exist now
     pub servers: u64,
+}
+
+/// The counts of several shards together.
+impl AddAssign for Stats {
+    fn add_assign(&mut self, other: Self) {
+        self.client_transactions += other.client_transactions;
+        self.server_transactions += other.server_transactions;
+        self.requests_retransmitted += other.requests_retransmitted;
+        self.responses_retransmitted += other.responses_retransmitted;
+        self.requests_repeated += other.requests_repeated;
+        self.responses_repeated += other.responses_repeated;
+        self.acks_absorbed += other.acks_absorbed;
+        self.timed_out += other.timed_out;
+        self.failed += other.failed;
+        self.unacknowledged += other.unacknowledged;
+        self.strays += other.strays;
+        self.overloaded += other.overloaded;
+        self.unmatchable += other.unmatchable;
+        for (count, more) in self.timers.iter_mut().zip(other.timers) {
+            *count += more;
+        }
+        self.clients += other.clients;
+        self.servers += other.servers;
+    }
 }
 
 impl Stats {

@@ -128,6 +128,13 @@ impl Listener {
         Ok(self)
     }
 
+    /// The same listener at another address: the one that the system chose for another shard, say.
+    #[must_use]
+    pub const fn at(mut self, local: SocketAddr) -> Self {
+        self.local = local;
+        self
+    }
+
     /// What is spoken there.
     pub const fn protocol(&self) -> Protocol {
         self.protocol

@@ -1,6 +1,7 @@
 //! What was counted.
 
 use sip_io::Protocol;
+use std::ops::AddAssign;
 
 /// Counters of a [`Transport`](crate::Transport) since its start, and how many connections there are.
 ///
@@ -86,6 +87,49 @@ pub struct Stats {
     pub connections: u64,
 }
 
+/// The counts of several shards together.
+impl AddAssign for Stats {
+    fn add_assign(&mut self, other: Self) {
+        self.datagrams_in += other.datagrams_in;
+        self.datagrams_out += other.datagrams_out;
+        self.stream_bytes_in += other.stream_bytes_in;
+        self.stream_bytes_out += other.stream_bytes_out;
+        self.udp += other.udp;
+        self.tcp += other.tcp;
+        self.tls += other.tls;
+        self.ws += other.ws;
+        self.wss += other.wss;
+        self.requests += other.requests;
+        self.responses += other.responses;
+        self.keep_alives += other.keep_alives;
+        self.stun += other.stun;
+        self.pongs += other.pongs;
+        self.malformed += other.malformed;
+        self.malformed_answered += other.malformed_answered;
+        self.malformed_unanswered += other.malformed_unanswered;
+        self.too_long += other.too_long;
+        self.foreign_responses += other.foreign_responses;
+        self.undelivered += other.undelivered;
+        self.accepted += other.accepted;
+        self.opened += other.opened;
+        self.connections_refused += other.connections_refused;
+        self.connections_limited += other.connections_limited;
+        self.connections_unannounced += other.connections_unannounced;
+        self.connections_failed += other.connections_failed;
+        self.handshakes_failed += other.handshakes_failed;
+        self.certificates_ending += other.certificates_ending;
+        self.closed_idle += other.closed_idle;
+        self.closed_silent += other.closed_silent;
+        self.closed_slow += other.closed_slow;
+        self.closed_unframable += other.closed_unframable;
+        self.closed_web_socket += other.closed_web_socket;
+        self.queue_full += other.queue_full;
+        self.steered += other.steered;
+        self.steer_lost += other.steer_lost;
+        self.connections += other.connections;
+    }
+}
+
 /// Messages over one protocol.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -94,6 +138,14 @@ pub struct MessageCounts {
     pub messages_in: u64,
     /// Messages that were sent
     pub messages_out: u64,
+}
+
+/// The counts of several shards together.
+impl AddAssign for MessageCounts {
+    fn add_assign(&mut self, other: Self) {
+        self.messages_in += other.messages_in;
+        self.messages_out += other.messages_out;
+    }
 }
 
 impl Stats {

@@ -317,6 +317,7 @@ impl Transport {
     /// Asks that the peer of a connection says something at least so often, as one does that was told a Flow-Timer
     /// (RFC 5626 §5.4), or with `None` no more. One that does not is closed as [`CloseReason::Silent`].
     pub fn expect_keep_alives(&mut self, now: Instant, flow: &Flow, within: Option<Duration>) {
+        self.expect_elsewhere(flow, within);
         if let Some(id) = flow.stream_id()
             && let Some(connection) = self.connections.get_mut(id)
         {

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     fmt,
+    ops::AddAssign,
     time::Instant,
 };
 
@@ -115,6 +116,18 @@ pub struct UaStats {
     pub awaited: usize,
     /// Requests of peers that wait for the application's answer
     pub handed_out: usize,
+}
+
+/// The counts of several shards together.
+impl AddAssign for UaStats {
+    fn add_assign(&mut self, other: Self) {
+        self.calls += other.calls;
+        self.dialogs += other.dialogs;
+        self.registrations += other.registrations;
+        self.requests += other.requests;
+        self.awaited += other.awaited;
+        self.handed_out += other.handed_out;
+    }
 }
 
 impl UserAgent {

@@ -151,7 +151,9 @@ impl Rig {
         };
         for listener in listeners {
             rig.command(|cx| cx.listen(listener.clone()));
-            let Some(Transmit::Bind { token, local, .. }) = rig.out.pop_front() else {
+            let (Some(Transmit::Bind { token, local, .. })
+            | Some(Transmit::BindShared { token, local, .. })) = rig.out.pop_front()
+            else {
                 panic!("asks for a socket")
             };
             rig.receive(Receive::Bound {

@@ -4,7 +4,10 @@
 //! message to the shard it is for. Who has used a foreign connection knows it as open until its owner says otherwise,
 //! and the owner remembers whom it has to tell.
 
-use std::{io, time::Instant};
+use std::{
+    io,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 
@@ -77,6 +80,7 @@ impl Transport {
                 }
             }
             Parcel::Write { flow, contents } => self.write_for(now, from, flow, contents),
+            Parcel::Expect { flow, within } => self.expect_keep_alives(now, &flow, within),
             Parcel::Watch { flow } => self.watched_by(from, flow),
             Parcel::Close { flow } => {
                 if let Some(id) = flow.stream_id() {
@@ -125,6 +129,14 @@ impl Transport {
                 .is_some_and(|id| self.foreign.contains_key(&id))
         {
             self.steer(owner, Parcel::Close { flow: *flow });
+        }
+    }
+
+    /// Has the owner of a connection hold the peer to its promise.
+    pub(super) fn expect_elsewhere(&mut self, flow: &Flow, within: Option<Duration>) {
+        if let Some(owner) = self.owner_elsewhere(flow) {
+            let flow = *flow;
+            self.steer(owner, Parcel::Expect { flow, within });
         }
     }
 
