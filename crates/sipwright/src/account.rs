@@ -43,7 +43,7 @@ impl Account {
     /// When the registrar refuses, takes no credentials of ours, or cannot be reached.
     pub async fn register(&self) -> Result<Registration, RegisterError> {
         Registration::start(
-            self.user_agent.shared.clone(),
+            self.user_agent.shared.spread(),
             &self.identity,
             self.registration.clone(),
         )
@@ -53,7 +53,7 @@ impl Account {
     /// Calls `uri`; await it, or set more first.
     pub fn call(&self, uri: impl IntoUri) -> Dial {
         Dial::new(
-            self.user_agent.shared.clone(),
+            self.user_agent.shared.spread(),
             self.identity.clone(),
             uri.into_uri(),
         )
@@ -68,7 +68,7 @@ impl Account {
     /// Any request outside dialogs, in this identity's name and with its credentials.
     pub fn request(&self, method: Method, uri: impl IntoUri) -> Outgoing {
         Outgoing::new(
-            self.user_agent.shared.clone(),
+            self.user_agent.shared.spread(),
             Some(self.identity.clone()),
             method,
             uri.into_uri(),

@@ -14,8 +14,9 @@ use crate::{
 };
 use futures_channel::oneshot;
 use sip_endpoint::{Either, ListenerId, ServerTransactionId, StackEvent};
-use sip_io::{Flow, StateMachine};
+use sip_io::{Flow, Shard, StateMachine};
 use sip_message::{Request, Response, StatusCode, headers::RetryAfter};
+use sip_registrar::Event as RegistrarEvent;
 use sip_resolver::LookupError;
 use sip_runtime::Application;
 use sip_ua::{CallId, Event as UaEvent, RequestKey};
@@ -29,6 +30,8 @@ use std::{
 
 /// The application of the driver: handle tables, and the parked futures of routers.
 pub(crate) struct App {
+    /// Which of the shards this is
+    shard: Shard,
     pub(crate) calls: Calls,
     pub(crate) registrations: Registrations,
     pub(crate) requests: BTreeMap<RequestKey, oneshot::Sender<Answered>>,
@@ -49,12 +52,14 @@ pub(crate) type Answered = Result<(Response, Flow), RequestError>;
 
 impl App {
     pub(crate) fn new(
+        shard: Shard,
         calls: Calls,
         routing: Option<Routing>,
         lookups: Option<Lookups>,
         trace: Option<Trace>,
     ) -> Self {
         Self {
+            shard,
             calls,
             registrations: Registrations::default(),
             requests: BTreeMap::new(),
@@ -80,7 +85,13 @@ impl App {
 
     fn handle_sip(&mut self, machine: &mut Machine, now: Instant, event: StackEvent<CoreEvent>) {
         match event {
-            StackEvent::Core(Either::Left(_registrar)) => {}
+            StackEvent::Core(Either::Left(event)) => {
+                if let (Some(routing), RegistrarEvent::Found { id, bindings }) =
+                    (&mut self.routing, event)
+                {
+                    routing.found(id, bindings);
+                }
+            }
             StackEvent::Core(Either::Right(Either::Left(event))) => {
                 if let Some(routing) = &mut self.routing {
                     routing.handle_event(machine, now, event);
@@ -157,6 +168,7 @@ impl App {
             Some(error) => refusal(&error),
             None => {
                 let ringing = Box::new(Ringing {
+                    shard: self.shard,
                     call,
                     request,
                     handle: self.calls.incoming(call, flow),
@@ -183,7 +195,12 @@ impl App {
         request: Request,
         flow: Flow,
     ) {
-        let delivered = Delivered { id, request, flow };
+        let delivered = Delivered {
+            shard: self.shard,
+            id,
+            request,
+            flow,
+        };
         let refused = match &self.messages {
             Some(queue) => queue.push(delivered).err(),
             None => Some(delivered),

@@ -85,8 +85,8 @@ impl Inbound {
     ///
     /// # Errors
     ///
-    /// 404 when its domain is not ours or there is no registrar, 480 when nobody is registered; both convert into the
-    /// response by `?`.
+    /// 404 when its domain is not ours or there is no registrar, 480 when nobody is registered, 503 when the shard that
+    /// keeps the bindings has too much to do; all convert into the response by `?`.
     pub async fn contacts(&self) -> Result<Contacts, Rejected> {
         let (reply, answer) = oneshot::channel();
         self.asks.push(
@@ -96,10 +96,13 @@ impl Inbound {
                 reply,
             },
         );
-        match answer.await.ok().flatten() {
-            Some(targets) if targets.is_empty() => Err(StatusCode::TEMPORARILY_UNAVAILABLE.into()),
-            Some(targets) => Ok(Contacts(targets)),
-            None => Err(StatusCode::NOT_FOUND.into()),
+        match answer.await {
+            Ok(Ok(targets)) if targets.is_empty() => {
+                Err(StatusCode::TEMPORARILY_UNAVAILABLE.into())
+            }
+            Ok(Ok(targets)) => Ok(Contacts(targets)),
+            Ok(Err(status)) => Err(status.into()),
+            Err(_) => Err(StatusCode::NOT_FOUND.into()),
         }
     }
 

@@ -3,7 +3,7 @@
 use crate::{Call, calls::CallHandle, error::AnswerError, shared::Shared};
 use bytes::Bytes;
 use futures_channel::oneshot;
-use sip_io::Flow;
+use sip_io::{Flow, Shard};
 use sip_message::{
     HeaderField, HeaderName, HeaderValue, Request, StatusCode, Uri, headers::Contact,
 };
@@ -26,6 +26,8 @@ pub struct IncomingCall {
 
 /// A call before someone takes it.
 pub(crate) struct Ringing {
+    /// Whose call it is
+    pub(crate) shard: Shard,
     pub(crate) call: CallId,
     pub(crate) request: Request,
     pub(crate) flow: Flow,
@@ -33,9 +35,9 @@ pub(crate) struct Ringing {
 }
 
 impl IncomingCall {
-    pub(crate) fn new(shared: Shared, ringing: Box<Ringing>) -> Self {
+    pub(crate) fn new(shared: &Shared, ringing: Box<Ringing>) -> Self {
         Self {
-            shared,
+            shared: shared.on(ringing.shard),
             ringing,
             session: None,
             decided: false,

@@ -34,18 +34,18 @@ impl Names {
         Self { shared }
     }
 
-    /// Every answer of the DNS that is kept, in no particular order; none when the user agent or server is closed.
+    /// Every answer of the DNS that is kept, in no particular order, by each worker for itself; none when the user agent or server is closed.
     pub async fn cached(&self) -> Vec<Cached> {
-        let cached = self.shared.command(|machine, _, now| {
+        let cached = self.shared.everywhere(|machine, _, now| {
             let cached = machine.stack.endpoint().cached(now);
-            cached.collect()
+            cached.collect::<Vec<_>>()
         });
-        cached.await.unwrap_or_default()
+        cached.await.unwrap_or_default().concat()
     }
 
     /// Forgets every answer of the DNS.
     pub async fn flush(&self) {
-        let flushed = self.shared.command(|machine, _, now| {
+        let flushed = self.shared.everywhere(|machine, _, now| {
             machine.stack.command(now, |_, cx| cx.flush());
         });
         // Whoever is closed keeps nothing.
@@ -55,7 +55,7 @@ impl Names {
     /// Forgets the answers of the DNS about one name.
     pub async fn flush_name(&self, name: impl Into<String>) {
         let name = name.into();
-        let flushed = self.shared.command(move |machine, _, now| {
+        let flushed = self.shared.everywhere(move |machine, _, now| {
             machine.stack.command(now, |_, cx| cx.flush_name(&name));
         });
         flushed.await.ok();
@@ -63,17 +63,17 @@ impl Names {
 
     /// The servers that failed lately and are tried last.
     pub async fn failed(&self) -> Vec<ServerHealth> {
-        let failed = self.shared.command(|machine, _, now| {
+        let failed = self.shared.everywhere(|machine, _, now| {
             machine
                 .stack
                 .command(now, |_, cx| cx.endpoint.health().snapshot(now))
         });
-        failed.await.unwrap_or_default()
+        failed.await.unwrap_or_default().concat()
     }
 
     /// Takes a server for one that has not failed.
     pub async fn forgive(&self, server: ServerKey) {
-        let forgiven = self.shared.command(move |machine, _, now| {
+        let forgiven = self.shared.everywhere(move |machine, _, now| {
             machine
                 .stack
                 .command(now, |_, cx| cx.endpoint.health().forget(server));

@@ -1,10 +1,10 @@
 //! Texts that come (RFC 3428).
 
-use crate::{queue::Queue, shared::Shared, user_agent::WAITING};
+use crate::{queue::Queue, shared::Shared};
 use bytes::Bytes;
 use futures_util::Stream;
 use sip_endpoint::ServerTransactionId;
-use sip_io::Flow;
+use sip_io::{Flow, Shard};
 use sip_message::{Method, Request, StatusCode, headers};
 use std::{
     fmt,
@@ -26,15 +26,23 @@ pub struct IncomingMessage {
 
 /// A message before someone takes it.
 pub(crate) struct Delivered {
+    /// Whose message it is
+    pub(crate) shard: Shard,
     pub(crate) id: ServerTransactionId,
     pub(crate) request: Request,
     pub(crate) flow: Flow,
 }
 
 impl IncomingMessage {
-    fn new(shared: Shared, Delivered { id, request, flow }: Delivered) -> Self {
+    fn new(shared: &Shared, delivered: Delivered) -> Self {
+        let Delivered {
+            shard,
+            id,
+            request,
+            flow,
+        } = delivered;
         Self {
-            shared,
+            shared: shared.on(shard),
             id,
             request,
             flow,
@@ -137,15 +145,14 @@ impl Messages {
     pub(crate) fn new(shared: Shared) -> Self {
         let asking = shared.clone();
         let asking = async move {
-            let asked = asking.command(|machine, app, now| {
+            let (queue, given) = (asking.messages.clone(), asking.messages.clone());
+            let asked = asking.everywhere(move |machine, app, now| {
                 if app.messages.is_none() {
                     machine.ua(now, |ua, _| ua.listen_to(Method::MESSAGE));
                 }
-                app.messages
-                    .get_or_insert_with(|| Queue::new(WAITING))
-                    .clone()
+                app.messages.get_or_insert(given);
             });
-            asked.await.ok()
+            asked.await.ok().map(|_| queue)
         };
         Self {
             shared,
@@ -167,8 +174,7 @@ impl Stream for Messages {
                 State::Listening(queue) => {
                     let delivered = ready!(queue.poll_next(cx));
                     return Poll::Ready(
-                        delivered
-                            .map(|delivered| IncomingMessage::new(self.shared.clone(), delivered)),
+                        delivered.map(|delivered| IncomingMessage::new(&self.shared, delivered)),
                     );
                 }
                 State::Closed => return Poll::Ready(None),

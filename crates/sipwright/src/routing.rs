@@ -14,7 +14,7 @@ use futures_util::{
 };
 use sip_message::{Response, StatusCode, Uri, headers::CallId};
 use sip_proxy::{Event, Finding, Plan, ProxyId, Target};
-use sip_registrar::Binding;
+use sip_registrar::{Binding, Found, LookupId};
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     future::Future,
@@ -33,6 +33,8 @@ pub(crate) struct Routing {
     router: Arc<dyn ErasedRouter>,
     futures: FuturesUnordered<Routed>,
     parked: BTreeMap<ProxyId, Parked>,
+    /// Who waits for the bindings that another shard keeps
+    lookups: BTreeMap<LookupId, oneshot::Sender<Located>>,
     asks: Asks,
     limit: usize,
     /// The sets that requests are distributed over
@@ -71,7 +73,7 @@ pub(crate) struct Asks(Arc<Mutex<Vec<(ProxyId, Ask)>>>);
 pub(crate) enum Ask {
     Contacts {
         uri: Uri,
-        reply: oneshot::Sender<Option<Vec<Target>>>,
+        reply: oneshot::Sender<Located>,
     },
     Relay {
         plan: Plan,
@@ -81,6 +83,9 @@ pub(crate) enum Ask {
     Withdraw,
     Answer(Response),
 }
+
+/// Where somebody is reached, or the status that the request gets.
+pub(crate) type Located = Result<Vec<Target>, StatusCode>;
 
 impl Asks {
     pub(crate) fn push(&self, id: ProxyId, ask: Ask) {
@@ -101,6 +106,7 @@ impl Routing {
             router,
             futures: FuturesUnordered::new(),
             parked: BTreeMap::new(),
+            lookups: BTreeMap::new(),
             asks: Asks::default(),
             limit,
             sets: Vec::new(),
@@ -240,13 +246,17 @@ impl Routing {
     fn perform(&mut self, machine: &mut Machine, now: Instant, id: ProxyId, ask: Ask) {
         match ask {
             Ask::Contacts { uri, reply } => {
-                let bindings = machine
+                let found = machine
                     .stack
-                    .command(now, |cores, cx| cores.0.as_ref()?.lookup(cx, &uri));
-                // The router may have stopped waiting.
-                reply
-                    .send(bindings.map(|bindings| bindings.iter().map(target).collect()))
-                    .ok();
+                    .command(now, |cores, cx| cores.0.as_mut()?.find(cx, &uri));
+                match found {
+                    Some(Found::Later(id)) => {
+                        self.lookups.insert(id, reply);
+                    }
+                    // The router may have stopped waiting.
+                    Some(Found::Now(bindings)) => drop(reply.send(Ok(targets(&bindings)))),
+                    None => drop(reply.send(Err(StatusCode::NOT_FOUND))),
+                }
             }
             Ask::Relay { plan, set, reply } => {
                 let Some(parked) = self.parked.get_mut(&id) else {
@@ -272,6 +282,17 @@ impl Routing {
             Ask::Answer(response) => {
                 machine.proxy(now, |proxy, cx| proxy.answer(cx, id, response));
             }
+        }
+    }
+
+    /// Another shard has told where somebody is reached, or has too much to do.
+    pub(crate) fn found(&mut self, id: LookupId, bindings: Option<Vec<Binding>>) {
+        if let Some(reply) = self.lookups.remove(&id) {
+            let found = bindings.map(|bindings| targets(&bindings));
+            // The router may have stopped waiting.
+            reply
+                .send(found.ok_or(StatusCode::SERVICE_UNAVAILABLE))
+                .ok();
         }
     }
 
@@ -311,6 +332,10 @@ impl Routing {
             });
         }
     }
+}
+
+fn targets(bindings: &[Binding]) -> Vec<Target> {
+    bindings.iter().map(target).collect()
 }
 
 /// How a binding is reached: over the flow on which it was made while that is open, else by its Contact.

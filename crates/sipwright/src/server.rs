@@ -5,7 +5,7 @@ use crate::{
     error::BindError,
     inbound::{Inbound, Rejected, Relayed},
     locating::{Names, locating_setters},
-    router::{Erased, Router},
+    router::{Erased, ErasedRouter, Router},
     routing::Routing,
     shared::Shared,
     trace::Trace,
@@ -13,7 +13,7 @@ use crate::{
 };
 use sip_auth::{CredentialStore, Digest};
 use sip_endpoint::{Domains, EndpointConfig, EndpointStats, Timers, TransportConfig};
-use sip_io::{Rng, WallClock};
+use sip_io::{Rng, Shard, WallClock};
 use sip_message::Uri;
 use sip_proxy::{Dispatcher, Foreign, Proxy, ProxyConfig, ProxyStats};
 use sip_registrar::{Registrar as RegistrarCore, RegistrarConfig, Terms};
@@ -65,17 +65,18 @@ impl Server {
     /// What is held and was counted; `None` when the server is closed.
     pub async fn stats(&self) -> Option<EndpointStats> {
         self.shared
-            .command(|machine, _, _| machine.stack.endpoint().stats())
+            .sum(|machine, _, _| machine.stack.endpoint().stats())
             .await
-            .ok()
     }
 
     /// What became of the requests that came, and which are held; `None` when the server is closed.
     pub async fn core_stats(&self) -> Option<ProxyStats> {
-        let stats = self
-            .shared
-            .command(|machine, _, now| machine.proxy(now, |proxy, _| proxy.stats()));
-        stats.await.ok().flatten()
+        let stats = self.shared.sum(|machine, _, now| {
+            machine
+                .proxy(now, |proxy, _| proxy.stats())
+                .unwrap_or_default()
+        });
+        stats.await
     }
 
     /// What is known about names and servers.
@@ -97,7 +98,7 @@ pub struct ServerBuilder {
     domains: Vec<String>,
     auth: Option<Auth>,
     registrar: Option<Registrar>,
-    router: Option<Routing>,
+    router: Option<Arc<dyn ErasedRouter>>,
     default_target: Option<Uri>,
     foreign: Foreign,
     record_route: bool,
@@ -106,7 +107,13 @@ pub struct ServerBuilder {
 
 /// Gives both cores the same policy and users.
 type Auth = Box<
-    dyn FnOnce(&mut Rng, WallClock, RegistrarConfig, ProxyConfig) -> (RegistrarConfig, ProxyConfig)
+    dyn Fn(
+            &mut Rng,
+            WallClock,
+            Shard,
+            RegistrarConfig,
+            ProxyConfig,
+        ) -> (RegistrarConfig, ProxyConfig)
         + Send,
 >;
 
@@ -193,12 +200,13 @@ impl ServerBuilder {
         digest: Digest,
         users: impl CredentialStore + Clone + Send + 'static,
     ) -> Self {
-        self.auth = Some(Box::new(move |rng, clock, registrar, proxy| {
+        self.auth = Some(Box::new(move |rng, clock, shard, registrar, proxy| {
             // With one seed a nonce that the registrar gave works at the proxy.
             let seed = rng.seed();
+            let digest = digest.clone().shard(shard.index() as u32);
             let server = || sip_auth::Server::new(digest.clone(), seed, clock);
             let registrar = registrar.authenticate(server(), users.clone());
-            (registrar, proxy.authenticate(server(), users))
+            (registrar, proxy.authenticate(server(), users.clone()))
         }));
         self
     }
@@ -211,7 +219,7 @@ impl ServerBuilder {
 
     /// Decides where requests go; 10,000 requests may wait for that, further ones get 503. Defaults to: to whoever registered, and foreign domains by their URI.
     pub fn route(mut self, router: impl Router) -> Self {
-        self.router = Some(Routing::new(Arc::new(Erased(Arc::new(router))), PARKED));
+        self.router = Some(Arc::new(Erased(Arc::new(router))));
         self
     }
 
@@ -240,6 +248,16 @@ impl ServerBuilder {
         self
     }
 
+    /// How many workers share the work; see [`UserAgentBuilder::workers`](crate::UserAgentBuilder::workers).
+    ///
+    /// Bindings are kept by the worker that the address-of-record leads to, who is asked by the others. A nonce is good
+    /// for the worker that gave it; the others answer it like one that has ended, with a new one. A
+    /// [`DispatchSet`] is one for all, behind a lock.
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.stack.workers = workers;
+        self
+    }
+
     /// How long [`Server::close`] waits. Defaults to 5 s.
     pub fn close_within(mut self, time: Duration) -> Self {
         self.stack.set_close_within(time);
@@ -265,44 +283,49 @@ impl ServerBuilder {
         } = self;
         let domains =
             Domains::new(domains).map_err(|error| BindError::Configuration(error.to_string()))?;
-        let mut router = router.unwrap_or_else(|| {
-            Routing::new(Arc::new(Erased(Arc::new(to_whoever_registered))), PARKED)
-        });
+        let router = router.unwrap_or_else(|| Arc::new(Erased(Arc::new(to_whoever_registered))));
         for set in &sets {
             set.check().map_err(BindError::Configuration)?;
         }
-        router.set_sets(sets.clone());
+        let shown = sets.clone();
+        let routing = move || {
+            let mut routing = Routing::new(Arc::clone(&router), PARKED);
+            routing.set_sets(shown.clone());
+            Some(routing)
+        };
         let timer_c = stack.timers().c;
-        let make = move |rng: &mut Rng, clock: WallClock| {
+        let make = move |rng: &mut Rng, clock: WallClock, shard: Shard| {
             let mut dispatcher = Dispatcher::new(clock.at);
-            for set in sets {
+            // All shards have the sets in common, and the first one probes them.
+            let probed = sets.iter().filter(|_| shard == Shard::default());
+            for set in probed {
                 set.begin(rng.seed(), clock.at);
-                dispatcher.add(clock.at, set);
+                dispatcher.add(clock.at, set.clone());
             }
             let mut proxy = ProxyConfig::new(rng.seed(), clock)
                 .domains(domains.clone())
                 .foreign(foreign)
                 .record_route(record_route)
                 .timer_c(timer_c);
-            if let Some(uri) = default_target {
-                proxy = proxy.default_target(uri);
+            if let Some(uri) = &default_target {
+                proxy = proxy.default_target(uri.clone());
             }
             let terms = registrar
                 .as_ref()
                 .map(|registrar| registrar.terms.clone())
                 .unwrap_or_default();
-            let mut config = RegistrarConfig::new(clock, domains).terms(terms);
-            if let Some(auth) = auth {
-                (config, proxy) = auth(rng, clock, config, proxy);
+            let mut config = RegistrarConfig::new(clock, domains.clone()).terms(terms);
+            if let Some(auth) = &auth {
+                (config, proxy) = auth(rng, clock, shard, config, proxy);
             }
-            let core = registrar.map(|registrar| {
+            let core = registrar.as_ref().map(|registrar| {
                 let location = sip_registrar::MemoryLocation::new(rng.seed(), clock)
                     .limit(registrar.location.limit);
                 RegistrarCore::new(config, location)
             });
             (core, Some(Proxy::new(proxy)), Some(dispatcher))
         };
-        let shared = stack.start(make, Some(router)).await?;
+        let shared = stack.start(make, routing).await?;
         Ok(Server { shared })
     }
 }
@@ -358,8 +381,8 @@ impl MemoryLocation {
         Self { limit: 100_000 }
     }
 
-    /// How many addresses-of-record may have bindings. Defaults to 100,000; above it a REGISTER for another one gets
-    /// 503.
+    /// How many addresses-of-record may have bindings, with each worker. Defaults to 100,000; above it a REGISTER for
+    /// another one gets 503.
     pub fn limit(mut self, addresses_of_record: usize) -> Self {
         self.limit = addresses_of_record;
         self

@@ -5,7 +5,7 @@ use crate::{
     user_agent::StackBuilder,
 };
 use sip_endpoint::{PeerIdentity, Tls};
-use sip_io::Flow;
+use sip_io::{Flow, StreamId};
 use std::net::SocketAddr;
 
 impl UserAgentBuilder {
@@ -83,15 +83,15 @@ impl Server {
 impl Shared {
     async fn set_tls(&self, tls: Tls) -> Result<(), Gone> {
         let tls = with_roots(tls);
-        self.command(move |machine, _, now| {
+        self.everywhere(move |machine, _, now| {
             machine.stack.command(now, |_, cx| cx.set_tls(now, &tls));
         })
         .await
-        .map_err(|_| Gone)
+        .map_or(Err(Gone), |_| Ok(()))
     }
 
     async fn set_listener_tls(&self, local: SocketAddr, tls: Tls) -> Result<(), Gone> {
-        let found = self.command(move |machine, _, now| {
+        let found = self.everywhere(move |machine, _, now| {
             machine.stack.command(now, |_, cx| {
                 let mut listeners = cx.listeners();
                 let at = listeners.find(|(_, listener, bound)| {
@@ -102,12 +102,14 @@ impl Shared {
                 id.map(|id| cx.set_listener_tls(now, id, &tls)).ok_or(Gone)
             })
         });
-        found.await.unwrap_or(Err(Gone))
+        let found: Result<Vec<()>, Gone> = found.await.map_err(|_| Gone)?.into_iter().collect();
+        found.map(drop)
     }
 
     async fn peer_identity(&self, flow: Flow) -> Option<PeerIdentity> {
+        let owner = self.on(flow.stream_id().map(StreamId::shard).unwrap_or_default());
         let identity =
-            self.command(move |machine, _, _| machine.stack.endpoint().peer_identity(&flow));
+            owner.command(move |machine, _, _| machine.stack.endpoint().peer_identity(&flow));
         identity.await.ok().flatten()
     }
 }

@@ -19,13 +19,15 @@ use crate::{
 };
 use futures_channel::oneshot;
 use futures_util::Stream;
-use sip_endpoint::{EndpointConfig, EndpointStats, Listener, Stack, Timers, TransportConfig, View};
-use sip_io::{Rng, WallClock};
+use sip_endpoint::{
+    EndpointConfig, EndpointStats, Listener, Sharding, Stack, Timers, TransportConfig, View,
+};
+use sip_io::{Rng, Shard, WallClock};
 use sip_media::{MediaConfig, MediaEngine};
 use sip_message::{IntoUri, Method};
 use sip_proxy::Proxy;
 use sip_registrar::Registrar;
-use sip_runtime::{Driver, Runtime};
+use sip_runtime::{Driver, DriverHandle, Runtime, shards::mesh};
 use sip_ua::{UaConfig, UaStats};
 use std::{
     fmt,
@@ -91,12 +93,12 @@ impl UserAgent {
 
     /// Asks whoever answers for `uri` what it can do (RFC 3261 §11): a ping.
     pub fn options(&self, uri: impl IntoUri) -> Options {
-        Options::new(self.shared.clone(), uri.into_uri())
+        Options::new(self.shared.spread(), uri.into_uri())
     }
 
     /// Any request outside dialogs, without an account.
     pub fn request(&self, method: Method, uri: impl IntoUri) -> Outgoing {
-        Outgoing::new(self.shared.clone(), None, method, uri.into_uri())
+        Outgoing::new(self.shared.spread(), None, method, uri.into_uri())
     }
 
     /// The next call; `None` when the user agent is closed.
@@ -106,7 +108,7 @@ impl UserAgent {
     pub async fn incoming(&self) -> Option<IncomingCall> {
         let queue = self.take_calls().await?;
         let ringing = queue.next().await?;
-        Some(IncomingCall::new(self.shared.clone(), ringing))
+        Some(IncomingCall::new(&self.shared, ringing))
     }
 
     /// [`incoming`](Self::incoming) as a stream.
@@ -131,17 +133,15 @@ impl UserAgent {
     /// What is held and was counted; `None` when the user agent is closed.
     pub async fn stats(&self) -> Option<EndpointStats> {
         self.shared
-            .command(|machine, _, _| machine.stack.endpoint().stats())
+            .sum(|machine, _, _| machine.stack.endpoint().stats())
             .await
-            .ok()
     }
 
     /// Which calls, dialogs, registrations and requests the core holds; `None` when the user agent is closed.
     pub async fn core_stats(&self) -> Option<UaStats> {
         self.shared
-            .command(|machine, _, now| machine.ua(now, |ua, _| ua.stats()))
+            .sum(|machine, _, now| machine.ua(now, |ua, _| ua.stats()))
             .await
-            .ok()
     }
 
     /// What is known about names and servers.
@@ -157,22 +157,19 @@ impl UserAgent {
 
     async fn take_calls(&self) -> Option<Queue<Box<Ringing>>> {
         // Asked for once: with a way through the driver for each call, a burst of them would overtake the application.
-        if let Some(queue) = self.shared.incoming.get() {
-            return Some(queue.clone());
-        }
-        let queue = self
-            .shared
-            .command(|machine, app, now| {
+        let queue = self.shared.incoming.clone();
+        if self.shared.takes_calls.get().is_none() {
+            let given = queue.clone();
+            let asked = self.shared.everywhere(move |machine, app, now| {
                 if app.incoming.is_none() {
                     machine.ua(now, |ua, _| ua.take_calls(true));
                 }
-                app.incoming
-                    .get_or_insert_with(|| Queue::new(CALLS_WAITING))
-                    .clone()
-            })
-            .await
-            .ok()?;
-        Some(self.shared.incoming.get_or_init(|| queue).clone())
+                app.incoming.get_or_insert(given);
+            });
+            asked.await.ok()?;
+            self.shared.takes_calls.get_or_init(|| ());
+        }
+        Some(queue)
     }
 }
 
@@ -297,6 +294,26 @@ impl UserAgentBuilder {
         self
     }
 
+    /// How many workers share the work: each is a whole stack with its own sockets at the listeners' addresses
+    /// (`SO_REUSEPORT`), on a task of its own, or on a thread of its own where the runtime is one
+    /// [`Thread`](sip_runtime::Thread). Defaults to 1, and there may be 64; more of them than processors, or than threads of
+    /// the runtime, serve nobody.
+    ///
+    /// What belongs to one dialog, transaction or registration meets on one worker, whatever socket it comes by; see
+    /// [`sip_runtime::shards`]. Limits – of calls, transactions, connections, in all and of one source –, rates, caches of
+    /// names and ports for media are each worker's own, the latter an equal part of the whole. Each opens its own
+    /// connections to a server, and finds connections for RFC 5923 among its own.
+    ///
+    /// ```no_run
+    /// # async fn start() -> sipwright::Result<()> {
+    /// let ua = sipwright::UserAgent::builder().listen("udp:0.0.0.0:5060").workers(4).start().await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.stack.workers = workers;
+        self
+    }
+
     /// How long [`UserAgent::close`] waits. Defaults to 5 s.
     pub fn close_within(mut self, time: Duration) -> Self {
         self.stack.close_within = time;
@@ -310,7 +327,10 @@ impl UserAgentBuilder {
     /// When there is no runtime, a text is no listener, or the system refuses a socket. Dropping the future closes
     /// what was opened.
     pub async fn start(self) -> Result<UserAgent, BindError> {
-        let shared = self.stack.start(|_, _| (None, None, None), None).await?;
+        let shared = self
+            .stack
+            .start(|_, _, _| (None, None, None), || None)
+            .await?;
         Ok(UserAgent { shared })
     }
 }
@@ -386,6 +406,7 @@ pub(crate) struct StackBuilder {
     close_within: Duration,
     pub(crate) dscp: Option<u8>,
     pub(crate) configure: Option<Configure>,
+    pub(crate) workers: usize,
 }
 
 /// What changes the configuration of an endpoint.
@@ -409,6 +430,7 @@ impl StackBuilder {
             close_within: Duration::from_secs(5),
             dscp: None,
             configure: None,
+            workers: 1,
         }
     }
 
@@ -454,17 +476,21 @@ impl StackBuilder {
         self.timers = timers;
     }
 
-    /// Makes machine, application and driver, and waits for the listeners.
+    /// Makes machine, application and driver of each worker, and waits for the listeners.
     pub(crate) async fn start(
         mut self,
-        cores: impl FnOnce(&mut Rng, WallClock) -> (Option<Registrar>, Option<Proxy>, Probing),
-        routing: Option<Routing>,
+        cores: impl Fn(&mut Rng, WallClock, Shard) -> (Option<Registrar>, Option<Proxy>, Probing),
+        routing: impl Fn() -> Option<Routing>,
     ) -> Result<Shared, BindError> {
         let listeners: Vec<(Listener, Option<View>)> = std::mem::take(&mut self.listeners)
             .into_iter()
             .collect::<Result<_, _>>()?;
         if listeners.iter().any(|(listener, _)| listener.has_tls()) {
             self.secure_listeners();
+        }
+        if !(1..=Shard::MOST).contains(&self.workers) {
+            let text = format!("{} workers, 1 to {} may be", self.workers, Shard::MOST);
+            return Err(BindError::Configuration(text));
         }
         let runtime = match self.runtime {
             Some(runtime) => runtime,
@@ -486,7 +512,7 @@ impl StackBuilder {
             .timers(self.timers)
             .transport(transport)
             .observe(self.trace.as_ref().map_or(0, Trace::limit));
-        let lookups = self.locating.resolve.clone().map(Lookups::new);
+        let resolve = self.locating.resolve.clone();
         endpoint = self.locating.apply(endpoint, runtime.name_service());
         if let Some(transactions) = self.transactions {
             endpoint = endpoint.transactions(transactions);
@@ -497,64 +523,124 @@ impl StackBuilder {
         if let Some(configure) = self.configure {
             endpoint = configure(endpoint);
         }
-        let ua = UaConfig::new(rng.seed(), clock)
-            .t1(self.timers.t1)
-            .t2(self.timers.t2)
-            .calls(self.calls)
-            .take_calls(false);
-        let mut media = MediaConfig::new(rng.seed(), clock).first_token(MEDIA_TOKENS);
-        if let Some(ports) = self.media_ports {
-            media = media.ports(ports);
+        let mut sharing = [0; 32];
+        if self.workers > 1 {
+            sharing = rng.seed();
         }
-        let (registrar, proxy, probing) = cores(&mut rng, clock);
-        let cores = (registrar, (proxy, (probing, sip_ua::UserAgent::new(ua))));
-        let machine = Machine {
-            stack: Stack::new(endpoint, cores),
-            media: MediaEngine::new(media),
-        };
-        let app = App::new(
-            Calls::new(rng.next_u64(), self.media_address),
-            routing,
-            lookups,
-            self.trace,
-        );
-        let mut driver = Driver::new(Arc::clone(&runtime), machine, app);
-        if let Some(dscp) = self.dscp {
-            driver = driver.dscp(dscp);
+        let mut drivers = Vec::new();
+        for member in mesh(self.workers, PARCELS) {
+            let shard = member.shard();
+            let mut endpoint = endpoint.clone();
+            if self.workers > 1 {
+                let sharding = Sharding::new(shard, self.workers, sharing);
+                endpoint = endpoint.sharding(sharding).seed(rng.seed());
+            }
+            let ua = UaConfig::new(rng.seed(), clock)
+                .t1(self.timers.t1)
+                .t2(self.timers.t2)
+                .calls(self.calls)
+                .take_calls(false);
+            let mut media = MediaConfig::new(rng.seed(), clock).first_token(MEDIA_TOKENS);
+            if self.media_ports.is_some() || self.workers > 1 {
+                let ports = self.media_ports.clone().unwrap_or(16_384..32_768);
+                media = media.ports(part(&ports, shard, self.workers));
+            }
+            let (registrar, proxy, probing) = cores(&mut rng, clock, shard);
+            let cores = (registrar, (proxy, (probing, sip_ua::UserAgent::new(ua))));
+            let machine = Machine {
+                stack: Stack::new(endpoint, cores),
+                media: MediaEngine::new(media),
+            };
+            let app = App::new(
+                shard,
+                Calls::new(rng.next_u64(), self.media_address),
+                routing(),
+                resolve.clone().map(Lookups::new),
+                self.trace.clone(),
+            );
+            let own = runtime.for_shard(shard).map_err(|error| {
+                BindError::Configuration(format!("no thread for a worker: {error}"))
+            })?;
+            let own = own.unwrap_or_else(|| Arc::clone(&runtime));
+            let mut driver = Driver::new(own, machine, app);
+            if self.workers > 1 {
+                driver = driver.join(member);
+            }
+            if let Some(dscp) = self.dscp {
+                driver = driver.dscp(dscp);
+            }
+            drivers.push(driver.spawn());
         }
-        let driver = driver.spawn();
 
-        let mut awaited = Vec::new();
-        for (listener, view) in listeners {
-            let text = listener.to_string();
-            let (sender, receiver) = oneshot::channel();
-            let opening = driver.command(move |machine, app, now| {
-                let id = machine.stack.command(now, |_, cx| match view {
-                    Some(view) => cx.listen_within(listener, view),
-                    None => cx.listen(listener),
-                });
-                app.listeners_awaited.push((id, sender));
-            });
-            opening.await.map_err(|_| BindError::Gone)?;
-            awaited.push((text, receiver));
-        }
         let mut bound = Vec::new();
-        for (listener, receiver) in awaited {
-            match receiver.await {
-                Ok(Ok(local)) => bound.push(local),
-                Ok(Err(reason)) => {
-                    drop(driver.stop());
-                    return Err(BindError::Refused { listener, reason });
+        for (place, driver) in drivers.iter().enumerate() {
+            // The others bind what the system chose for the first.
+            let listeners = listeners
+                .iter()
+                .enumerate()
+                .map(|(number, (listener, view))| {
+                    let chosen = bound.get(number).copied();
+                    let local = chosen.unwrap_or_else(|| listener.local());
+                    (listener.clone().at(local), view.clone())
+                });
+            let opened = open(driver, listeners.collect()).await;
+            match opened {
+                Ok(addresses) if place == 0 => bound = addresses,
+                Ok(_) => {}
+                Err(error) => {
+                    for driver in &drivers {
+                        drop(driver.stop());
+                    }
+                    return Err(error);
                 }
-                Err(_) => return Err(BindError::Gone),
             }
         }
         let settings = Settings {
             close_within: self.close_within,
             listeners: bound,
         };
-        Ok(Shared::new(runtime, settings, driver))
+        Ok(Shared::new(runtime, settings, drivers))
     }
+}
+
+/// Opens the listeners of one worker; their addresses.
+async fn open(
+    driver: &DriverHandle<Machine, App>,
+    listeners: Vec<(Listener, Option<View>)>,
+) -> Result<Vec<SocketAddr>, BindError> {
+    let mut awaited = Vec::new();
+    for (listener, view) in listeners {
+        let text = listener.to_string();
+        let (sender, receiver) = oneshot::channel();
+        let opening = driver.command(move |machine, app, now| {
+            let id = machine.stack.command(now, |_, cx| match view {
+                Some(view) => cx.listen_within(listener, view),
+                None => cx.listen(listener),
+            });
+            app.listeners_awaited.push((id, sender));
+        });
+        opening.await.map_err(|_| BindError::Gone)?;
+        awaited.push((text, receiver));
+    }
+    let mut bound = Vec::new();
+    for (listener, receiver) in awaited {
+        match receiver.await {
+            Ok(Ok(local)) => bound.push(local),
+            Ok(Err(reason)) => return Err(BindError::Refused { listener, reason }),
+            Err(_) => return Err(BindError::Gone),
+        }
+    }
+    Ok(bound)
+}
+
+/// One worker's part of the ports for media: pairs of them, so that two workers never try the same.
+fn part(ports: &Range<u16>, shard: Shard, workers: usize) -> Range<u16> {
+    if workers == 1 {
+        return ports.clone();
+    }
+    let each = (ports.len() / workers) as u16 & !1;
+    let start = ports.start + each * shard.index() as u16;
+    start..start + each
 }
 
 impl fmt::Debug for StackBuilder {
@@ -565,8 +651,5 @@ impl fmt::Debug for StackBuilder {
     }
 }
 
-/// How many calls may wait for the application: one read from a stream may bring a hundred at once.
-const CALLS_WAITING: usize = 1_024;
-
-/// How many messages may wait for the application.
-pub(crate) const WAITING: usize = 64;
+/// How many parcels may wait between two workers.
+const PARCELS: usize = 1_024;

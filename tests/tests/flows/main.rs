@@ -23,4 +23,5 @@ mod pki;
 mod registrations;
 mod secure;
 mod sessions;
+mod shards;
 mod web_sockets;

@@ -1,0 +1,402 @@
+//! Stacks of several workers: whatever worker a message comes to, what belongs together meets.
+
+use crate::network::{Net, SESSION, SETTLED};
+use bytes::Bytes;
+use futures_util::future::{join, join_all};
+use sipwright::{
+    Account, BindError, Credentials, Registration, Server, ServerBuilder, UserAgent,
+    auth::{Client, Digest, Users},
+    endpoint::EndpointStats,
+    io::{BindToken, Flow, Protocol, Receive, StateMachine, Transmit},
+    message::{Request, Response, StatusCode},
+    proxy::{Foreign, Inbound, Registrar},
+    runtime::{Driver, DriverHandle, Runtime},
+    sim::{Host, Sim},
+};
+use std::{
+    collections::VecDeque,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Hundreds of calls by UDP and TCP, from many ports and from a user agent of four workers, through a proxy of four to a
+/// user agent of four: each is answered and hung up, and nothing remains anywhere.
+#[test]
+fn calls_pass_stacks_of_four_workers_whatever_worker_they_come_to() {
+    let net = Net::new(1);
+    net.sim.run(async {
+        let proxy = net.proxy("proxy", |server| {
+            let to_uas = async |request: Inbound| {
+                let transport = if request.flow().is_stream() {
+                    "tcp"
+                } else {
+                    "udp"
+                };
+                let uri = format!("sip:uas;transport={transport}");
+                request.relay(crate::network::uri(&uri)).await
+            };
+            let server = server.workers(4).listen("udp:*:5060").listen("tcp:*:5060");
+            server.foreign(Foreign::Anyone).route(to_uas)
+        });
+        let proxy = proxy.await;
+        let uas = net.start_phone("uas", |phone| {
+            phone.workers(4).listen("udp:*:5060").listen("tcp:*:5060")
+        });
+        let uas = uas.await;
+        answer_everything(&net.sim.host("uas"), &uas);
+        let mut callers = vec![
+            net.start_phone("many", |phone| phone.workers(4).listen("udp:*:5060"))
+                .await,
+        ];
+        let host = net.sim.host("alice");
+        for number in 0..24 {
+            let builder = UserAgent::builder().runtime(host.clone());
+            let builder = if number % 2 == 0 {
+                builder.listen("udp:*:0")
+            } else {
+                builder
+            };
+            callers.push(builder.start().await.unwrap());
+        }
+        let calls = callers.iter().enumerate().map(|(number, caller)| {
+            let account = caller.account("sip:alice@alice").build().unwrap();
+            let sim = net.sim.clone();
+            async move {
+                let count = if number == 0 { 100 } else { 8 };
+                for call in 0..count {
+                    let transport = if number % 2 == 1 { "udp" } else { "tcp" };
+                    let transport = if number == 0 && call % 2 == 1 {
+                        "udp"
+                    } else {
+                        transport
+                    };
+                    let uri = format!("sip:bob@proxy;transport={transport}");
+                    let call = account.call(uri.as_str()).session(SESSION).await;
+                    let call = call.unwrap_or_else(|error| panic!("caller {number}: {error}"));
+                    sim.sleep(SECOND / 10).await;
+                    assert!(call.hang_up().await.is_normal());
+                }
+            }
+        });
+        join_all(calls).await;
+        net.sim.sleep(SETTLED).await;
+        for (name, stats) in [("proxy", proxy.stats().await), ("uas", uas.stats().await)] {
+            let stats = stats.unwrap();
+            assert!(stats.transport.steered > 300, "{name}: {stats:?}");
+            assert_eq!(stats.transport.steer_lost, 0, "{name}");
+            assert_eq!(stats.transport.foreign_responses, 0, "{name}");
+            assert_eq!(stats.transactions.strays, 0, "{name}");
+        }
+        assert_eq!(proxy.core_stats().await.unwrap().succeeded, 2 * 292);
+        let held = uas.core_stats().await.unwrap();
+        assert_eq!((held.calls, held.dialogs), (0, 0));
+        for caller in callers {
+            caller.close().await;
+        }
+        uas.close().await;
+        proxy.close().await;
+    });
+    assert!(net.sim.is_quiet(), "{:?}", net.sim.left());
+    net.sim.run(net.assert_nothing_is_left());
+}
+
+/// A phone that nobody can connect to has its connection with one worker, its binding with another one and its calls
+/// with others yet.
+#[test]
+fn phones_that_registered_over_connections_are_called_over_them_by_every_worker() {
+    let net = Net::new(2);
+    let _witness = net.witness(2);
+    net.sim.run(async {
+        let (alice, _server) = alice_and_proxy(&net).await;
+        let mut phones = Vec::new();
+        for number in 0..12 {
+            phones.push(phone(&net.sim, number).await);
+        }
+        for (number, (bob, _)) in phones.iter().enumerate() {
+            for by_callee in [false, true] {
+                let called = alice.call(aor(number).as_str()).session(SESSION);
+                let answered = async {
+                    let incoming = bob.incoming().await.unwrap();
+                    incoming.session(SESSION).answer().await
+                };
+                let (caller, callee) = join(called.into_future(), answered).await;
+                let (caller, callee) = (caller.unwrap(), callee.unwrap());
+                net.sim.sleep(SECOND).await;
+                if by_callee {
+                    assert!(callee.hang_up().await.is_normal());
+                    caller.ended().await;
+                } else {
+                    assert!(caller.hang_up().await.is_normal());
+                    callee.ended().await;
+                }
+            }
+        }
+        for (bob, binding) in phones {
+            binding.unregister().await.unwrap();
+            bob.close().await;
+        }
+        net.sim.sleep(SETTLED).await;
+    });
+    net.sim.run(net.assert_nothing_is_left());
+}
+
+/// RFC 5626 §7: the end of a connection reaches the worker that keeps the binding, and the one that has the next call.
+#[test]
+fn the_end_of_a_connection_ends_the_bindings_that_other_workers_keep() {
+    let net = Net::new(3);
+    let _witness = net.witness(3);
+    net.sim.run(async {
+        let (alice, server) = alice_and_proxy(&net).await;
+        for number in 0..12 {
+            let (bob, binding) = phone(&net.sim, number).await;
+            let aor = aor(number);
+            answer_everything(&net.sim.host(&format!("phone{number}")), &bob);
+            net.sim.sleep(SECOND).await;
+            let found = alice.request_options(aor.as_str()).await;
+            assert_eq!(found, StatusCode::OK);
+            binding.leave();
+            bob.close().await;
+            net.sim.sleep(SECOND).await;
+            let asked = net.sim.elapsed();
+            let gone = alice.request_options(aor.as_str()).await;
+            assert!([430, 480].contains(&gone.as_u16()), "{gone}");
+            assert!(net.sim.elapsed() - asked < 2 * SECOND);
+        }
+        net.sim.sleep(SETTLED).await;
+        let stats: EndpointStats = server.stats().await.unwrap();
+        assert_eq!(stats.transport.connections, 0, "{stats:?}");
+    });
+}
+
+/// A nonce is good for the worker that gave it. Another one says that it has ended, and takes the same password with its
+/// own (RFC 7616 §3.3).
+#[test]
+fn a_nonce_of_another_worker_is_stale_and_the_login_succeeds() {
+    let net = Net::new(4);
+    let _witness = net.witness(4);
+    net.sim.run(async {
+        let users = Users::new().add("alice", "proxy", "hush");
+        let server = net.proxy("proxy", |server| {
+            let server = several(server).authenticate(Digest::realm("proxy"), users);
+            server.registrar(Registrar::default())
+        });
+        let _server = server.await;
+        let mut client = Client::new([1; 32]);
+        client.add(Credentials::password("alice", "hush"));
+        let wire = Wire::open(&net.sim, "alice").await;
+        let mut stale = 0;
+        // Each registration has a Call-ID of its own, and so most of them another worker than the nonce.
+        for number in 0..20 {
+            let mut cseq = 1;
+            loop {
+                let mut request = register(number, cseq);
+                client.prepare(&mut request);
+                let response = wire.ask("proxy", &request).await;
+                if response.status() == StatusCode::OK {
+                    break;
+                }
+                assert_eq!((response.status(), cseq), (StatusCode::UNAUTHORIZED, 1));
+                let text = String::from_utf8_lossy(&response.to_bytes()).into_owned();
+                assert_eq!(text.contains("stale=true"), number > 0, "{text}");
+                stale += usize::from(number > 0);
+                client.respond(&mut request, &response).unwrap();
+                cseq += 1;
+            }
+        }
+        assert!((8..20).contains(&stale), "{stale} were told so");
+    });
+}
+
+#[test]
+fn as_many_workers_as_there_may_be_and_no_more() {
+    let sim = Sim::new(5);
+    sim.run(async {
+        for (workers, allowed) in [(0, false), (1, true), (64, true), (65, false)] {
+            let builder = UserAgent::builder().runtime(sim.host("bob"));
+            let started = builder.listen("udp:*:0").workers(workers).start().await;
+            match started {
+                Ok(ua) => {
+                    assert!(allowed, "{workers}");
+                    ua.close().await;
+                }
+                Err(error) => {
+                    assert!(!allowed, "{workers}: {error}");
+                    assert!(matches!(error, BindError::Configuration(_)), "{error}");
+                }
+            }
+        }
+    });
+}
+
+/// Every worker takes messages, and a closing stack ends as a whole.
+#[test]
+fn messages_reach_the_application_by_whatever_worker() {
+    use futures_util::StreamExt;
+    let net = Net::new(6);
+    let _witness = net.witness(6);
+    net.sim.run(async {
+        let bob = net.start_phone("bob", |phone| phone.workers(3).listen("udp:*:5060"));
+        let bob = bob.await;
+        let alice = net.phone("alice").await;
+        let alice = alice.account("sip:alice@alice").build().unwrap();
+        let mut messages = bob.messages();
+        let taken = async {
+            for _ in 0..30 {
+                let message = messages.next().await.unwrap();
+                message.accept();
+            }
+        };
+        let sent = join_all((0..30).map(|_| alice.message("sip:bob@bob", "hello").into_future()));
+        let (_, sent) = join(taken, sent).await;
+        assert!(sent.into_iter().all(|answer| answer.is_ok()));
+        net.sim.sleep(SETTLED).await;
+    });
+    net.sim.run(net.assert_nothing_is_left());
+}
+
+fn several(server: ServerBuilder) -> ServerBuilder {
+    let server = server.workers(4).domain("proxy");
+    server.listen("udp:*:5060").listen("tcp:*:5060")
+}
+
+async fn alice_and_proxy(net: &Net) -> (Alice, Server) {
+    let server = net.proxy("proxy", |server| {
+        let server = several(server).registrar(Registrar::default());
+        server.foreign(Foreign::Anyone)
+    });
+    let server = server.await;
+    let ua = net.phone("alice").await;
+    let account = ua.account("sip:alice@alice").build().unwrap();
+    (Alice { ua, account }, server)
+}
+
+/// A caller on UDP.
+struct Alice {
+    ua: UserAgent,
+    account: Account,
+}
+
+impl Alice {
+    fn call(&self, uri: &str) -> sipwright::Dial {
+        self.account.call(uri)
+    }
+
+    async fn request_options(&self, uri: &str) -> StatusCode {
+        self.ua.options(uri).await.unwrap().status()
+    }
+}
+
+/// A phone without a listener, which registers over TCP.
+async fn phone(sim: &Sim, number: usize) -> (UserAgent, Registration) {
+    let host = sim.host(&format!("phone{number}"));
+    let ua = UserAgent::builder().runtime(host).start().await.unwrap();
+    let account = ua
+        .account(aor(number).as_str())
+        .outbound(["sip:proxy;transport=tcp;lr"])
+        .build()
+        .unwrap();
+    let binding = account.register().await.unwrap();
+    (ua, binding)
+}
+
+fn aor(number: usize) -> String {
+    format!("sip:bob{number}@proxy")
+}
+
+fn register(number: usize, cseq: u32) -> Request {
+    let text = format!(
+        "REGISTER sip:proxy SIP/2.0\r\nVia: SIP/2.0/UDP alice;rport;branch=z9hG4bK{number}x{cseq}\r\n\
+         Max-Forwards: 70\r\nFrom: <sip:alice@proxy>;tag=1\r\nTo: <sip:alice@proxy>\r\nCall-ID: call{number}\r\n\
+         CSeq: {cseq} REGISTER\r\nContact: <sip:alice@alice:{}>\r\nContent-Length: 0\r\n\r\n",
+        5_000 + number % 8
+    );
+    Request::parse(text.into()).unwrap()
+}
+
+/// A peer whose messages are written by hand.
+struct Wire {
+    sim: Sim,
+    driver: DriverHandle<Datagrams, ()>,
+    local: SocketAddr,
+}
+
+#[derive(Default)]
+struct Datagrams {
+    out: VecDeque<Transmit>,
+    came: VecDeque<Bytes>,
+}
+
+impl Wire {
+    async fn open(sim: &Sim, name: &str) -> Self {
+        let host = sim.host(name);
+        let local = SocketAddr::from((host.ipv4(), 5060));
+        let driver = Driver::new(Arc::new(host), Datagrams::default(), ()).spawn();
+        let (token, protocol) = (BindToken(0), Protocol::Udp);
+        let bind = Transmit::Bind {
+            token,
+            protocol,
+            local,
+        };
+        let bound = driver.command(|datagrams, (), _| datagrams.out.push_back(bind));
+        bound.await.unwrap();
+        let sim = sim.clone();
+        Self { sim, driver, local }
+    }
+
+    /// Sends a request, and gives its response.
+    async fn ask(&self, host: &str, request: &Request) -> Response {
+        let remote = SocketAddr::from((self.sim.host(host).ipv4(), 5060));
+        let (flow, contents) = (Flow::udp(self.local, remote), request.to_bytes());
+        let datagram = Transmit::Datagram { flow, contents };
+        let sent = self
+            .driver
+            .command(|datagrams, (), _| datagrams.out.push_back(datagram));
+        sent.await.unwrap();
+        self.sim.sleep(SECOND / 10).await;
+        let came = self
+            .driver
+            .command(|datagrams, (), _| datagrams.came.pop_front());
+        Response::parse(came.await.unwrap().unwrap()).unwrap()
+    }
+}
+
+impl StateMachine for Datagrams {
+    type Event = ();
+
+    fn handle_receive(&mut self, _now: Instant, receive: Receive) {
+        if let Receive::Datagram { contents, .. } = receive {
+            self.came.push_back(contents);
+        }
+    }
+
+    fn handle_timeout(&mut self, _now: Instant) {}
+
+    fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.out.pop_front()
+    }
+
+    fn poll_event(&mut self) -> Option<()> {
+        None
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        None
+    }
+}
+
+/// Takes each call and waits for its end.
+fn answer_everything(host: &Host, ua: &UserAgent) {
+    let (ua, spawner) = (ua.clone(), host.clone());
+    host.spawn(Box::pin(async move {
+        while let Some(incoming) = ua.incoming().await {
+            spawner.spawn(Box::pin(async move {
+                if let Ok(call) = incoming.session(SESSION).answer().await {
+                    call.ended().await;
+                }
+            }));
+        }
+    }));
+}
