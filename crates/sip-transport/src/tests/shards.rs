@@ -252,6 +252,24 @@ fn a_silent_connection_is_given_up_for_everybody() {
     }
 }
 
+/// RFC 5626 §5.4: the registrar that a device promised signs of life to is not where its connection is.
+#[test]
+fn a_promise_made_to_one_shard_is_held_by_the_owner_of_the_connection() {
+    let mut mesh = Mesh::new(2);
+    let flow = mesh.accept(0);
+    mesh.events();
+    let stage = &mut mesh.0[1];
+    stage.transport.watch(&flow);
+    let within = Some(Duration::from_secs(20));
+    stage.transport.expect_keep_alives(stage.now, &flow, within);
+    mesh.settle();
+    mesh.0[0].until(21);
+    mesh.settle();
+    for events in mesh.events() {
+        assert!(matches!(events[..], [Event::Closed { .. }]), "{events:?}");
+    }
+}
+
 /// The system tells of an undelivered datagram at any of the sockets that share an address.
 #[test]
 fn an_undelivered_datagram_is_told_to_every_shard() {
