@@ -5,22 +5,30 @@
 //! ```
 
 use clap::{Parser, ValueEnum};
-use futures_channel::oneshot;
-use futures_util::{FutureExt, StreamExt};
+use futures_channel::mpsc;
+use futures_util::{
+    FutureExt, StreamExt,
+    future::{join_all, try_join_all},
+};
 use sipwright::{
-    Listener,
+    Listener, Tls,
     auth::{Algorithm, Digest, Server as Authenticator, Users},
-    endpoint::{Domains, Either, EndpointConfig, Stack, StackEvent, TransportConfig},
-    io::{Rng, StateMachine, WallClock},
+    endpoint::{Domains, Either, EndpointConfig, Sharding, Stack, StackEvent, TransportConfig},
+    io::{Rng, Shard, StateMachine, WallClock},
     message::{StatusCode, Uri},
-    proxy_core::{Event, Plan, Proxy, ProxyConfig, ProxyId, Target},
-    registrar::{Binding, MemoryLocation, Registrar, RegistrarConfig},
+    proxy_core::{Event, Plan, Proxy, ProxyConfig, ProxyId, RelayError, Target},
+    registrar::{
+        Binding, Event as RegistrarEvent, Found, LookupId, MemoryLocation, Registrar,
+        RegistrarConfig,
+    },
     resolver::Zone,
-    runtime::{Application, Driver, DriverHandle, Runtime, Smol, Tokio},
+    runtime::{Application, Driver, DriverHandle, Runtime, Smol, Thread, Tokio, shards::mesh},
 };
 use std::{
+    collections::BTreeMap,
     error::Error,
     io,
+    net::SocketAddr,
     path::PathBuf,
     process::ExitCode,
     sync::Arc,
@@ -60,6 +68,10 @@ struct Args {
     /// Which DNS server to ask instead of the system's; may be given several times
     #[arg(long, value_name = "IP:PORT")]
     nameserver: Vec<std::net::SocketAddr>,
+    /// How many workers share the work: each has sockets of its own at the same addresses and, with as many processors,
+    /// one for itself
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
+    workers: u8,
     /// What runs the sockets
     #[arg(long, value_enum, default_value = "tokio")]
     runtime: RuntimeName,
@@ -86,7 +98,7 @@ fn main() -> ExitCode {
     sipwright_examples::log();
     let outcome = match args.runtime {
         RuntimeName::Tokio => on_tokio(args),
-        RuntimeName::Smol => smol::block_on(serve(Arc::new(Smol::new()), args)),
+        RuntimeName::Smol => on_smol(args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -98,10 +110,18 @@ fn main() -> ExitCode {
 }
 
 fn on_tokio(args: Args) -> Result<(), Box<dyn Error>> {
-    let tokio = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let mut tokio = sipwright_examples::tokio_for(args.workers.into());
+    let tokio = tokio.enable_all().build()?;
     tokio.block_on(async { serve(Arc::new(Tokio::current()?), args).await })
+}
+
+fn on_smol(args: Args) -> Result<(), Box<dyn Error>> {
+    let runtime: Arc<dyn Runtime> = match args.workers {
+        1 => Arc::new(Smol::new()),
+        // It gives each worker a thread like itself.
+        _ => Arc::new(Thread::new("proxy")?),
+    };
+    smol::block_on(serve(runtime, args))
 }
 
 /// Both cores on one stack.
@@ -109,58 +129,115 @@ type Cores = (Registrar, Proxy);
 
 async fn serve(runtime: Arc<dyn Runtime>, args: Args) -> Result<(), Box<dyn Error>> {
     let end = sipwright_examples::end_signal();
-    let stack = stack(&*runtime, &args)?;
-    let listeners = sipwright_examples::advertised(&args.listen, args.advertise.as_deref())?;
-    let (failed, failure) = oneshot::channel();
-    let decisions = Decisions {
-        failed: Some(failed),
-    };
-    let driver = Driver::new(Arc::clone(&runtime), stack, decisions).spawn();
-    driver
-        .command(move |stack, _, now| {
-            for listener in listeners {
+    let common = Common::read(&*runtime, &args)?;
+    let mut listeners = sipwright_examples::advertised(&args.listen, args.advertise.as_deref())?;
+    let (told, mut listening) = mpsc::unbounded();
+    let mut drivers = Vec::new();
+    for member in mesh(args.workers.into(), 1_024) {
+        let shard = member.shard();
+        let stack = stack(&*runtime, &args, &common, shard)?;
+        let decisions = Decisions {
+            told: told.clone(),
+            waiting: BTreeMap::new(),
+        };
+        let own = runtime.for_shard(shard)?;
+        let own = own.unwrap_or_else(|| Arc::clone(&runtime));
+        let mut driver = Driver::new(own, stack, decisions);
+        if args.workers > 1 {
+            driver = driver.join(member);
+        }
+        drivers.push(driver.spawn());
+    }
+    for driver in &drivers {
+        let wanted = listeners.clone();
+        let listen = driver.command(move |stack, _, now| {
+            for listener in wanted {
                 stack.command(now, |_, cx| cx.listen(listener));
             }
-        })
-        .await?;
+        });
+        listen.await?;
+        // The others bind what the system chose for the first.
+        for listener in &mut listeners {
+            if let Some(bound) = listening.next().await {
+                *listener = listener.clone().at(bound?);
+            }
+        }
+    }
 
     let report = async {
-        while !driver.has_ended() {
+        loop {
             runtime.timer(runtime.now() + Duration::from_secs(60)).await;
-            log_counters(&driver).await;
+            log_counters(&drivers).await;
         }
     };
     let mut renewals = args.tls.renewals();
     let renew = async {
         while let Some(tls) = renewals.next().await {
             let tls = sipwright::with_roots(tls);
-            let renewing = driver.command(move |stack, _, now| {
-                stack.command(now, |_, cx| cx.set_tls(now, &tls));
-            });
-            renewing.await.ok();
+            for driver in &drivers {
+                let tls = tls.clone();
+                let renewing = driver.command(move |stack, _, now| {
+                    stack.command(now, |_, cx| cx.set_tls(now, &tls));
+                });
+                renewing.await.ok();
+            }
         }
     };
-    let failure = {
+    {
+        let ended = join_all(drivers.iter().map(DriverHandle::ended)).map(|_| ());
         let report = futures_util::future::join(report, renew).map(|_| ());
-        let (end, failure, report) = (end.fuse(), failure.fuse(), report.fuse());
-        futures_util::pin_mut!(end, failure, report);
+        let (end, ended, report) = (end.fuse(), ended.fuse(), report.fuse());
+        futures_util::pin_mut!(end, ended, report);
         futures_util::select! {
-            () = end => None,
-            reason = failure => reason.ok(),
-            () = report => None,
+            () = end => {}
+            () = ended => {}
+            () = report => {}
         }
-    };
-    log_counters(&driver).await;
-    driver.command(|stack, _, now| stack.shutdown(now)).await?;
-    driver.finish(Duration::from_secs(32)).await;
-    match failure {
-        Some(reason) => Err(reason.into()),
-        None => Ok(()),
+    }
+    log_counters(&drivers).await;
+    let shut_down = |driver: &Worker| driver.command(|stack, _, now| stack.shutdown(now));
+    try_join_all(drivers.iter().map(shut_down)).await?;
+    let within = Duration::from_secs(32);
+    join_all(drivers.iter().map(|driver| driver.finish(within))).await;
+    Ok(())
+}
+
+type Worker = DriverHandle<Stack<Cores>, Decisions>;
+
+/// What all workers have in common.
+struct Common {
+    users: Option<Arc<Users>>,
+    tls: Option<Tls>,
+    /// What says which of them a message is for
+    sharing: [u8; 32],
+}
+
+impl Common {
+    fn read(runtime: &dyn Runtime, args: &Args) -> Result<Self, Box<dyn Error>> {
+        let mut sharing = [0; 32];
+        runtime.entropy(&mut sharing);
+        let read = |file: &PathBuf| {
+            let text = std::fs::read_to_string(file)
+                .map_err(|error| format!("{}: {error}", file.display()))?;
+            let users =
+                Users::parse(&text).map_err(|error| format!("{}: {error}", file.display()))?;
+            Ok::<_, String>(Arc::new(users))
+        };
+        Ok(Self {
+            users: args.users.as_ref().map(read).transpose()?,
+            tls: args.tls.read(&args.listen)?.map(sipwright::with_roots),
+            sharing,
+        })
     }
 }
 
 /// Registrar and proxy as the arguments want them, on one endpoint.
-fn stack(runtime: &dyn Runtime, args: &Args) -> Result<Stack<Cores>, Box<dyn Error>> {
+fn stack(
+    runtime: &dyn Runtime,
+    args: &Args,
+    common: &Common,
+    shard: Shard,
+) -> Result<Stack<Cores>, Box<dyn Error>> {
     let clock = WallClock {
         at: runtime.now(),
         is: runtime.wall_clock(),
@@ -174,25 +251,23 @@ fn stack(runtime: &dyn Runtime, args: &Args) -> Result<Stack<Cores>, Box<dyn Err
     if let Some(forward) = &args.forward {
         proxy = proxy.default_target(forward.clone());
     }
-    if let Some(file) = &args.users {
-        let text = std::fs::read_to_string(file)
-            .map_err(|error| format!("{}: {error}", file.display()))?;
-        let users =
-            Arc::new(Users::parse(&text).map_err(|error| format!("{}: {error}", file.display()))?);
+    if let Some(users) = &common.users {
         let algorithms = match args.digest {
             Algorithms::Md5 => vec![Algorithm::Md5],
             Algorithms::Sha256 => vec![Algorithm::Sha256],
             Algorithms::Both => vec![Algorithm::Sha256, Algorithm::Md5],
         };
         let realm = args.domain.first().map_or("sipwright", String::as_str);
-        let digest = Digest::realm(realm).algorithms(algorithms);
+        let digest = Digest::realm(realm)
+            .algorithms(algorithms)
+            .shard(shard.index() as u32);
         // With one seed a nonce that the registrar gave works at the proxy.
         let seed = rng.seed();
         registrar = registrar.authenticate(
             Authenticator::new(digest.clone(), seed, clock),
-            Arc::clone(&users),
+            Arc::clone(users),
         );
-        proxy = proxy.authenticate(Authenticator::new(digest, seed, clock), users);
+        proxy = proxy.authenticate(Authenticator::new(digest, seed, clock), Arc::clone(users));
     }
     let names = runtime.name_service();
     let zone = names
@@ -206,9 +281,10 @@ fn stack(runtime: &dyn Runtime, args: &Args) -> Result<Stack<Cores>, Box<dyn Err
     } else {
         args.nameserver.clone()
     };
-    let mut transport = TransportConfig::default();
-    if let Some(tls) = args.tls.read(&args.listen)? {
-        transport = transport.tls(sipwright::with_roots(tls), clock);
+    let sharding = Sharding::new(shard, args.workers.into(), common.sharing);
+    let mut transport = TransportConfig::default().sharding(sharding);
+    if let Some(tls) = &common.tls {
+        transport = transport.tls(tls.clone(), clock);
     }
     let config = EndpointConfig::new(rng.seed(), clock)
         .transport(transport)
@@ -227,7 +303,10 @@ fn stack(runtime: &dyn Runtime, args: &Args) -> Result<Stack<Cores>, Box<dyn Err
 
 /// Where requests go; it lives on the driver's task, so a decision costs no hop.
 struct Decisions {
-    failed: Option<oneshot::Sender<String>>,
+    /// Learns what became of listeners
+    told: mpsc::UnboundedSender<Result<SocketAddr, String>>,
+    /// Requests for whom another worker keeps the bindings
+    waiting: BTreeMap<LookupId, (ProxyId, Uri)>,
 }
 
 impl Application<Stack<Cores>> for Decisions {
@@ -241,15 +320,20 @@ impl Application<Stack<Cores>> for Decisions {
             StackEvent::Core(Either::Right(Event::RouteNeeded {
                 id, request, ours, ..
             })) => {
-                route(stack, now, id, request.uri(), ours);
+                self.route(stack, now, id, request.uri(), ours);
             }
-            StackEvent::Listening { local, .. } => tracing::info!(%local, "listening"),
-            StackEvent::ListenFailed { reason, .. } => {
-                if let Some(failed) = self.failed.take() {
-                    failed
-                        .send(format!("cannot listen: {}", io::Error::from(reason)))
-                        .ok();
+            StackEvent::Core(Either::Left(RegistrarEvent::Found { id, bindings })) => {
+                if let Some((id, uri)) = self.waiting.remove(&id) {
+                    to_user(stack, now, id, &uri, bindings);
                 }
+            }
+            StackEvent::Listening { local, .. } => {
+                tracing::info!(%local, "listening");
+                self.told.unbounded_send(Ok(local)).ok();
+            }
+            StackEvent::ListenFailed { reason, .. } => {
+                let failure = format!("cannot listen: {}", io::Error::from(reason));
+                self.told.unbounded_send(Err(failure)).ok();
             }
             _ => {}
         }
@@ -260,22 +344,65 @@ impl Application<Stack<Cores>> for Decisions {
     }
 }
 
-/// To whoever registered, else where `--forward` says; what is not for us, to where its own URI leads.
-fn route(stack: &mut Stack<Cores>, now: Instant, id: ProxyId, uri: &Uri, ours: bool) {
-    let decided = stack.command(now, |(registrar, proxy), cx| {
+impl Decisions {
+    /// To whoever registered, else where `--forward` says; what is not for us, to where its own URI leads.
+    fn route(
+        &mut self,
+        stack: &mut Stack<Cores>,
+        now: Instant,
+        id: ProxyId,
+        uri: &Uri,
+        ours: bool,
+    ) {
         if !ours {
-            return proxy.relay(cx, id, Plan::to(uri.clone()));
+            let to = Plan::to(uri.clone());
+            return late(stack.command(now, |(_, proxy), cx| proxy.relay(cx, id, to)));
         }
-        let bindings = registrar.lookup(cx, uri);
-        match (bindings, proxy.default_target(uri)) {
-            (Some(bindings), _) if !bindings.is_empty() => {
-                proxy.relay(cx, id, Plan::by_q(bindings.iter().map(target)))
+        let found = stack.command(now, |(registrar, _), cx| registrar.find(cx, uri));
+        match found {
+            Some(Found::Now(bindings)) => to_user(stack, now, id, uri, Some(bindings)),
+            Some(Found::Later(lookup)) => {
+                self.waiting.insert(lookup, (id, uri.clone()));
             }
-            (_, Some(forward)) => proxy.relay(cx, id, Plan::to(forward)),
-            (Some(_), None) => proxy.reject(cx, id, StatusCode::TEMPORARILY_UNAVAILABLE),
-            (None, None) => proxy.reject(cx, id, StatusCode::NOT_FOUND),
+            None => to_others(stack, now, id, uri, StatusCode::NOT_FOUND),
         }
-    });
+    }
+}
+
+/// Where the user registered; without bindings to speak of, the worker that keeps them has too much to do.
+fn to_user(
+    stack: &mut Stack<Cores>,
+    now: Instant,
+    id: ProxyId,
+    uri: &Uri,
+    bindings: Option<Vec<Binding>>,
+) {
+    match bindings {
+        Some(bindings) if bindings.is_empty() => {
+            to_others(stack, now, id, uri, StatusCode::TEMPORARILY_UNAVAILABLE);
+        }
+        Some(bindings) => {
+            let plan = Plan::by_q(bindings.iter().map(target));
+            late(stack.command(now, |(_, proxy), cx| proxy.relay(cx, id, plan)));
+        }
+        None => {
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            late(stack.command(now, |(_, proxy), cx| proxy.reject(cx, id, status)));
+        }
+    }
+}
+
+/// Where `--forward` says, else `status`.
+fn to_others(stack: &mut Stack<Cores>, now: Instant, id: ProxyId, uri: &Uri, status: StatusCode) {
+    late(
+        stack.command(now, |(_, proxy), cx| match proxy.default_target(uri) {
+            Some(forward) => proxy.relay(cx, id, Plan::to(forward)),
+            None => proxy.reject(cx, id, status),
+        }),
+    );
+}
+
+fn late(decided: Result<(), RelayError>) {
     if let Err(error) = decided {
         tracing::debug!(%error, "a decision came too late");
     }
@@ -293,12 +420,24 @@ fn target(binding: &Binding) -> Target {
     }
 }
 
-async fn log_counters(driver: &DriverHandle<Stack<Cores>, Decisions>) {
-    let counters = driver.command(|stack, _, _| {
-        let (registrar, proxy) = stack.core();
-        (stack.endpoint().stats(), registrar.stats(), proxy.stats())
+/// What all workers have counted together.
+async fn log_counters(drivers: &[Worker]) {
+    let count = |driver: &Worker| {
+        driver.command(|stack, _, _| {
+            let (registrar, proxy) = stack.core();
+            (stack.endpoint().stats(), registrar.stats(), proxy.stats())
+        })
+    };
+    let Ok(counts) = try_join_all(drivers.iter().map(count)).await else {
+        return;
+    };
+    let sum = counts.into_iter().reduce(|mut sum, more| {
+        sum.0 += more.0;
+        sum.1 += more.1;
+        sum.2 += more.2;
+        sum
     });
-    if let Ok((endpoint, registrar, proxy)) = counters.await {
+    if let Some((endpoint, registrar, proxy)) = sum {
         tracing::info!(?endpoint, ?registrar, ?proxy, "counters");
     }
 }

@@ -29,16 +29,24 @@ struct Args {
     /// The final response to a call: 200 to 299 take it, 300 to 699 refuse it
     #[arg(long, default_value_t = 200, value_name = "CODE", value_parser = final_code)]
     answer: u16,
+    /// How many workers share the work: each has sockets of its own at the same addresses and, with as many processors,
+    /// one for itself
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
+    workers: u8,
     /// Agree on sessions in which nothing flows, and open no sockets for audio
     #[arg(long)]
     no_media: bool,
 }
 
-// One thread: calls and sockets meet without waking anybody up.
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
+    let args = Args::parse();
     sipwright_examples::log();
-    match serve(Args::parse()).await {
+    let served = sipwright_examples::tokio_for(args.workers.into())
+        .enable_all()
+        .build()
+        .map_err(Into::into)
+        .and_then(|tokio| tokio.block_on(serve(args)));
+    match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("uas: {error}");
@@ -51,6 +59,7 @@ async fn serve(args: Args) -> Result<(), Box<dyn std::error::Error>> {
     let end = sipwright_examples::end_signal();
     // A test peer is there to be loaded.
     let mut builder = UserAgent::builder()
+        .workers(args.workers.into())
         .max_calls(100_000)
         .max_transactions(2_000_000);
     for listener in sipwright_examples::advertised(&args.listen, args.advertise.as_deref())? {

@@ -55,6 +55,16 @@ pub fn log_warnings() {
         .init();
 }
 
+/// A tokio runtime for so many workers: one thread alone meets its sockets without waking anybody up.
+pub fn tokio_for(workers: usize) -> tokio::runtime::Builder {
+    if workers == 1 {
+        return tokio::runtime::Builder::new_current_thread();
+    }
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(workers);
+    builder
+}
+
 /// Listeners that tell peers `advertise` instead of their own address.
 pub fn advertised(
     listeners: &[sipwright::Listener],

@@ -136,19 +136,35 @@ pub struct EndpointStats {
 /// The counts of several shards together.
 impl AddAssign for EndpointStats {
     fn add_assign(&mut self, other: Self) {
-        self.transport += other.transport;
-        self.transactions += other.transactions;
-        self.client_transactions += other.client_transactions;
-        self.server_transactions += other.server_transactions;
-        self.requests += other.requests;
-        self.acknowledgements += other.acknowledgements;
-        self.refused += other.refused;
-        self.refused_answered += other.refused_answered;
-        self.flows_kept += other.flows_kept;
-        self.flows_failed += other.flows_failed;
-        self.lookups += other.lookups;
-        self.undelivered += other.undelivered;
-        self.observations_lost += other.observations_lost;
+        // Taken apart, so that no number is forgotten.
+        let Self {
+            transport,
+            transactions,
+            client_transactions,
+            server_transactions,
+            requests,
+            acknowledgements,
+            refused,
+            refused_answered,
+            flows_kept,
+            flows_failed,
+            lookups,
+            undelivered,
+            observations_lost,
+        } = other;
+        self.transport += transport;
+        self.transactions += transactions;
+        self.client_transactions += client_transactions;
+        self.server_transactions += server_transactions;
+        self.requests += requests;
+        self.acknowledgements += acknowledgements;
+        self.refused += refused;
+        self.refused_answered += refused_answered;
+        self.flows_kept += flows_kept;
+        self.flows_failed += flows_failed;
+        self.lookups += lookups;
+        self.undelivered += undelivered;
+        self.observations_lost += observations_lost;
     }
 }
 

@@ -104,22 +104,41 @@ pub struct ProxyStats {
 /// The counts of several shards together.
 impl AddAssign for ProxyStats {
     fn add_assign(&mut self, other: Self) {
-        self.requests += other.requests;
-        self.in_dialog += other.in_dialog;
-        self.acks += other.acks;
-        self.acks_dropped += other.acks_dropped;
-        self.branches += other.branches;
-        self.succeeded += other.succeeded;
-        self.failed += other.failed;
-        self.rejected += other.rejected;
-        self.looped += other.looped;
-        self.challenged += other.challenged;
-        self.refused += other.refused;
-        self.cancelled += other.cancelled;
-        self.timer_c += other.timer_c;
-        self.dropped_responses += other.dropped_responses;
-        self.held += other.held;
-        self.waiting += other.waiting;
+        // Taken apart, so that no number is forgotten.
+        let Self {
+            requests,
+            in_dialog,
+            acks,
+            acks_dropped,
+            branches,
+            succeeded,
+            failed,
+            rejected,
+            looped,
+            challenged,
+            refused,
+            cancelled,
+            timer_c,
+            dropped_responses,
+            held,
+            waiting,
+        } = other;
+        self.requests += requests;
+        self.in_dialog += in_dialog;
+        self.acks += acks;
+        self.acks_dropped += acks_dropped;
+        self.branches += branches;
+        self.succeeded += succeeded;
+        self.failed += failed;
+        self.rejected += rejected;
+        self.looped += looped;
+        self.challenged += challenged;
+        self.refused += refused;
+        self.cancelled += cancelled;
+        self.timer_c += timer_c;
+        self.dropped_responses += dropped_responses;
+        self.held += held;
+        self.waiting += waiting;
     }
 }
 

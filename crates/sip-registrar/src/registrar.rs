@@ -108,11 +108,19 @@ pub struct RegistrarStats {
 /// The counts of several shards together.
 impl AddAssign for RegistrarStats {
     fn add_assign(&mut self, other: Self) {
-        self.requests += other.requests;
-        self.accepted += other.accepted;
-        self.challenged += other.challenged;
-        self.refused += other.refused;
-        self.pending += other.pending;
+        // Taken apart, so that no number is forgotten.
+        let Self {
+            requests,
+            accepted,
+            challenged,
+            refused,
+            pending,
+        } = other;
+        self.requests += requests;
+        self.accepted += accepted;
+        self.challenged += challenged;
+        self.refused += refused;
+        self.pending += pending;
     }
 }
 

@@ -46,24 +46,43 @@ pub struct Stats {
 /// The counts of several shards together.
 impl AddAssign for Stats {
     fn add_assign(&mut self, other: Self) {
-        self.client_transactions += other.client_transactions;
-        self.server_transactions += other.server_transactions;
-        self.requests_retransmitted += other.requests_retransmitted;
-        self.responses_retransmitted += other.responses_retransmitted;
-        self.requests_repeated += other.requests_repeated;
-        self.responses_repeated += other.responses_repeated;
-        self.acks_absorbed += other.acks_absorbed;
-        self.timed_out += other.timed_out;
-        self.failed += other.failed;
-        self.unacknowledged += other.unacknowledged;
-        self.strays += other.strays;
-        self.overloaded += other.overloaded;
-        self.unmatchable += other.unmatchable;
-        for (count, more) in self.timers.iter_mut().zip(other.timers) {
+        // Taken apart, so that no number is forgotten.
+        let Self {
+            client_transactions,
+            server_transactions,
+            requests_retransmitted,
+            responses_retransmitted,
+            requests_repeated,
+            responses_repeated,
+            acks_absorbed,
+            timed_out,
+            failed,
+            unacknowledged,
+            strays,
+            overloaded,
+            unmatchable,
+            timers,
+            clients,
+            servers,
+        } = other;
+        self.client_transactions += client_transactions;
+        self.server_transactions += server_transactions;
+        self.requests_retransmitted += requests_retransmitted;
+        self.responses_retransmitted += responses_retransmitted;
+        self.requests_repeated += requests_repeated;
+        self.responses_repeated += responses_repeated;
+        self.acks_absorbed += acks_absorbed;
+        self.timed_out += timed_out;
+        self.failed += failed;
+        self.unacknowledged += unacknowledged;
+        self.strays += strays;
+        self.overloaded += overloaded;
+        self.unmatchable += unmatchable;
+        for (count, more) in self.timers.iter_mut().zip(timers) {
             *count += more;
         }
-        self.clients += other.clients;
-        self.servers += other.servers;
+        self.clients += clients;
+        self.servers += servers;
     }
 }
 

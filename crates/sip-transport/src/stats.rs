@@ -90,43 +90,85 @@ pub struct Stats {
 /// The counts of several shards together.
 impl AddAssign for Stats {
     fn add_assign(&mut self, other: Self) {
-        self.datagrams_in += other.datagrams_in;
-        self.datagrams_out += other.datagrams_out;
-        self.stream_bytes_in += other.stream_bytes_in;
-        self.stream_bytes_out += other.stream_bytes_out;
-        self.udp += other.udp;
-        self.tcp += other.tcp;
-        self.tls += other.tls;
-        self.ws += other.ws;
-        self.wss += other.wss;
-        self.requests += other.requests;
-        self.responses += other.responses;
-        self.keep_alives += other.keep_alives;
-        self.stun += other.stun;
-        self.pongs += other.pongs;
-        self.malformed += other.malformed;
-        self.malformed_answered += other.malformed_answered;
-        self.malformed_unanswered += other.malformed_unanswered;
-        self.too_long += other.too_long;
-        self.foreign_responses += other.foreign_responses;
-        self.undelivered += other.undelivered;
-        self.accepted += other.accepted;
-        self.opened += other.opened;
-        self.connections_refused += other.connections_refused;
-        self.connections_limited += other.connections_limited;
-        self.connections_unannounced += other.connections_unannounced;
-        self.connections_failed += other.connections_failed;
-        self.handshakes_failed += other.handshakes_failed;
-        self.certificates_ending += other.certificates_ending;
-        self.closed_idle += other.closed_idle;
-        self.closed_silent += other.closed_silent;
-        self.closed_slow += other.closed_slow;
-        self.closed_unframable += other.closed_unframable;
-        self.closed_web_socket += other.closed_web_socket;
-        self.queue_full += other.queue_full;
-        self.steered += other.steered;
-        self.steer_lost += other.steer_lost;
-        self.connections += other.connections;
+        // Taken apart, so that no number is forgotten.
+        let Self {
+            datagrams_in,
+            datagrams_out,
+            stream_bytes_in,
+            stream_bytes_out,
+            udp,
+            tcp,
+            tls,
+            ws,
+            wss,
+            requests,
+            responses,
+            keep_alives,
+            stun,
+            pongs,
+            malformed,
+            malformed_answered,
+            malformed_unanswered,
+            too_long,
+            foreign_responses,
+            undelivered,
+            accepted,
+            opened,
+            connections_refused,
+            connections_limited,
+            connections_unannounced,
+            connections_failed,
+            handshakes_failed,
+            certificates_ending,
+            closed_idle,
+            closed_silent,
+            closed_mute,
+            closed_slow,
+            closed_unframable,
+            closed_web_socket,
+            queue_full,
+            steered,
+            steer_lost,
+            connections,
+        } = other;
+        self.datagrams_in += datagrams_in;
+        self.datagrams_out += datagrams_out;
+        self.stream_bytes_in += stream_bytes_in;
+        self.stream_bytes_out += stream_bytes_out;
+        self.udp += udp;
+        self.tcp += tcp;
+        self.tls += tls;
+        self.ws += ws;
+        self.wss += wss;
+        self.requests += requests;
+        self.responses += responses;
+        self.keep_alives += keep_alives;
+        self.stun += stun;
+        self.pongs += pongs;
+        self.malformed += malformed;
+        self.malformed_answered += malformed_answered;
+        self.malformed_unanswered += malformed_unanswered;
+        self.too_long += too_long;
+        self.foreign_responses += foreign_responses;
+        self.undelivered += undelivered;
+        self.accepted += accepted;
+        self.opened += opened;
+        self.connections_refused += connections_refused;
+        self.connections_limited += connections_limited;
+        self.connections_unannounced += connections_unannounced;
+        self.connections_failed += connections_failed;
+        self.handshakes_failed += handshakes_failed;
+        self.certificates_ending += certificates_ending;
+        self.closed_idle += closed_idle;
+        self.closed_silent += closed_silent;
+        self.closed_mute += closed_mute;
+        self.closed_slow += closed_slow;
+        self.closed_unframable += closed_unframable;
+        self.closed_web_socket += closed_web_socket;
+        self.queue_full += queue_full;
+        self.steered += steered;
+        self.steer_lost += steer_lost;
+        self.connections += connections;
     }
 }
 
@@ -143,8 +185,13 @@ pub struct MessageCounts {
 /// The counts of several shards together.
 impl AddAssign for MessageCounts {
     fn add_assign(&mut self, other: Self) {
-        self.messages_in += other.messages_in;
-        self.messages_out += other.messages_out;
+        // Taken apart, so that no number is forgotten.
+        let Self {
+            messages_in,
+            messages_out,
+        } = other;
+        self.messages_in += messages_in;
+        self.messages_out += messages_out;
     }
 }
 

@@ -121,12 +121,21 @@ pub struct UaStats {
 /// The counts of several shards together.
 impl AddAssign for UaStats {
     fn add_assign(&mut self, other: Self) {
-        self.calls += other.calls;
-        self.dialogs += other.dialogs;
-        self.registrations += other.registrations;
-        self.requests += other.requests;
-        self.awaited += other.awaited;
-        self.handed_out += other.handed_out;
+        // Taken apart, so that no number is forgotten.
+        let Self {
+            calls,
+            dialogs,
+            registrations,
+            requests,
+            awaited,
+            handed_out,
+        } = other;
+        self.calls += calls;
+        self.dialogs += dialogs;
+        self.registrations += registrations;
+        self.requests += requests;
+        self.awaited += awaited;
+        self.handed_out += handed_out;
     }
 }
 
