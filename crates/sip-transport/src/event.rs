@@ -135,7 +135,7 @@ pub enum HandshakeFailure {
     #[error("the handshake took too long")]
     TimedOut,
     /// A WebSocket was refused with this HTTP status: by the server that we asked, or by us
-    #[error("the WebSocket was refused with {0}")]
+    #[error("the WebSocket was refused with HTTP status {0}")]
     Upgrade(u16),
     /// What the server answered makes no WebSocket for SIP (RFC 6455 §4.1, RFC 7118 §4.1)
     #[error("what was answered makes no WebSocket")]

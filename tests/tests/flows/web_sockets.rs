@@ -3,8 +3,9 @@
 use crate::network::{Net, SESSION};
 use futures_util::future::join;
 use sipwright::{
-    Account, Call, Registration, Server, UserAgent, assert_ladder,
+    Account, Call, Refusal, Registration, Server, UserAgent, WebSocketConfig, assert_ladder,
     proxy::{Foreign, Registrar},
+    transport::TransportConfig,
 };
 use std::time::Duration;
 
@@ -85,6 +86,40 @@ fn a_server_that_speaks_no_web_socket_fails_the_request() {
         let asked = bob.options(PROXY).await;
         assert!(asked.is_err(), "{asked:?}");
         assert!(net.sim.elapsed() < Duration::from_secs(1));
+    });
+}
+
+/// RFC 7118 §7: who has no credentials for the upgrade is told the status, who has them is let in.
+#[test]
+fn an_upgrade_may_want_credentials() {
+    let net = Net::new(1);
+    net.sim.run(async {
+        let admitting = WebSocketConfig::default().admit(|upgrade| {
+            let known = upgrade.header("authorization") == Some("Bearer token");
+            let challenge = || Refusal::Unauthorized("Bearer realm=\"proxy\"".to_owned());
+            known.then_some(()).ok_or_else(challenge)
+        });
+        let _server = net
+            .proxy("proxy", |server| {
+                let transport = TransportConfig::default().web_socket(admitting);
+                let server = server.listen("ws:*").foreign(Foreign::Anyone);
+                server.domain("proxy").transport(transport)
+            })
+            .await;
+        let phone = async |name: &str, config: WebSocketConfig| {
+            let transport = TransportConfig::default().web_socket(config);
+            let phone = UserAgent::builder().runtime(net.sim.host(name));
+            phone.transport(transport).start().await.unwrap()
+        };
+        let stranger = phone("stranger", WebSocketConfig::default()).await;
+        let refused = stranger.options(PROXY).await.unwrap_err().to_string();
+        assert!(refused.contains("HTTP status 401"), "{refused}");
+        let config = WebSocketConfig::default().request_headers(|host| {
+            let token = ("Authorization".to_owned(), "Bearer token".to_owned());
+            Vec::from_iter(Some(token).filter(|_| host == "proxy"))
+        });
+        let known = phone("known", config).await;
+        assert!(known.options(PROXY).await.is_ok());
     });
 }
 

@@ -28,11 +28,15 @@ pub struct WebSocketConfig {
     pub(super) admit: Option<Arc<Admit>>,
     pub(super) trusted_proxies: Vec<IpAddr>,
     pub(super) request_path: String,
+    pub(super) request_headers: Option<Arc<RequestHeaders>>,
     pub(super) ping_interval: Option<Duration>,
 }
 
 /// Who decides about one client.
 type Admit = dyn Fn(&Upgrade) -> Result<(), Refusal> + Send + Sync;
+
+/// What else a request of ours to a host says: names and values of header fields.
+type RequestHeaders = dyn Fn(&str) -> Vec<(String, String)> + Send + Sync;
 
 impl WebSocketConfig {
     /// Sets how long the HTTP request or response before the first frame may be, in bytes.
@@ -120,6 +124,30 @@ impl WebSocketConfig {
         };
         self
     }
+
+    /// Sets what else is written into the HTTP request where we are the client: names and values of header fields such as
+    /// `Authorization`, `Cookie` and `Origin` (RFC 7118 §7), by the host that is asked, with its port if that is not 80
+    /// or 443.
+    ///
+    /// Defaults to nothing. It is asked for each connection, so what it gives may change, and must not wait. Fields that
+    /// cannot be written, and those that the handshake itself is made of, are left out. A server that wants other
+    /// credentials refuses with 401 ([`HandshakeFailure::Upgrade`](crate::HandshakeFailure::Upgrade)).
+    ///
+    /// ```
+    /// # use sip_transport::WebSocketConfig;
+    /// let token = "Bearer mF_9.B5f-4.1JqM";
+    /// let config = WebSocketConfig::default().request_headers(move |host| match host {
+    ///     "sip.example.com" => vec![("Authorization".to_owned(), token.to_owned())],
+    ///     _ => Vec::new(),
+    /// });
+    /// ```
+    pub fn request_headers(
+        mut self,
+        headers: impl Fn(&str) -> Vec<(String, String)> + Send + Sync + 'static,
+    ) -> Self {
+        self.request_headers = Some(Arc::new(headers));
+        self
+    }
 }
 
 impl Default for WebSocketConfig {
@@ -133,6 +161,7 @@ impl Default for WebSocketConfig {
             admit: None,
             trusted_proxies: Vec::new(),
             request_path: "/".to_owned(),
+            request_headers: None,
             ping_interval: Some(Duration::from_secs(45)),
         }
     }
@@ -149,6 +178,7 @@ impl fmt::Debug for WebSocketConfig {
             .field("admit", &self.admit.is_some())
             .field("trusted_proxies", &self.trusted_proxies)
             .field("request_path", &self.request_path)
+            .field("request_headers", &self.request_headers.is_some())
             .field("ping_interval", &self.ping_interval)
             .finish()
     }

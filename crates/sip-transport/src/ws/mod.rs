@@ -104,7 +104,7 @@ impl WebSocket {
     /// The connection below is open: a client asks.
     pub(crate) fn open(&mut self) {
         if let State::Silent(host) = &self.state {
-            let (text, key) = upgrade::request(host, &self.config.request_path);
+            let (text, key) = upgrade::request(host, &self.config);
             let head = Head::default();
             self.state = State::Asking { key, head };
             self.output.extend_from_slice(text.as_bytes());

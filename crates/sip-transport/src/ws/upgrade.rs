@@ -14,8 +14,9 @@ use tungstenite::{
     http::{
         HeaderMap, HeaderName, HeaderValue, StatusCode,
         header::{
-            CONNECTION, HOST, ORIGIN, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS,
-            SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
+            CONNECTION, CONTENT_LENGTH, HOST, ORIGIN, SEC_WEBSOCKET_ACCEPT,
+            SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
+            SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE,
         },
     },
 };
@@ -182,8 +183,15 @@ pub(super) fn answer(
 }
 
 /// The request of a client of ours, and the key in it.
-pub(super) fn request(host: &str, path: &str) -> (String, String) {
+pub(super) fn request(host: &str, config: &WebSocketConfig) -> (String, String) {
     let key = generate_key();
+    let path = &config.request_path;
+    let headers = config.request_headers.as_deref();
+    let further: String = headers
+        .map_or_else(Vec::new, |headers| headers(host))
+        .iter()
+        .filter_map(|(name, value)| further_line(name, value))
+        .collect();
     let text = format!(
         "GET {path} HTTP/1.1\r\n\
          Host: {host}\r\n\
@@ -191,9 +199,20 @@ pub(super) fn request(host: &str, path: &str) -> (String, String) {
          Connection: Upgrade\r\n\
          Sec-WebSocket-Key: {key}\r\n\
          Sec-WebSocket-Protocol: {SIP}\r\n\
-         Sec-WebSocket-Version: 13\r\n\r\n"
+         Sec-WebSocket-Version: 13\r\n{further}\r\n"
     );
     (text, key)
+}
+
+/// A line of a request beside those that the handshake is made of (RFC 6455 §4.1), which nobody else writes.
+fn further_line(name: &str, value: &str) -> Option<String> {
+    let read = HeaderName::from_bytes(name.as_bytes()).ok()?;
+    let value = HeaderValue::from_str(value).ok()?;
+    let is_of_handshake = [HOST, UPGRADE, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING]
+        .contains(&read)
+        || read.as_str().starts_with("sec-websocket-");
+    let value = value.to_str().ok()?;
+    (!is_of_handshake).then(|| format!("{name}: {value}\r\n"))
 }
 
 /// Whether a server's response to a request with this key makes the connection a WebSocket (RFC 6455 §4.1).

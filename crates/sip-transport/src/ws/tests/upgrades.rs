@@ -288,6 +288,50 @@ fn a_client_asks_for_sip() {
     assert!(taken.is_established());
 }
 
+/// RFC 7118 §7: credentials and cookies go to the host that they are for, and never into the handshake itself.
+#[test]
+fn a_client_says_what_else_it_is_told_to_say_to_a_host() {
+    let config = WebSocketConfig::default().request_headers(|host| {
+        let own = [
+            ("Authorization", "Bearer token"),
+            ("cookie", "session=7"),
+            ("Host", "other.example"),
+            ("Sec-WebSocket-Protocol", "xmpp"),
+            ("Content-Length", "5"),
+            ("X-Split", "a\r\nX-Other: b"),
+            ("no name", "x"),
+        ];
+        let own = own.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        own.into_iter()
+            .filter(|_| host == "sip.example.com:8080")
+            .collect()
+    });
+    let config = Arc::new(config);
+    let asked = |host: &str| {
+        let opened = WebSocket::opened(Arc::clone(&config), MESSAGE_SIZE, host.to_owned());
+        let mut socket = opened.unwrap();
+        socket.open();
+        String::from_utf8(socket.output().unwrap().to_vec()).unwrap()
+    };
+    let text = asked("sip.example.com:8080");
+    assert!(text.ends_with(
+        "Sec-WebSocket-Version: 13\r\nAuthorization: Bearer token\r\ncookie: session=7\r\n\r\n"
+    ));
+    assert_eq!(text.matches("Host: ").count(), 1);
+    assert_eq!(line(&text, "Sec-WebSocket-Protocol: "), Some("sip"));
+    assert!(asked("sip.example.com").ends_with("Sec-WebSocket-Version: 13\r\n\r\n"));
+    // A server that wants to know has what was said.
+    let admit = WebSocketConfig::default().admit(|upgrade| match upgrade.header("authorization") {
+        Some("Bearer token") => Ok(()),
+        _ => Err(Refusal::Unauthorized("Bearer".to_owned())),
+    });
+    for (host, granted) in [("sip.example.com:8080", true), ("other.example", false)] {
+        let mut taken = server(admit.clone());
+        feed(&mut taken, &[asked(host).as_bytes()]);
+        assert_eq!(taken.is_established(), granted);
+    }
+}
+
 #[test]
 fn what_is_no_web_socket_for_sip_is_not_taken_for_one() {
     let not = HandshakeFailure::NotWebSocket;
