@@ -180,6 +180,34 @@ fn a_thousand_calls_through_the_proxy_on_smol_to_uas_over_tcp() {
     calls_uas_through_the_proxy("tn", "smol");
 }
 
+/// Two workers at each, and most messages come to the other one than they are for.
+fn calls_workers(transport: &str) {
+    let folder = Folder::new("workers");
+    let two = ["--workers", "2"];
+    let uas = Server::uas(&folder, &two);
+    let mut caller = Sipp::call(&uas.address(), "uac", transport, &LOAD);
+    caller.assert_no_failed_call(PATIENCE);
+    let forward = uri(&uas.address(), transport);
+    let through = ["--no-auth", "--forward", &forward, two[0], two[1]];
+    let proxy = Server::proxy(&folder, &through);
+    let mut caller = Sipp::call(&proxy.address(), "uac", transport, &LOAD);
+    caller.assert_no_failed_call(PATIENCE);
+    proxy.stop();
+    uas.stop();
+}
+
+#[test]
+#[ignore = "needs sipp"]
+fn a_thousand_calls_to_two_workers_and_through_two_over_udp() {
+    calls_workers("u1");
+}
+
+#[test]
+#[ignore = "needs sipp"]
+fn a_thousand_calls_to_two_workers_and_through_two_over_tcp() {
+    calls_workers("tn");
+}
+
 /// The callee is SIPp's built-in one, which copies no Record-Route into its answers.
 fn calls_sipp_through_the_proxy(transport: &str, runtime: &str) {
     let folder = Folder::new("proxy-sipp");
