@@ -71,8 +71,8 @@ impl Context<'_> {
     }
 
     /// See [`Endpoint::keep_alive`].
-    pub fn keep_alive(&mut self, flow: Flow, keep: KeepAlive) {
-        self.endpoint.keep_alive(self.now, flow, keep);
+    pub fn keep_alive(&mut self, flow: Flow, keep: KeepAlive) -> bool {
+        self.endpoint.keep_alive(self.now, flow, keep)
     }
 
     /// See [`Endpoint::set_timeout`].

@@ -76,6 +76,8 @@ pub(crate) struct Kept {
     users: usize,
     state: State,
     timer: TimerId,
+    /// When the next sign of life is asked for, while it rests
+    due: Instant,
     /// What a STUN server said about us
     mapped: Option<std::net::SocketAddr>,
 }
@@ -89,27 +91,38 @@ enum State {
 
 impl Endpoint {
     /// Keeps a flow alive until [`stop_keep_alive`](Self::stop_keep_alive), which each call needs one of. A flow that
-    /// turns out dead is closed and told as [`Event::FlowClosed`], one of datagrams too. A connection of another shard is
-    /// not kept from here.
-    pub fn keep_alive(&mut self, now: Instant, flow: Flow, keep: KeepAlive) {
+    /// turns out dead is closed and told as [`Event::FlowClosed`], one of datagrams too. Of several who want it kept the
+    /// shortest time counts.
+    ///
+    /// Whether it is kept, so that `stop_keep_alive` is due: datagrams to a peer that has not agreed are not, nor is a flow
+    /// that is gone or one too many, nor from here a connection of another shard.
+    pub fn keep_alive(&mut self, now: Instant, flow: Flow, keep: KeepAlive) -> bool {
         if !flow.is_stream() && !keep.agreed {
             // RFC 5626 §4.4.2: who has not agreed may take STUN for a broken message.
-            return;
+            return false;
         }
+        let chance = self.rng.fraction();
         if let Some(kept) = self.kept.get_mut(&flow) {
             kept.users += 1;
             kept.keep.agreed |= keep.agreed;
-            kept.keep.at_most = keep.at_most;
-            return;
+            let at_most = [kept.keep.at_most, keep.at_most].into_iter().flatten();
+            kept.keep.at_most = at_most.min();
+            let due = now + kept.keep.interval(&flow, chance);
+            if matches!(kept.state, State::Resting) && due < kept.due {
+                self.timers.cancel(kept.timer);
+                kept.timer = self.timers.insert(due, Due::KeepAlive(flow));
+                kept.due = due;
+            }
+            return true;
         }
         if self.transport.owner_elsewhere(&flow).is_some() {
-            return;
+            return false;
         }
         if !self.transport.is_open(&flow) || self.kept.len() >= self.request_limit {
-            return;
+            return false;
         }
-        let after = keep.interval(&flow, self.rng.fraction());
-        let timer = self.timers.insert(now + after, Due::KeepAlive(flow));
+        let due = now + keep.interval(&flow, chance);
+        let timer = self.timers.insert(due, Due::KeepAlive(flow));
         self.kept.insert(
             flow,
             Kept {
@@ -117,9 +130,11 @@ impl Endpoint {
                 users: 1,
                 state: State::Resting,
                 timer,
+                due,
                 mapped: None,
             },
         );
+        true
     }
 
     /// Keeps a flow alive no more.
@@ -228,9 +243,9 @@ impl Endpoint {
     fn rest(&mut self, now: Instant, flow: Flow) {
         let chance = self.rng.fraction();
         if let Some(kept) = self.kept.get_mut(&flow) {
-            let after = kept.keep.interval(&flow, chance);
             kept.state = State::Resting;
-            kept.timer = self.timers.insert(now + after, Due::KeepAlive(flow));
+            kept.due = now + kept.keep.interval(&flow, chance);
+            kept.timer = self.timers.insert(kept.due, Due::KeepAlive(flow));
         }
     }
 

@@ -371,8 +371,7 @@ impl UserAgent {
         let leaving = registration.leaving;
         let before = registration.kept.take();
         if let Some(keep) = agreed(&response, registration.keep_alive) {
-            cx.keep_alive(flow, keep);
-            registration.kept = Some(flow);
+            registration.kept = cx.keep_alive(flow, keep).then_some(flow);
         }
         if let Some(before) = before {
             cx.stop_keep_alive(&before);

@@ -207,6 +207,41 @@ fn a_flow_that_two_keep_is_kept_until_both_are_done() {
     rig.finish();
 }
 
+/// RFC 5626 §4.4: who says Flow-Timer is not overruled by another user of the flow who says nothing, and is not made to
+/// wait until a longer time is over.
+#[test]
+fn of_several_times_the_shortest_counts_at_once() {
+    let mut rig = Rig::new();
+    let flow = connected(&mut rig);
+    rig.command(|cx| cx.keep_alive(flow, KeepAlive::agreed()));
+    rig.wait(20 * SECOND);
+    for keep in [
+        KeepAlive::agreed().at_most(30 * SECOND),
+        KeepAlive::agreed(),
+    ] {
+        assert!(rig.command(|cx| cx.keep_alive(flow, keep)));
+    }
+    for _ in 0..2 {
+        rig.wait(23 * SECOND);
+        rig.sent_nothing();
+        rig.wait(7 * SECOND);
+        assert_eq!(&raw(&mut rig).1[..], b"\r\n\r\n");
+        rig.bytes(flow, "\r\n");
+    }
+    rig.finish();
+}
+
+/// Who was not taken for a user takes nothing from one.
+#[test]
+fn what_is_not_kept_is_told() {
+    let mut rig = Rig::new();
+    let flow = Flow::udp(at(HERE), at(BOB));
+    assert!(!rig.command(|cx| cx.keep_alive(flow, KeepAlive::unasked())));
+    assert!(rig.command(|cx| cx.keep_alive(flow, KeepAlive::agreed())));
+    assert!(!rig.command(|cx| cx.keep_alive(flow, KeepAlive::unasked())));
+    rig.finish();
+}
+
 /// RFC 6223 §4.2: the Via asks.
 #[test]
 fn a_request_asks_whether_its_flow_may_be_kept() {
