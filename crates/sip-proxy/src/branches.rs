@@ -125,10 +125,8 @@ impl Proxy {
                 let call = context.request.call_id().ok().filter(|_| is_invite);
                 self.events.push_back(Event::TargetTried { id, uri, call });
             }
-            let timer_c = is_invite.then(|| {
-                self.timers
-                    .insert(cx.now + self.config.timer_c, Due::C(request))
-            });
+            let timer_c = context.timer_c(self.config.timer_c);
+            let timer_c = is_invite.then(|| self.timers.insert(cx.now + timer_c, Due::C(request)));
             context.branches.push(Branch {
                 request,
                 pending: true,
@@ -148,10 +146,10 @@ impl Proxy {
         request: RequestId,
         mut response: Response,
     ) {
-        let timer_c = self.config.timer_c;
         let Some(context) = self.contexts.get_mut(id) else {
             return;
         };
+        let timer_c = context.timer_c(self.config.timer_c);
         let is_invite = context.is_invite;
         let stage = context.stage;
         let Some(branch) = context.branch_mut(request) else {
@@ -213,7 +211,7 @@ impl Proxy {
             _ => Outcome::Received(Box::new(response)),
         };
         let status = outcome.status();
-        let global = status.is_global_failure();
+        let global = context.is_global(status);
         context.outcomes.add(outcome);
         if global {
             // RFC 3261 §16.7 step 5: nobody else is asked any more.
@@ -473,6 +471,9 @@ fn draft(
     let mut draft = Draft::new(request).branch_suffix(&*context.fingerprint);
     if let Some(record_route) = record_route {
         draft = draft.record_route(record_route);
+    }
+    if let Some(timers) = &context.timers {
+        draft = draft.timers(**timers);
     }
     if let Some(uri) = next {
         draft = draft.to_uri(uri);

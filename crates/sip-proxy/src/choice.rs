@@ -28,10 +28,17 @@ impl Outcome {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Outcomes {
     best: Option<Outcome>,
+    /// Whether a 6xx is the least, and not the most
+    ordinary_6xx: bool,
     challenges: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Outcomes {
+    /// Sets whether a 6xx is one failure among others.
+    pub(crate) const fn rank_6xx_last(&mut self, ordinary: bool) {
+        self.ordinary_6xx = ordinary;
+    }
+
     /// Notes how a branch ended. The first of equals stays.
     pub(crate) fn add(&mut self, outcome: Outcome) {
         if let Outcome::Received(response) = &outcome
@@ -46,11 +53,16 @@ impl Outcomes {
                 self.challenges.extend(values.take(room));
             }
         }
-        let better = self
-            .best
-            .as_ref()
-            .is_none_or(|best| rank(&outcome) < rank(best));
-        if better {
+        self.prefer(outcome);
+    }
+
+    fn prefer(&mut self, outcome: Outcome) {
+        let rank = |outcome: &Outcome| match rank(outcome) {
+            (0, _) if self.ordinary_6xx => (6, 0),
+            rank => rank,
+        };
+        let best = self.best.as_ref();
+        if best.is_none_or(|best| rank(&outcome) < rank(best)) {
             self.best = Some(outcome);
         }
     }
@@ -59,13 +71,8 @@ impl Outcomes {
     pub(crate) fn merge(&mut self, other: Self) {
         self.challenges.extend(other.challenges);
         self.challenges.truncate(MAX_CHALLENGES);
-        if let Some(outcome) = other.best
-            && self
-                .best
-                .as_ref()
-                .is_none_or(|best| rank(&outcome) < rank(best))
-        {
-            self.best = Some(outcome);
+        if let Some(outcome) = other.best {
+            self.prefer(outcome);
         }
     }
 

@@ -6,7 +6,7 @@ use crate::{
     plan::{Plan, Target},
 };
 use ahash::RandomState;
-use sip_endpoint::{RequestId, ServerTransactionId};
+use sip_endpoint::{RequestId, ServerTransactionId, Timers};
 use sip_io::{Flow, TimerId};
 use sip_message::{HeaderName, HeaderValue, Request, StatusCode, Uri};
 use slab::Slab;
@@ -47,6 +47,10 @@ pub(crate) struct ResponseContext {
     pub(crate) hold_failure: bool,
     /// Whether it is told how each target does
     pub(crate) watch: bool,
+    /// Those of its branches, where they are not those of all
+    pub(crate) timers: Option<Box<Timers>>,
+    /// Whether a 6xx speaks for its branch alone
+    pub(crate) ordinary_6xx: bool,
     pub(crate) branches: Vec<Branch>,
     /// How many targets were sent to, all plans together
     pub(crate) tried: usize,
@@ -116,10 +120,13 @@ impl ResponseContext {
         self.failover_on = plan.failover_on;
         self.hold_failure = plan.hold_failure;
         self.watch = plan.watch;
+        self.timers = plan.timers;
+        self.ordinary_6xx = plan.ordinary_6xx;
         self.headers = plan.headers;
         self.record_route = plan.record_route.unwrap_or(record_route);
         let before = std::mem::take(&mut self.outcomes);
         self.earlier.merge(before);
+        self.outcomes.rank_6xx_last(plan.ordinary_6xx);
         self.stage = Stage::Relaying { ending: false };
     }
 
@@ -137,8 +144,18 @@ impl ResponseContext {
         };
         match &self.failover_on {
             Some(codes) => codes.contains(&status),
-            None => !status.is_global_failure(),
+            None => !self.is_global(status),
         }
+    }
+
+    /// How long an INVITE may ring, unless `usual` holds.
+    pub(crate) fn timer_c(&self, usual: Duration) -> Duration {
+        self.timers.as_ref().map_or(usual, |timers| timers.c)
+    }
+
+    /// Whether a status speaks for every place where the callee might be (RFC 3261 §16.7 step 5).
+    pub(crate) const fn is_global(&self, status: StatusCode) -> bool {
+        status.is_global_failure() && !self.ordinary_6xx
     }
 
     pub(crate) fn branch_mut(&mut self, id: RequestId) -> Option<&mut Branch> {

@@ -251,6 +251,8 @@ impl Proxy {
             failover_on: None,
             hold_failure: false,
             watch: false,
+            timers: None,
+            ordinary_6xx: false,
             branches: Vec::new(),
             tried: 0,
             outcomes: crate::choice::Outcomes::default(),

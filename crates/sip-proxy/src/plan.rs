@@ -1,5 +1,6 @@
 //! What to do with a request: a relay plan as data.
 
+use sip_endpoint::Timers;
 use sip_io::Flow;
 use sip_message::{HeaderName, HeaderValue, StatusCode, Uri};
 use std::{collections::VecDeque, net::SocketAddr, time::Duration};
@@ -126,6 +127,8 @@ pub struct Plan {
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     pub(crate) record_route: Option<bool>,
     pub(crate) watch: bool,
+    pub(crate) timers: Option<Box<Timers>>,
+    pub(crate) ordinary_6xx: bool,
 }
 
 impl Plan {
@@ -206,6 +209,21 @@ impl Plan {
     /// answered with the best response. Defaults to no.
     pub const fn hold_failure(mut self, hold: bool) -> Self {
         self.hold_failure = hold;
+        self
+    }
+
+    /// The timers of every branch: T1, T2, T4, how long a target may be silent, and Timer C. Defaults to those of the
+    /// endpoint, and to [`ProxyConfig::timer_c`](crate::ProxyConfig::timer_c).
+    pub fn timers(mut self, timers: Timers) -> Self {
+        self.timers = Some(Box::new(timers));
+        self
+    }
+
+    /// Whether a 6xx is one failure among others: the other targets go on, the next group has its turn, and any response
+    /// of another class is better. Defaults to no: a 6xx speaks for every place where the callee might be (RFC 3261
+    /// §16.7 step 5), which gateways that say 603 for themselves alone do not know.
+    pub const fn ordinary_6xx(mut self, ordinary: bool) -> Self {
+        self.ordinary_6xx = ordinary;
         self
     }
 

@@ -4,6 +4,7 @@
 mod harness;
 
 use harness::*;
+use sip_endpoint::Timers;
 use sip_io::Flow;
 use sip_message::{HeaderName, Request, Response, StatusCode, headers::Via};
 use sip_proxy::{Event, Plan, ProxyId, RelayError};
@@ -200,6 +201,46 @@ fn a_6xx_ends_a_serial_search_and_anything_else_goes_on() {
     refuse(&mut world, flow, &bob, 603, "bob");
     world.nothing_at("carol");
     fail(&mut world, &call, 603);
+    world.finish();
+}
+
+/// Kamailio's `disable_6xx_block`: a gateway's 603 is its own.
+#[test]
+fn a_6xx_may_be_one_failure_among_others() {
+    let mut world = three(|| at_once().ordinary_6xx(true));
+    let call = invite(&mut world);
+    let (flow, bob) = world.request_at("bob", "INVITE");
+    refuse(&mut world, flow, &bob, 603, "bob");
+    let (flow, carol) = world.request_at("carol", "INVITE");
+    refuse(&mut world, flow, &carol, 500, "carol");
+    fail(&mut world, &call, 500);
+    world.route = Box::new(|_| Decision::Plan(in_order().ordinary_6xx(true)));
+    let call = invite(&mut world);
+    let (flow, bob) = world.request_at("bob", "INVITE");
+    refuse(&mut world, flow, &bob, 603, "bob");
+    let (flow, carol) = world.request_at("carol", "INVITE");
+    refuse(&mut world, flow, &carol, 604, "carol");
+    fail(&mut world, &call, 603);
+    world.finish();
+}
+
+/// Kamailio's `t_set_fr` and `t_set_retr`: what one set of targets is given, another need not be.
+#[test]
+fn a_plan_may_bring_its_own_timers() {
+    let hasty = Timers::default().give_up_after(seconds(2)).c(seconds(200));
+    let mut world = three(move || in_order().timers(hasty));
+    let call = invite(&mut world);
+    world.request_at("bob", "INVITE");
+    world.wait(seconds(2));
+    world.discard("bob");
+    let (flow, carol) = world.request_at("carol", "INVITE");
+    world.reply(flow, response(&carol, 180, "carol").to_bytes());
+    world.response_at("alice", 180);
+    world.wait(seconds(199));
+    world.nothing_at("carol");
+    world.wait(seconds(2));
+    obey(&mut world, "carol", &carol);
+    fail(&mut world, &call, 408);
     world.finish();
 }
 
