@@ -54,8 +54,13 @@ impl Files {
     }
 
     fn start(&self, name: &str, port: u16, mutual: bool) -> Server {
+        self.start_with(name, port, mutual, &[])
+    }
+
+    fn start_with(&self, name: &str, port: u16, mutual: bool, more: &[&str]) -> Server {
         let arguments = self.server(port, mutual);
-        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let mut arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        arguments.extend(more);
         let mut server = match name {
             "uas" => Server::uas(&self.folder, &arguments),
             _ => Server::proxy(&self.folder, &arguments),
@@ -286,6 +291,34 @@ fn calls_reach_uas_through_kamailio_over_mutual_tls() {
     uas.stop();
 }
 
+/// What a phone does besides plain calls, on the same way: a CANCEL that follows its INVITE over the connection, a
+/// re-INVITE and a BYE over the route set, a call without offer, compact names, and a request outside dialogs.
+#[test]
+#[ignore = "needs sipp, kamailio and the rig"]
+fn what_phones_do_reaches_uas_through_kamailio_over_mutual_tls() {
+    let scenarios = [
+        ("uac-cancel", "5000"),
+        ("uac-reinvite", "0"),
+        ("uac-late-offer", "0"),
+        ("uac-compact", "0"),
+        ("uac-message", "0"),
+    ];
+    for (name, ring) in scenarios {
+        let files = Files::new();
+        let port = free_port();
+        let uas = files.start_with("uas", port, true, &["--ring", ring]);
+        let between = Between::start(&files, (free_port(), free_port()), port, free_port());
+        let mut caller = Sipp::call(
+            &format!("127.0.0.1:{}", between.udp),
+            &rig::scenario(name),
+            "u1",
+            &[&rig::CALLER[..], &["-m", "5", "-d", "300"]].concat(),
+        );
+        caller.assert_no_failed_call(Duration::from_secs(30));
+        uas.stop();
+    }
+}
+
 /// SIPp by UDP to Kamailio, by TLS to `proxy`, by TLS back to Kamailio, by UDP to SIPp.
 #[test]
 #[ignore = "needs sipp, kamailio and the rig"]
@@ -298,11 +331,8 @@ fn calls_pass_the_proxy_over_tls_out_and_back() {
     );
     let (ours, udp, tls) = (free_port(), free_port(), free_port());
     let forward = format!("sip:bob@127.0.0.1:{tls};transport=tls");
-    let mut arguments = files.server(ours, true);
-    arguments.extend(["--no-auth".to_owned(), "--forward".to_owned(), forward]);
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let mut proxy = Server::proxy(&files.folder, &arguments);
-    proxy.process.wait_listening("tcp", ours);
+    let more = ["--no-auth", "--forward", &forward];
+    let proxy = files.start_with("proxy", ours, true, &more);
     let between = Between::start(&files, (udp, tls), ours, callee.port);
     calls(&between);
     callee.assert_no_failed_call(Duration::from_secs(10));
