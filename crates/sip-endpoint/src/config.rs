@@ -23,6 +23,7 @@ pub struct EndpointConfig {
     pub(crate) datagram_limit: usize,
     pub(crate) observe: usize,
     pub(crate) trying_after: Option<Duration>,
+    pub(crate) trying_reason: Option<String>,
     pub(crate) new_requests: Option<u32>,
     pub(crate) redaction: Redaction,
     pub(crate) strays: bool,
@@ -53,6 +54,7 @@ impl EndpointConfig {
             datagram_limit: 1300,
             observe: 0,
             trying_after: Some(Duration::from_millis(200)),
+            trying_reason: None,
             new_requests: None,
             redaction: Redaction::default(),
             strays: false,
@@ -203,6 +205,12 @@ impl EndpointConfig {
     /// leaves it to the core.
     pub fn trying_after(mut self, after: Option<Duration>) -> Self {
         self.trying_after = after;
+        self
+    }
+
+    /// The reason phrase of every 100 that is no application's own. Defaults to the customary one, `Trying`.
+    pub fn trying_reason(mut self, reason: impl Into<String>) -> Self {
+        self.trying_reason = Some(reason.into());
         self
     }
 

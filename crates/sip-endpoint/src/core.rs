@@ -2,7 +2,7 @@
 
 use crate::{Draft, Endpoint, Event, KeepAlive, RequestId, View, acknowledge::AckId};
 use sip_io::Flow;
-use sip_message::{HeaderValue, Response};
+use sip_message::{HeaderValue, Request, Response};
 use sip_transaction::{RespondError, ServerTransactionId, Timers};
 use sip_transport::{Listener, ListenerId};
 use std::{
@@ -83,6 +83,16 @@ impl Context<'_> {
     /// See [`Endpoint::set_server_timers`].
     pub fn set_server_timers(&mut self, id: ServerTransactionId, timers: Timers) {
         self.endpoint.set_server_timers(self.now, id, timers);
+    }
+
+    /// See [`Endpoint::set_trying_after`].
+    pub fn set_trying_after(
+        &mut self,
+        id: ServerTransactionId,
+        request: &Request,
+        after: Option<Duration>,
+    ) {
+        self.endpoint.set_trying_after(self.now, id, request, after);
     }
 
     /// See [`Endpoint::cancel`].

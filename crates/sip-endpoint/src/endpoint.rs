@@ -16,7 +16,7 @@ use crate::{
 };
 use ahash::RandomState;
 use sip_io::{Flow, Note, Receive, Rng, Shard, StateMachine, TimerQueue, Transmit, WallClock};
-use sip_message::{Request, Uri};
+use sip_message::{Request, Response, StatusCode, Uri};
 use sip_resolver::{Answer, Cached, LookupError, LookupId, QuestionId, ServerKey};
 use sip_transaction::{
     ClientTransactionId, Limits, ServerTransactionId, Timers, TransactionConfig, TransactionLayer,
@@ -26,7 +26,7 @@ use std::{
     collections::{HashMap, VecDeque},
     fmt,
     ops::AddAssign,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 /// Transport, transactions and resolver as one switchboard for a core.
@@ -62,6 +62,7 @@ pub struct Endpoint {
     pub(crate) answers_stun: bool,
     pub(crate) await_reconnection: bool,
     pub(crate) passes_strays: bool,
+    pub(crate) trying_reason: Option<String>,
     pub(crate) timers: TimerQueue<Due>,
     /// What goes before everything that the transport has to send
     pub(crate) transmits: VecDeque<Transmit>,
@@ -231,6 +232,10 @@ impl Endpoint {
             .limits(limits)
             .trying_after(config.trying_after)
             .new_requests_per_second(config.new_requests);
+        let layer = match &config.trying_reason {
+            Some(reason) => layer.trying_reason(reason),
+            None => layer,
+        };
         Self {
             clock,
             tag_seed: rng.seed(),
@@ -268,6 +273,7 @@ impl Endpoint {
             answers_stun: config.answer_stun,
             await_reconnection: config.await_reconnection,
             passes_strays: config.strays,
+            trying_reason: config.trying_reason,
             timers: TimerQueue::new(now),
             transmits: VecDeque::new(),
             events: VecDeque::new(),
@@ -348,6 +354,27 @@ impl Endpoint {
     /// Gives the answers to a request timers of their own, before the first of them.
     pub fn set_server_timers(&mut self, now: Instant, id: ServerTransactionId, timers: Timers) {
         self.transactions.set_server_timers(now, id, timers);
+    }
+
+    /// Sets when an INVITE that was not answered yet is answered with 100, counted from now, instead of when
+    /// [`EndpointConfig::trying_after`] says; `None` leaves it to the core.
+    pub fn set_trying_after(
+        &mut self,
+        now: Instant,
+        id: ServerTransactionId,
+        request: &Request,
+        after: Option<Duration>,
+    ) {
+        self.transactions.set_trying_after(now, id, request, after);
+    }
+
+    /// The 100 to a request, for a core that gives it itself.
+    pub fn trying(&self, request: &Request) -> Response {
+        let response = request.response(StatusCode::TRYING);
+        match &self.trying_reason {
+            Some(reason) => response.reason(reason).build(),
+            None => response.build(),
+        }
     }
 
     /// Whether the request of `id` came over another way before: the same From tag, Call-ID and CSeq without a To tag,

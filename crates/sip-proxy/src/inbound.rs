@@ -232,7 +232,8 @@ impl Proxy {
         } = checked;
         let is_invite = request.method() == Method::INVITE;
         if is_invite {
-            self.reply(cx, server, request.response(StatusCode::TRYING).build());
+            let trying = cx.trying(&request);
+            self.reply(cx, server, trying);
         }
         self.contexts.insert(ResponseContext {
             server,

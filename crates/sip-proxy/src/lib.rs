@@ -22,6 +22,54 @@
 //! A [`DispatchSet`] orders destinations that serve the same purpose by hash, weight, turn, load or latency; a
 //! [`Dispatcher`] beside the proxy probes them.
 //!
+//! # What Kamailio's tm has, and where it is here
+//!
+//! | parameter or function of tm | here |
+//! |---|---|
+//! | `fr_timer`, `t_set_fr` | [`Timers::give_up_after`]: of all, of a plan ([`Plan::timers`]), of a request ([`Draft::timers`]), while it waits ([`Endpoint::set_timeout`]) |
+//! | `fr_inv_timer` | [`Plan::ring_for`] for a group, [`ProxyConfig::timer_c`] for each branch |
+//! | `max_inv_lifetime`, `max_noninv_lifetime`, `t_set_max_lifetime` | [`Draft::deadline`], [`EndpointConfig::non_invite_limit`] |
+//! | `wt_timer` | [`Timers::remember_for`] and [`Timers::d`]: of all, or of one ([`Endpoint::set_server_timers`]) |
+//! | `retr_timer1`, `retr_timer2`, `t_set_retr` | [`Timers::t1`], [`Timers::t2`], in the same places |
+//! | `restart_fr_on_each_reply` | Timer C begins anew with each 101 to 199 (RFC 3261 §16.7 step 2), `ring_for` does not |
+//! | `noisy_ctimer` | always: who is given up gets 408 |
+//! | `auto_inv_100`, `t_set_auto_inv_100` | the proxy says 100 at once; for other cores [`EndpointConfig::trying_after`], for one request [`Endpoint::set_trying_after`] |
+//! | `auto_inv_100_reason` | [`EndpointConfig::trying_reason`] |
+//! | `aggregate_challenges` | always (RFC 3261 §16.7 step 7) |
+//! | `blst_503…`, `blst_methods_…` | [`EndpointConfig::health`] |
+//! | `cancel_b_method` | CANCEL waits for a provisional response (RFC 3261 §9.1) |
+//! | `unmatched_cancel` | 481 |
+//! | `pass_provisional_replies` | [`Plan::watch`] |
+//! | `disable_6xx_block`, `t_set_disable_6xx` | [`Plan::ordinary_6xx`] |
+//! | `failure_reply_mode`, `t_drop_replies` | the best response of all plans counts; a held failure may be answered by any other ([`Proxy::answer`]) |
+//! | `failure_exec_mode`, `failover_reply_codes` | [`Plan::failover_on`]; what fails here counts as the status that it means |
+//! | `faked_reply_prio` | of one class, what came goes before what was found here, and 408 is last |
+//! | `e2e_cancel_reason`, `local_cancel_reason` | [`ProxyConfig::cancel_reason`] |
+//! | `remap_503_500` | always (RFC 3261 §16.7 step 6) |
+//! | `dns_reuse_rcv_socket` | [`Target::by_listener`] |
+//! | `reparse_on_dns_failover` | each attempt is made of the request as it was given |
+//! | `relay_100` | never (RFC 3261 §16.7 step 5) |
+//! | `rich_redirect`, `default_code`, `reply_408_code` | [`Plan::hold_failure`], then [`Proxy::answer`] with any response |
+//! | `contacts_avp`, `contact_flows_avp` | [`Plan::by_q`] |
+//! | `reply_matching` and its like | RFC 3261 §17.1.3 and §17.2.3, with peers of RFC 2543 |
+//! | `on_sl_reply` | [`EndpointConfig::strays`] |
+//!
+//! [`Draft::deadline`]: sip_endpoint::Draft::deadline
+//! [`Draft::timers`]: sip_endpoint::Draft::timers
+//! [`Endpoint::set_server_timers`]: sip_endpoint::Endpoint::set_server_timers
+//! [`Endpoint::set_timeout`]: sip_endpoint::Endpoint::set_timeout
+//! [`Endpoint::set_trying_after`]: sip_endpoint::Endpoint::set_trying_after
+//! [`EndpointConfig::health`]: sip_endpoint::EndpointConfig::health
+//! [`EndpointConfig::non_invite_limit`]: sip_endpoint::EndpointConfig::non_invite_limit
+//! [`EndpointConfig::strays`]: sip_endpoint::EndpointConfig::strays
+//! [`EndpointConfig::trying_after`]: sip_endpoint::EndpointConfig::trying_after
+//! [`EndpointConfig::trying_reason`]: sip_endpoint::EndpointConfig::trying_reason
+//! [`Timers::d`]: sip_endpoint::Timers::d
+//! [`Timers::give_up_after`]: sip_endpoint::Timers::give_up_after
+//! [`Timers::remember_for`]: sip_endpoint::Timers::remember_for
+//! [`Timers::t1`]: sip_endpoint::Timers::t1
+//! [`Timers::t2`]: sip_endpoint::Timers::t2
+//!
 //! # A proxy that knows one user
 //!
 //! ```

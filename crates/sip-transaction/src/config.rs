@@ -18,6 +18,7 @@ pub struct TransactionConfig {
     pub(crate) timers: Timers,
     pub(crate) limits: Limits,
     pub(crate) trying_after: Option<Duration>,
+    pub(crate) trying_reason: Option<String>,
     pub(crate) new_requests: Option<u32>,
 }
 
@@ -53,6 +54,14 @@ impl TransactionConfig {
         self.trying_after = after;
         self
     }
+
+    /// Sets the reason phrase of the 100 that answer by themselves.
+    ///
+    /// Defaults to the customary one, `Trying`. Control characters become spaces.
+    pub fn trying_reason(mut self, reason: impl Into<String>) -> Self {
+        self.trying_reason = Some(reason.into());
+        self
+    }
 }
 
 impl Default for TransactionConfig {
@@ -61,6 +70,7 @@ impl Default for TransactionConfig {
             timers: Timers::default(),
             limits: Limits::default(),
             trying_after: Some(Duration::from_millis(200)),
+            trying_reason: None,
             new_requests: None,
         }
     }

@@ -25,7 +25,7 @@ use crate::{
     key::{self, Key, Keys},
     pending::Pending,
     server::{self, Server, SetTimer},
-    server_non_invite,
+    server_invite, server_non_invite,
     stats::Stats,
     table::{Id, Table},
     timers::{Timer, Timers},
@@ -269,6 +269,37 @@ impl TransactionLayer {
             server.end_after(&mut set, (Timer::F, timers.lifetime()));
         }
         self.own_timers.insert(id.0, timers);
+    }
+
+    /// Sets when an INVITE that was not answered yet is answered with 100, where
+    /// [`trying_after`](crate::TransactionConfig::trying_after) is not what suits it, counted from now; `None` leaves it
+    /// to the transaction user, who may say 100 in words of its own. Of other requests the answer's time is fixed
+    /// (RFC 4320 §4.1), and nothing happens.
+    pub fn set_trying_after(
+        &mut self,
+        now: Instant,
+        id: ServerTransactionId,
+        request: &Request,
+        after: Option<Duration>,
+    ) {
+        use server::Machine::Invite;
+        let server = self.servers.get_mut(id.0);
+        let Some(server) =
+            server.filter(|server| matches!(server.machine, Invite(server_invite::State::Trying)))
+        else {
+            return;
+        };
+        server.disarm_repeat(&mut self.timers);
+        server.contents = after.map_or_else(Bytes::new, |_| request.to_bytes());
+        if let Some(after) = after {
+            let timers = &mut self.timers;
+            let mut set = SetTimer {
+                timers,
+                now,
+                id: id.0,
+            };
+            server.repeat_after(&mut set, (Timer::Trying, after));
+        }
     }
 
     /// Sends a response in a server transaction over `flow`, which the transport's `route_response` found.

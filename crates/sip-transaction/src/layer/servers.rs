@@ -187,7 +187,7 @@ impl TransactionLayer {
             }
             SendOnly => sent = response,
             SendTrying => {
-                sent = trying(server);
+                sent = trying(server, self.config.trying_reason.as_deref());
                 server.contents = sent.clone();
             }
             SendAndArm(timer, after, repeat) => {
@@ -278,10 +278,15 @@ fn linger(
 }
 
 /// The 100 to a request that nobody has answered yet (RFC 3261 §8.2.6.1).
-fn trying(server: &mut Server) -> Bytes {
+fn trying(server: &mut Server, reason: Option<&str>) -> Bytes {
     server.status = Some(StatusCode::TRYING);
-    Request::parse(server.contents.clone()).map_or_else(
-        |_| Bytes::new(),
-        |request| request.response(StatusCode::TRYING).build().to_bytes(),
-    )
+    let Ok(request) = Request::parse(server.contents.clone()) else {
+        return Bytes::new();
+    };
+    let response = request.response(StatusCode::TRYING);
+    let response = match reason {
+        Some(reason) => response.reason(reason),
+        None => response,
+    };
+    response.build().to_bytes()
 }

@@ -93,3 +93,42 @@ fn a_server_transaction_may_have_timers_of_its_own() {
     assert_eq!(stage.layer.len_server(), 0);
     assert!(stage.layer.is_empty_inside());
 }
+
+/// Kamailio's `t_set_auto_inv_100`: whether and when an INVITE is answered with 100 by itself may be set for one alone.
+#[test]
+fn an_invite_may_have_a_100_of_its_own_time_or_none() {
+    let mut stage = Stage::new();
+    let (late, never) = (invite(), request(Method::INVITE, "z9hG4bKtwo"));
+    stage.arrive(&late, udp());
+    let id = stage.served();
+    let after = Some(Duration::from_secs(2));
+    stage.layer.set_trying_after(stage.now, id, &late, after);
+    stage.arrive(&never, udp());
+    let silent = stage.served();
+    stage
+        .layer
+        .set_trying_after(stage.now, silent, &never, None);
+    stage.ladder.clear();
+    stage.until(10_000);
+    stage.expect("2000 -> 100 INVITE");
+    // Once it is answered there is nothing to set.
+    stage.layer.set_trying_after(stage.now, id, &late, after);
+    stage.until(20_000);
+    stage.expect("");
+    for (id, request) in [(id, &late), (silent, &never)] {
+        stage.respond(id, &response(request, 486, "bob")).unwrap();
+    }
+    stage.until_idle();
+    assert!(stage.layer.is_empty_inside());
+}
+
+#[test]
+fn a_100_says_what_it_is_told_to() {
+    let start = Stage::new().now;
+    let config = TransactionConfig::default().trying_reason("One\r\nmoment");
+    let mut layer = TransactionLayer::new(config, Rng::new([7; 32]), start);
+    layer.receive_request(start, udp(), invite());
+    layer.handle_timeout(start + Duration::from_millis(200));
+    let sent = layer.poll_transmit().unwrap().contents;
+    assert!(sent.starts_with(b"SIP/2.0 100 One  moment\r\n"), "{sent:?}");
+}
