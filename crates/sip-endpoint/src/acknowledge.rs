@@ -7,7 +7,6 @@ use crate::{
     hop::{Hop, LONGEST_DATAGRAM},
     names::Located,
     observation::Direction,
-    outbound::{next_hop, view},
     table::Key,
 };
 use bytes::Bytes;
@@ -125,13 +124,13 @@ impl Endpoint {
                 self.attempt_ack(now, id);
             }
             NextHop::Uri | NextHop::Flow { .. } => {
-                let Ok(query) = next_hop(&ack.draft) else {
+                let Ok(query) = ack.draft.next_hop() else {
                     return self.ack_failed(id);
                 };
                 if let Some(located) = self.names.literal(&query) {
                     return self.ack_located(now, id, Ok(vec![located]));
                 }
-                let view = view(&self.names, &self.transport, &ack.draft);
+                let view = ack.draft.view(&self.names, &self.transport);
                 let lookup = self.names.start(now, view, query);
                 ack.state = State::Resolving(lookup);
                 self.lookups.insert(lookup, Waiter::Ack(id));

@@ -5,7 +5,7 @@ use crate::{
     endpoint::{Due, Waiter},
     event::AttemptFailure,
     hop::Hop,
-    outbound::{Outbound, RequestId, State},
+    search::{Outbound, RequestId, State},
 };
 use sip_io::{Flow, TimerId};
 use sip_message::Method;

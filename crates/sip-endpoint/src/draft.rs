@@ -1,7 +1,9 @@
 //! A request before it has found its way.
 
+use crate::names::Names;
 use sip_io::{Flow, Protocol};
-use sip_message::{Request, Uri};
+use sip_message::{Request, Uri, headers::Route};
+use sip_resolver::Query;
 use sip_transaction::Timers;
 use sip_transport::{FlowError, ListenerId, Target, Transport};
 use std::time::{Duration, Instant};
@@ -159,6 +161,39 @@ impl Draft {
     /// RFC 3261 §26.2.2: what is addressed by a `sips` URI never goes in clear text, whatever a Route says.
     pub(crate) fn may_use(&self, protocol: Protocol) -> bool {
         protocol.is_secure() || !self.request.uri().is_sips()
+    }
+
+    /// Which view its names are looked up in: that of the listener which it leaves by.
+    pub(crate) fn view(&self, names: &Names, transport: &Transport) -> usize {
+        let listener = self.listener.or_else(|| match &self.next {
+            NextHop::Flow { flow, .. } => transport.listener_of(flow),
+            NextHop::Uri | NextHop::Targets(_) => None,
+        });
+        names.view_of(listener)
+    }
+
+    /// Where it goes (RFC 3261 §8.1.2): the topmost Route, else the Request-URI.
+    pub(crate) fn next_hop(&self) -> Result<Query, String> {
+        // RFC 3261 §8.1.2: for a request to a `sips` URI whatever leads there counts as one.
+        let is_secure = self.request.uri().is_sips();
+        let query = |uri: &Uri| {
+            let query = Query::uri(uri);
+            let query = if is_secure {
+                query.and_then(Query::secured)
+            } else {
+                query
+            };
+            query.map_err(|error| error.to_string())
+        };
+        if let Some(uri) = &self.located_by {
+            return query(uri);
+        }
+        match self.request.headers().get::<Route>() {
+            Some(Ok(route)) => query(route.uri()),
+            // Never past a Route that cannot be read.
+            Some(Err(error)) => Err(error.to_string()),
+            None => query(self.request.uri()),
+        }
     }
 
     /// The request as it was given.

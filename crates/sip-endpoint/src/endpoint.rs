@@ -8,9 +8,9 @@ use crate::{
     keep_alive::Kept,
     names::{Names, View},
     observation::{Direction, Observer},
-    outbound::{Outbound, RequestId},
     probe::Probes,
     respond::Undelivered,
+    search::{Outbound, RequestId},
     stack::Notice,
     table::Table,
 };

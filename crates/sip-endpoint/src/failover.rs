@@ -2,7 +2,7 @@
 
 use crate::{
     AckId, Draft, Endpoint, RequestId, endpoint::Due, event::AttemptFailure, names::Located,
-    outbound::State,
+    search::State,
 };
 use ahash::RandomState;
 use sip_message::{

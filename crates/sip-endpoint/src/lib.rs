@@ -115,6 +115,7 @@ mod outbound;
 mod probe;
 mod redaction;
 mod respond;
+mod search;
 mod stack;
 mod table;
 #[cfg(feature = "tls")]
@@ -134,8 +135,8 @@ pub use keep_alive::KeepAlive;
 pub use names::View;
 pub use neighbour::{is_first_hop, neighbour_flow, neighbour_flow_of};
 pub use observation::{Direction, Observation};
-pub use outbound::RequestId;
 pub use redaction::Redaction;
+pub use search::RequestId;
 pub use sip_resolver::{
     Answer, Cached, DnsConfig, Health, HealthConfig, LookupError, Methods, Question, QuestionId,
     ResolverConfig, ServerHealth, ServerKey, Zone,

@@ -2,120 +2,17 @@
 
 use crate::{
     Draft, Endpoint, Event,
-    connecting::Connecting,
     draft::NextHop,
     endpoint::{Due, Waiter},
-    event::{Attempt, AttemptFailure, Failure},
+    event::{AttemptFailure, Failure},
     hop::{Hop, LONGEST_DATAGRAM, target_of},
-    names::{Located, Names},
-    table::Key,
+    names::Located,
+    search::{Begun, Outbound, RequestId, Search, State},
 };
-use sip_io::{Flow, TimerId};
-use sip_message::{HeaderValue, Method, Response, StatusCode, Uri, headers::Route};
-use sip_resolver::{LookupId, Query};
+use sip_io::Flow;
+use sip_message::{HeaderValue, Method, Response, StatusCode};
 use sip_transaction::{ClientTransactionId, RequestError};
-use sip_transport::{FlowError, Target, Transport};
 use std::{collections::VecDeque, time::Instant};
-
-/// Names a request of ours from [`Endpoint::request`] to [`Event::RequestEnded`] or [`Event::RequestFailed`]; stale
-/// afterwards, and then harmless.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct RequestId(pub(crate) Key);
-
-/// A request on its way.
-///
-/// ```text
-///   request
-///      |            name
-///      +---------> Resolving -----.
-///      | flow, targets    ^       | targets
-///      +------------------|-------+
-///                         |       V     stream not open yet
-///      .--- next target --|-> (attempt) ------> Connecting
-///      |   the given flow |       |                | opened
-///      |   is gone        |       | sent           |
-///      |                  |       V                |
-///      '-- 503, time-out, '- Transaction <---------'
-///          failure before         | final response
-///          any response           V
-///                              Answered
-/// ```
-#[derive(Debug)]
-pub(crate) struct Outbound {
-    pub(crate) state: State,
-    /// What a further attempt needs: dropped with the final response, because a transaction lingers long after it
-    pub(crate) search: Option<Box<Search>>,
-    is_invite: bool,
-    cancelled: bool,
-    deadline: Option<TimerId>,
-    /// When the attempt has been without any response for too long
-    pub(crate) silence: Option<TimerId>,
-}
-
-/// The search for a server that answers (RFC 3263 §4.3).
-#[derive(Debug)]
-pub(crate) struct Search {
-    pub(crate) draft: Draft,
-    pub(crate) hops: VecDeque<Hop>,
-    /// The host behind the target of this attempt, if the resolver told one
-    server: Option<String>,
-    tried: Vec<Attempt>,
-    /// The last provisional response, which ends the search for another server
-    heard: Option<StatusCode>,
-}
-
-#[derive(Debug)]
-pub(crate) enum State {
-    Idle,
-    Resolving(LookupId),
-    Connecting(Connecting),
-    Transaction {
-        id: ClientTransactionId,
-        flow: Flow,
-        target: Target,
-    },
-    Answered {
-        flow: Flow,
-    },
-}
-
-/// What became of an attempt.
-pub(crate) enum Begun {
-    /// It is under way
-    Yes,
-    /// Another place is first
-    Elsewhere,
-    /// It failed
-    Failed(Target, AttemptFailure),
-    /// The request is over
-    Over,
-}
-
-impl Outbound {
-    pub(crate) const fn is_answered(&self) -> bool {
-        matches!(self.state, State::Answered { .. })
-    }
-
-    pub(crate) fn next_hop(&self) -> Option<&Hop> {
-        self.search.as_ref()?.hops.front()
-    }
-
-    pub(crate) fn flow_to(
-        &self,
-        now: Instant,
-        transport: &mut Transport,
-        hop: &Hop,
-    ) -> Option<Result<Flow, FlowError>> {
-        let draft = &self.search.as_ref()?.draft;
-        Some(draft.flow_to(now, transport, &hop.target))
-    }
-}
-
-impl Search {
-    pub(crate) fn failed(&mut self, target: Target, failure: AttemptFailure) {
-        self.tried.push(Attempt { target, failure });
-    }
-}
 
 impl Endpoint {
     /// Sends a request. It never fails here: what goes wrong comes as [`Event::RequestFailed`].
@@ -238,13 +135,13 @@ impl Endpoint {
         else {
             return;
         };
-        let view = view(&self.names, &self.transport, &search.draft);
+        let view = search.draft.view(&self.names, &self.transport);
         let Some(search) = self.search(id) else {
             return;
         };
         // Failing over from a flow to the URI happens once.
         search.draft.next = NextHop::Uri;
-        let query = match next_hop(&search.draft) {
+        let query = match search.draft.next_hop() {
             Ok(query) => query,
             Err(cause) => return self.fail_request(id, Failure::NoTarget { cause }),
         };
@@ -621,38 +518,5 @@ impl Endpoint {
             State::Idle | State::Connecting(_) | State::Answered { .. } => {}
         }
         true
-    }
-}
-
-/// Which view a request's names are looked up in: that of the listener which it leaves by.
-pub(crate) fn view(names: &Names, transport: &Transport, draft: &Draft) -> usize {
-    let listener = draft.listener.or_else(|| match &draft.next {
-        NextHop::Flow { flow, .. } => transport.listener_of(flow),
-        NextHop::Uri | NextHop::Targets(_) => None,
-    });
-    names.view_of(listener)
-}
-
-/// Where a request goes (RFC 3261 §8.1.2): the topmost Route, else the Request-URI.
-pub(crate) fn next_hop(draft: &Draft) -> Result<Query, String> {
-    // RFC 3261 §8.1.2: for a request to a `sips` URI whatever leads there counts as one.
-    let is_secure = draft.request.uri().is_sips();
-    let query = |uri: &Uri| {
-        let query = Query::uri(uri);
-        let query = if is_secure {
-            query.and_then(Query::secured)
-        } else {
-            query
-        };
-        query.map_err(|error| error.to_string())
-    };
-    if let Some(uri) = &draft.located_by {
-        return query(uri);
-    }
-    match draft.request.headers().get::<Route>() {
-        Some(Ok(route)) => query(route.uri()),
-        // Never past a Route that cannot be read.
-        Some(Err(error)) => Err(error.to_string()),
-        None => query(draft.request.uri()),
     }
 }
