@@ -108,7 +108,7 @@ impl Endpoint {
             text.extend_from_slice(transport.as_bytes());
         }
         text.push(b'>');
-        HeaderValue::new(text).expect("a Contact of checked parts is a value")
+        HeaderValue::from_vec(text).expect("a Contact of checked parts is a value")
     }
 
     /// What a Via of ours says on `flow`.
@@ -290,10 +290,16 @@ const fn transport_param(protocol: Protocol) -> Option<&'static str> {
 
 /// A number in decimal digits; the formatting machinery costs more than all the rest of a Contact.
 fn push_number(text: &mut Vec<u8>, number: u16) {
-    if number >= 10 {
-        push_number(text, number / 10);
+    let (mut digits, mut start, mut rest) = ([0; 5], 5, number);
+    loop {
+        start -= 1;
+        digits[start] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
     }
-    text.push(b'0' + (number % 10) as u8);
+    text.extend_from_slice(&digits[start..]);
 }
 
 /// What stands in the user part of a URI as it is (RFC 3261 §25.1, unreserved).

@@ -75,6 +75,8 @@ pub(crate) struct Names {
     views: Vec<Known>,
     /// Which view a listener has, if it is not the first
     listeners: HashMap<ListenerId, usize, RandomState>,
+    /// Whether something has happened since there was no event: most of what an endpoint does concerns no name
+    stirred: bool,
 }
 
 #[derive(Debug)]
@@ -123,6 +125,7 @@ impl Names {
         let mut names = Self {
             views: Vec::new(),
             listeners: HashMap::with_hasher(hasher),
+            stirred: true,
         };
         names.add(view, rng, now);
         names
@@ -183,6 +186,7 @@ impl Names {
     }
 
     pub(crate) fn start(&mut self, now: Instant, view: usize, query: Query) -> LookupId {
+        self.stirred = true;
         let view = view.min(self.views.len() - 1);
         self.views[view].resolver.start(now, query)
     }
@@ -205,6 +209,7 @@ impl Names {
     }
 
     fn whose(&mut self, id: u64) -> Option<&mut Known> {
+        self.stirred = true;
         self.views.get_mut((id >> VIEW_BITS) as usize)
     }
 
@@ -260,12 +265,18 @@ impl Names {
             .views
             .iter_mut()
             .filter_map(|known| known.client.as_mut());
-        clients.try_fold(receive, |receive, client| {
-            client.handle_receive(now, receive)
-        })
+        match clients.find(|client| client.wants(&receive)) {
+            Some(client) => {
+                self.stirred = true;
+                client.handle_receive(now, receive);
+                None
+            }
+            None => Some(receive),
+        }
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        self.stirred = true;
         for known in &mut self.views {
             known.resolver.handle_timeout(now);
             if let Some(client) = &mut known.client {
@@ -294,9 +305,15 @@ impl Names {
 
     /// The next event for the endpoint; with a DNS client questions are asked and answered inside.
     pub(crate) fn poll_event(&mut self, now: Instant) -> Option<NameEvent> {
-        self.views
+        if !self.stirred {
+            return None;
+        }
+        let event = self
+            .views
             .iter_mut()
-            .find_map(|known| known.poll_event(now))
+            .find_map(|known| known.poll_event(now));
+        self.stirred = event.is_some();
+        event
     }
 }
 
@@ -324,9 +341,23 @@ impl Client {
         self.pump();
     }
 
-    fn handle_receive(&mut self, now: Instant, receive: Receive) -> Option<Receive> {
+    /// Whether it is for one of the client's sockets.
+    fn wants(&self, receive: &Receive) -> bool {
         match receive {
-            Receive::Bound { token, result } if self.family_of(token).is_some() => {
+            Receive::Bound { token, .. } => self.family_of(*token).is_some(),
+            Receive::Datagram { flow, .. } => self.is_ours(flow),
+            Receive::Failed { flow, .. } => self.is_ours(flow),
+            Receive::Opened { flow }
+            | Receive::Stream { flow, .. }
+            | Receive::Closed { flow, .. } => self.stream_of(flow).is_some(),
+            _ => false,
+        }
+    }
+
+    /// Takes in what [`wants`](Self::wants) has said to be the client's.
+    fn handle_receive(&mut self, now: Instant, receive: Receive) {
+        match receive {
+            Receive::Bound { token, result } => {
                 let family = self.family_of(token).unwrap_or_default();
                 let (ready, waiting) = std::mem::take(&mut self.waiting)
                     .into_iter()
@@ -343,15 +374,12 @@ impl Client {
                     // What waited is lost like a datagram. The client retransmits, and that binds anew.
                     Err(_) => self.sockets[family] = Socket::Unbound,
                 }
-                None
             }
-            Receive::Datagram { flow, contents } if self.is_ours(&flow) => {
+            Receive::Datagram { flow, contents } => {
                 self.dns.handle_datagram(now, flow.remote(), &contents);
                 self.pump();
-                None
             }
-            Receive::Failed { flow, .. } if self.is_ours(&flow) => None,
-            Receive::Opened { flow } if self.stream_of(&flow).is_some() => {
+            Receive::Opened { flow } => {
                 let waiting = self
                     .stream_of(&flow)
                     .and_then(|stream| self.streams.get(&stream));
@@ -363,24 +391,22 @@ impl Client {
                     // It was given up before it was open.
                     None => Transmit::Close { flow },
                 });
-                None
             }
-            Receive::Stream { flow, contents } if self.stream_of(&flow).is_some() => {
+            Receive::Stream { flow, contents } => {
                 if let Some(stream) = self.stream_of(&flow) {
                     self.dns.handle_stream(now, stream, &contents);
                     self.pump();
                 }
-                None
             }
-            Receive::Closed { flow, .. } if self.stream_of(&flow).is_some() => {
+            Receive::Closed { flow, .. } => {
                 if let Some(stream) = self.stream_of(&flow) {
                     self.streams.remove(&stream);
                     self.dns.handle_stream_end(now, stream);
                     self.pump();
                 }
-                None
             }
-            other => Some(other),
+            // A lost question is asked again.
+            _ => {}
         }
     }
 

@@ -96,11 +96,18 @@ impl Endpoint {
     pub(crate) fn handle_transaction_send(&mut self, now: Instant, send: Send) {
         let Send {
             flow,
-            contents,
+            mut contents,
             owner,
         } = send;
-        match (self.transport.send(now, &flow, contents.clone()), owner) {
-            (Ok(()), _) => self.observe(now, Direction::Sent, &flow, &contents),
+        // Another reference to what is sent costs an allocation.
+        let observed = self.observer.is_on().then(|| contents.clone());
+        let sent = self.transport.send_or_leave(now, &flow, &mut contents);
+        match (sent, owner) {
+            (Ok(()), _) => {
+                if let Some(contents) = observed {
+                    self.observe(now, Direction::Sent, &flow, &contents);
+                }
+            }
             (Err(_), Owner::Client(_)) => self.transactions.send_failed(now, owner),
             (Err(_), Owner::Server(id)) => self.reroute(now, id, flow, contents),
         }

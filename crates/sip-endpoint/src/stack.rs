@@ -161,8 +161,8 @@ impl<C: Core> Stack<C> {
     /// Lets endpoint and core hand to each other until neither has anything for the other.
     fn settle(&mut self, now: Instant) {
         self.resume = None;
+        self.endpoint.settle(now);
         for _ in 0..EVENTS_AT_ONCE {
-            self.endpoint.settle(now);
             let Some(event) = self.endpoint.events.pop_front() else {
                 break;
             };
@@ -176,8 +176,8 @@ impl<C: Core> Stack<C> {
             if let Some(Event::Request { id, request, .. }) = self.core.handle_event(cx, event) {
                 self.refuse(now, id, &request);
             }
+            self.endpoint.settle(now);
         }
-        self.endpoint.settle(now);
         let behind = !self.endpoint.events.is_empty();
         if behind {
             self.resume = Some(now + PAUSE);
@@ -217,7 +217,6 @@ impl<C: Core> Stack<C> {
         if let Err(error) = self.endpoint.respond(now, id, response.build()) {
             tracing::debug!(%error, "a request that nobody took was not answered");
         }
-        self.endpoint.settle(now);
     }
 }
 

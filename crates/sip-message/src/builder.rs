@@ -251,16 +251,17 @@ impl RequestBuilder {
 
 /// Fields that exist once are replaced, others are added.
 fn add(headers: &mut Headers, name: HeaderName, value: HeaderValue) {
-    let once = [
-        HeaderName::FROM,
-        HeaderName::TO,
-        HeaderName::CALL_ID,
-        HeaderName::CSEQ,
-        HeaderName::MAX_FORWARDS,
-        HeaderName::CONTENT_LENGTH,
-        HeaderName::CONTENT_TYPE,
-    ];
-    if once.contains(&name) {
+    const ONCE: u32 = 1 << HeaderName::FROM.id()
+        | 1 << HeaderName::TO.id()
+        | 1 << HeaderName::CALL_ID.id()
+        | 1 << HeaderName::CSEQ.id()
+        | 1 << HeaderName::MAX_FORWARDS.id()
+        | 1 << HeaderName::CONTENT_LENGTH.id()
+        | 1 << HeaderName::CONTENT_TYPE.id();
+    if ONCE
+        .checked_shr(name.id().into())
+        .is_some_and(|bits| bits & 1 == 1)
+    {
         headers.set_raw(name, value);
     } else {
         headers.push_raw(name, value);
@@ -308,18 +309,21 @@ impl ResponseBuilder {
     }
 
     /// Any header field, below those of its name that are there already.
+    #[inline]
     pub fn header<H: HeaderField>(mut self, field: H) -> Self {
         add(self.headers_mut(), H::NAME, field.into_value());
         self
     }
 
     /// Any header field by name.
+    #[inline]
     pub fn raw_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         add(self.headers_mut(), name, value);
         self
     }
 
     /// A Contact, below those that are there already.
+    #[inline]
     pub fn contact(mut self, contact: impl Into<Contact>) -> Self {
         self.headers_mut().push(contact.into());
         self
@@ -399,13 +403,13 @@ fn has_tag(to: &[u8]) -> bool {
 
 /// Methods whose responses may create a dialog, or stand in one (RFC 3261 §12.1, RFC 6665, RFC 3515); an unknown one may.
 fn may_form_dialog(method: &Method) -> bool {
-    ![
-        Method::REGISTER,
-        Method::OPTIONS,
-        Method::MESSAGE,
-        Method::PUBLISH,
-        Method::CANCEL,
-        Method::BYE,
-    ]
-    .contains(method)
+    !matches!(
+        *method,
+        Method::REGISTER
+            | Method::OPTIONS
+            | Method::MESSAGE
+            | Method::PUBLISH
+            | Method::CANCEL
+            | Method::BYE
+    )
 }

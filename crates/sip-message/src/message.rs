@@ -4,7 +4,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::{
     HeaderName, HeaderValue, Headers, Leniency, Limits, Method, ParseError, ParseErrorKind,
-    Request, Response,
+    Request, Response, ViewField,
     headers::{CSeq, CallId, ContentLength, ContentType, From, MaxForwards, Pieces, To, Via},
     leniency, parse,
 };
@@ -191,26 +191,22 @@ impl std::convert::From<Response> for Message {
 
 /// Checks what every message must have (RFC 3261 §8.1.1); `method` is the request's.
 pub(crate) fn check(headers: &Headers, method: Option<&Method>) -> Result<(), ParseError> {
-    for via in headers.all::<Via>() {
-        via?;
+    if !headers.is_readable::<Via>() {
+        headers.require::<Via>()?;
+        headers.all::<Via>().try_for_each(|via| via.map(drop))?;
     }
-    headers.require::<Via>()?;
     once::<From>(headers)?;
     once::<To>(headers)?;
     once::<CallId>(headers)?;
-    let cseq = once::<CSeq>(headers)?;
-    if headers.count::<MaxForwards>() > 1 {
-        return Err(ParseError::header(
-            ParseErrorKind::Duplicate,
-            HeaderName::MAX_FORWARDS,
-            0,
-        ));
+    once::<CSeq>(headers)?;
+    if headers.contains::<MaxForwards>() {
+        once::<MaxForwards>(headers)?;
     }
-    if let Some(max_forwards) = headers.get::<MaxForwards>() {
-        max_forwards?;
-    }
-    match method {
-        Some(method) if *method != cseq.method => Err(ParseError::header(
+    let Some(method) = method else {
+        return Ok(());
+    };
+    match headers.view::<CSeq>() {
+        Some(Ok(cseq)) if cseq.method != *method => Err(ParseError::header(
             ParseErrorKind::MethodMismatch,
             HeaderName::CSEQ,
             0,
@@ -219,22 +215,15 @@ pub(crate) fn check(headers: &Headers, method: Option<&Method>) -> Result<(), Pa
     }
 }
 
-fn once<H: crate::HeaderField>(headers: &Headers) -> Result<H, ParseError> {
-    let field = headers.require::<H>()?;
-    if headers.raw_all(&H::NAME).nth(1).is_some() {
+fn once<H: ViewField>(headers: &Headers) -> Result<(), ParseError> {
+    if !headers.is_readable::<H>() {
+        // What is wrong is found out by reading it again.
+        headers.require::<H>()?;
+    }
+    if headers.is_repeated::<H>() {
         return Err(ParseError::header(ParseErrorKind::Duplicate, H::NAME, 0));
     }
-    Ok(field)
-}
-
-/// Writes a message of which something was edited.
-pub(crate) fn write(pieces: &Pieces<'_>) -> Bytes {
-    // Exactly as much as is needed: then the buffer becomes the message without another allocation.
-    let mut out = Vec::with_capacity(pieces.iter().map(|piece| piece.len()).sum());
-    for piece in pieces {
-        out.extend_from_slice(piece);
-    }
-    out.into()
+    Ok(())
 }
 
 /// Writes a message with compact names.

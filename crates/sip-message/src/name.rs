@@ -297,7 +297,17 @@ pub(crate) const LAST_RANK: u8 = 251;
 /// Where generated messages carry a field: lower comes first.
 ///
 /// RFC 3261 §7.3.1 asks that fields which proxies read come first; ALGs and old phones depend on this order.
-pub(crate) const fn rank(id: u8) -> u8 {
+pub(crate) const RANKS: [u8; UNKNOWN as usize + 1] = {
+    let mut ranks = [0; UNKNOWN as usize + 1];
+    let mut id = 0;
+    while id < ranks.len() {
+        ranks[id] = rank(id as u8);
+        id += 1;
+    }
+    ranks
+};
+
+const fn rank(id: u8) -> u8 {
     match id {
         0..=8 => id,
         19 | 20 => 9,

@@ -99,6 +99,12 @@ impl NameAddr {
 }
 
 impl<'a> NameAddrView<'a> {
+    /// As [`NameAddr::tag_raw`], for as long as the text lives.
+    pub(crate) fn into_tag_raw(self) -> Option<&'a [u8]> {
+        let (start, end) = (self.tag.0 as usize, self.tag.1 as usize);
+        (end > start).then(|| &self.uri.into_text()[start..end])
+    }
+
     /// The address that `text` starts with, and its end: behind it there is nothing or a comma.
     #[inline]
     pub(crate) fn read(text: &'a [u8]) -> Result<(Self, usize), ParseError> {
@@ -224,6 +230,15 @@ pub(crate) fn ends_with_uri(text: &[u8]) -> bool {
     };
     let open = display + usize::from(scan::byte(text, display) == b' ');
     scan::byte(text, open) == b'<' && memchr::memchr(b'>', text) == Some(text.len() - 1)
+}
+
+/// The tag, where it is the last parameter of an address and nothing behind it can be of a URI or a quoted string: in nearly
+/// every address that has one. For all others the answer is none.
+pub(crate) fn last_is_tag(text: &[u8]) -> Option<&[u8]> {
+    let name = memchr::memrchr(b';', text)? + 1;
+    let tag = name + 4;
+    (is_tag(text, name) && tag < text.len() && scan::run(text, tag, scan::TOKEN) == text.len())
+        .then(|| &text[tag..])
 }
 
 /// Whether `tag=` stands at `at`.

@@ -3,10 +3,10 @@
 use bytes::{Bytes, BytesMut};
 
 use crate::{
-    Headers, IntoUri, Limits, Message, Method, ParseError, ParseErrorKind, RequestBuilder,
-    ResponseBuilder, StatusCode, Uri,
+    HeaderName, Headers, IntoUri, Limits, Message, Method, ParseError, ParseErrorKind,
+    RequestBuilder, ResponseBuilder, StatusCode, Uri, ViewField as _,
     headers::{CSeq, CallId, ContentType, From, Pieces, To, Via},
-    message, parse,
+    message, name_addr, parse,
 };
 
 /// A request (RFC 3261 §7.1).
@@ -172,6 +172,25 @@ impl Request {
         self.headers.require()
     }
 
+    /// Whether To has a tag: then the request is one within a dialog (RFC 3261 §12.2), or says so.
+    #[inline]
+    pub fn has_to_tag(&self) -> bool {
+        let Some(text) = self.headers.raw_bytes(&HeaderName::TO) else {
+            return false;
+        };
+        if name_addr::ends_with_uri(text) {
+            return false;
+        }
+        let to = To::view(text);
+        to.is_ok_and(|(to, _)| to.tag_raw().is_some() || to.has_param("tag"))
+    }
+
+    /// The From tag as it is written, if there is one: for readers that only compare.
+    pub fn from_tag_raw(&self) -> Option<&[u8]> {
+        let text = self.headers.raw_bytes(&HeaderName::FROM)?;
+        name_addr::last_is_tag(text).or_else(|| From::view(text).ok()?.0.into_tag_raw())
+    }
+
     /// Call-ID.
     ///
     /// # Errors
@@ -215,7 +234,12 @@ impl Request {
         if !self.modified && !self.headers.is_modified() {
             return self.headers.wire().clone();
         }
-        message::write(&self.pieces())
+        let mut length = 0;
+        self.each_piece(&mut |piece| length += piece.len());
+        // Exactly as much as is needed: then the buffer becomes the message without another allocation.
+        let mut out = Vec::with_capacity(length);
+        self.each_piece(&mut |piece| out.extend_from_slice(piece));
+        out.into()
     }
 
     /// As [`Message::write_to`].

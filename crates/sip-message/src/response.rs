@@ -201,7 +201,12 @@ impl Response {
         if !self.modified && !self.headers.is_modified() {
             return self.headers.wire().clone();
         }
-        message::write(&self.pieces())
+        let mut length = 0;
+        self.each_piece(&mut |piece| length += piece.len());
+        // Exactly as much as is needed: then the buffer becomes the message without another allocation.
+        let mut out = Vec::with_capacity(length);
+        self.each_piece(&mut |piece| out.extend_from_slice(piece));
+        out.into()
     }
 
     /// As [`Message::write_to`].

@@ -31,6 +31,18 @@ impl HeaderValue {
         Ok(Self(Bytes::copy_from_slice(value)))
     }
 
+    /// As [`HeaderValue::new`], of bytes that are given away.
+    ///
+    /// # Errors
+    /// As [`HeaderValue::new`].
+    pub fn from_vec(value: Vec<u8>) -> Result<Self, ParseError> {
+        if scan::trim(&value).len() < value.len() {
+            return Self::new(value);
+        }
+        check(&value)?;
+        Ok(Self(value.into()))
+    }
+
     /// A value that is known when the program is compiled.
     ///
     /// # Panics
@@ -105,12 +117,14 @@ impl HeaderValue {
 
 /// Nothing that could end the field.
 pub(crate) fn check(value: &[u8]) -> Result<(), ParseError> {
-    match value
-        .iter()
-        .position(|&b| (b < b' ' && b != b'\t') || b == 0x7f)
-    {
-        Some(at) => Err(ParseError::new(ParseErrorKind::Control, at)),
-        None => Ok(()),
+    let mut at = scan::control(value, 0);
+    while value.get(at) == Some(&b'\t') {
+        at = scan::control(value, at + 1);
+    }
+    if at < value.len() {
+        Err(ParseError::new(ParseErrorKind::Control, at))
+    } else {
+        Ok(())
     }
 }
 

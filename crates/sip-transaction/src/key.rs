@@ -7,7 +7,7 @@ use ahash::RandomState;
 use sip_io::Rng;
 use sip_message::{
     Headers, Method, NameAddrView, Request, Response,
-    headers::{CSeq, CallId, From, To, Via, ViaView},
+    headers::{CSeq, CallId, To, Via, ViaView},
 };
 
 /// What a message has in common with the request of its transaction, as a keyed fingerprint of 128 bits.
@@ -101,7 +101,7 @@ impl Keys {
 
     /// What requests that came over several ways have in common (§8.2.2.2); `None` within a dialog.
     pub(crate) fn merge(&mut self, request: &Request) -> Option<NonZeroU64> {
-        if is_in_dialog(request) {
+        if request.has_to_tag() {
             return None;
         }
         self.text.clear();
@@ -131,12 +131,6 @@ pub(crate) fn hasher(rng: &mut Rng) -> RandomState {
     )
 }
 
-/// Whether the request has a To tag.
-pub(crate) fn is_in_dialog(request: &Request) -> bool {
-    let to = request.headers().view::<To>();
-    to.is_some_and(|to| to.is_ok_and(|to| to.tag_raw().is_some() || to.has_param("tag")))
-}
-
 /// The branch, if it is one of RFC 3261 (§8.1.1.7): the cookie, and something after it. Peers of RFC 2543 have none that
 /// means anything.
 pub(crate) fn branch<'a>(via: &'a ViaView<'_>) -> Option<&'a [u8]> {
@@ -161,7 +155,7 @@ fn push_loose(text: &mut Vec<u8>, request: &Request, method: &Method) -> Option<
 /// What the origin of a request wrote, wherever it came through: From tag, Call-ID and the number of the CSeq.
 fn push_origin(text: &mut Vec<u8>, request: &Request) -> Option<()> {
     let headers = request.headers();
-    push_folded(text, tag(&headers.view::<From>()?.ok()?));
+    push_folded(text, request.from_tag_raw().unwrap_or_default());
     push(text, headers.view::<CallId>()?.ok()?.as_bytes());
     push_number(text, headers.view::<CSeq>()?.ok()?.number());
     Some(())

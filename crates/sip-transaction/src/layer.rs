@@ -566,7 +566,7 @@ impl TransactionLayer {
 
 /// Whether the request may use the reserve: it ends something that is held, or belongs to it.
 fn is_privileged(request: &Request) -> bool {
-    *request.method() == Method::CANCEL || key::is_in_dialog(request)
+    *request.method() == Method::CANCEL || request.has_to_tag()
 }
 
 #[cfg(test)]

@@ -271,7 +271,17 @@ impl Transport {
     }
 
     /// Sends a message.
-    pub fn send(&mut self, now: Instant, flow: &Flow, message: Bytes) -> Result<(), SendError> {
+    pub fn send(&mut self, now: Instant, flow: &Flow, mut message: Bytes) -> Result<(), SendError> {
+        self.send_or_leave(now, flow, &mut message)
+    }
+
+    /// As [`send`](Self::send), but a message that is not sent stays with the caller, who may know another way.
+    pub fn send_or_leave(
+        &mut self,
+        now: Instant,
+        flow: &Flow,
+        message: &mut Bytes,
+    ) -> Result<(), SendError> {
         let length = message.len();
         let Some(id) = flow.stream_id() else {
             if length > LONGEST_DATAGRAM {
@@ -281,16 +291,19 @@ impl Transport {
             if !self.is_open(flow) {
                 return Err(SendError::Gone);
             }
-            self.send_datagram(*flow, message);
+            self.send_datagram(*flow, std::mem::take(message));
             self.stats.of(flow.protocol()).messages_out += 1;
             return Ok(());
         };
         if !self.foreign.is_empty()
             && let Some(flow) = self.foreign.get(&id)
         {
-            return self.send_elsewhere(*flow, message);
+            return self.send_elsewhere(*flow, message.clone());
         }
-        match self.connections.write(now, id, message, &self.config) {
+        match self
+            .connections
+            .write(now, id, message.clone(), &self.config)
+        {
             Write::Now(flow, message) => self.send_bytes(flow, message),
             Write::Queued => {}
             Write::Full => {

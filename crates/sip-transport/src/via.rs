@@ -20,7 +20,7 @@ pub(crate) fn stamp(headers: &mut Headers, flow: &Flow, keep: Option<Duration>) 
         return;
     };
     let asks_for_port = view.rport().is_some();
-    let differs = address(view.host_str()) != Some(source.ip());
+    let differs = view.host_ip() != Some(source.ip());
     let asks_to_keep = keep.is_some() && view.has_param("keep");
     if !(asks_for_port || differs || asks_to_keep || view.has_param("received")) {
         return;
@@ -133,14 +133,6 @@ fn is_reachable(protocol: Protocol, top_via: &Via) -> bool {
     let host = top_via.host_str().trim_end_matches('.');
     let top_level = host.rsplit('.').next().unwrap_or(host);
     !matches!(protocol, Protocol::Ws | Protocol::Wss) && !top_level.eq_ignore_ascii_case("invalid")
-}
-
-/// The address that a host is, if it is one.
-fn address(host: &str) -> Option<IpAddr> {
-    match host.strip_prefix('[').and_then(|v6| v6.strip_suffix(']')) {
-        Some(v6) => v6.parse().ok().map(IpAddr::V6),
-        None => host.parse().ok().map(IpAddr::V4),
-    }
 }
 
 fn is_unicast(address: IpAddr) -> bool {

@@ -1,7 +1,7 @@
 //! What we serve and support, written once.
 
 use sip_message::{
-    HeaderField as _, HeaderName, HeaderValue, Method, Request, ResponseBuilder, Token,
+    HeaderField as _, HeaderName, HeaderValue, Headers, Method, Request, ResponseBuilder, Token,
     headers::{Allow, Supported},
 };
 
@@ -36,6 +36,12 @@ impl Capabilities {
         response.raw_header(HeaderName::SUPPORTED, self.supported.clone())
     }
 
+    /// Says in a response what is served and supported.
+    pub(crate) fn describe(&self, headers: &mut Headers) {
+        headers.push_raw(HeaderName::ALLOW, self.allow.clone());
+        headers.push_raw(HeaderName::SUPPORTED, self.supported.clone());
+    }
+
     /// Says in an INVITE of ours what its sender serves and supports.
     pub(crate) fn declare(&self, request: &mut Request) {
         let headers = request.headers_mut();
@@ -44,6 +50,14 @@ impl Capabilities {
             headers.set_raw(HeaderName::SUPPORTED, self.supported.clone());
         }
     }
+}
+
+/// Whether the core serves it by itself.
+pub(crate) const fn is_always(method: &Method) -> bool {
+    matches!(
+        *method,
+        Method::INVITE | Method::ACK | Method::CANCEL | Method::BYE | Method::OPTIONS
+    )
 }
 
 /// What the core serves by itself.

@@ -5,14 +5,14 @@ use sip_endpoint::{Context, Event as EndpointEvent, RespondError, ServerTransact
 use sip_io::Flow;
 use sip_message::{
     HeaderName, HeaderValue, Method, Request, Response, ResponseBuilder, StatusCode,
-    headers::{Require, RetryAfter, To, Unsupported},
+    headers::{Require, RetryAfter, Unsupported},
 };
 use std::time::Duration;
 
 use crate::{
     Event, UserAgent,
     call::session::{is_optional, is_session},
-    capabilities::ALWAYS,
+    capabilities::is_always,
     user_agent::{Asked, respond_to},
 };
 
@@ -53,7 +53,7 @@ impl UserAgent {
             // It matches no INVITE; whoever answers for all cores says 481.
             return Some(EndpointEvent::Request { id, flow, request });
         }
-        let within = has_tag(&request);
+        let within = request.has_to_tag();
         let dialog = if within {
             self.dialogs.find(&request)
         } else {
@@ -191,15 +191,12 @@ impl UserAgent {
             .filter(|_| !within)
             .unwrap_or(StatusCode::OK);
         let contact = cx.contact_for(request, &flow, request.uri().user().as_deref());
-        let response = request
-            .response(status)
-            .to_tag(cx.tag_for(id))
-            .raw_header(HeaderName::CONTACT, contact);
-        let response = self
-            .capabilities
-            .allow(response)
-            .raw_header(HeaderName::ACCEPT, ACCEPT);
-        let response = self.capabilities.supported(response).build();
+        let mut response = request.response(status).to_tag(cx.tag_for(id));
+        let headers = response.headers_mut();
+        headers.push_raw(HeaderName::CONTACT, contact);
+        headers.push_raw(HeaderName::ACCEPT, ACCEPT);
+        self.capabilities.describe(headers);
+        let response = response.build();
         self.asked.remove(&id);
         respond_to(cx, id, response);
     }
@@ -251,14 +248,8 @@ impl UserAgent {
     }
 
     fn serves(&self, method: &Method) -> bool {
-        ALWAYS.contains(method) || self.config.methods.contains(method)
+        is_always(method) || self.config.methods.contains(method)
     }
-}
-
-/// Whether the request says that it is within a dialog: To has a tag.
-fn has_tag(request: &Request) -> bool {
-    let to = request.headers().view::<To>();
-    to.is_some_and(|to| to.is_ok_and(|to| to.has_param("tag")))
 }
 
 /// RFC 3261 §8.2.3: an INVITE carries a session description or nothing that must be understood.

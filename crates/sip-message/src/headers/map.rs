@@ -111,7 +111,7 @@ impl Headers {
     pub fn get<H: HeaderField>(&self) -> Option<Result<H, ParseError>> {
         let name = H::NAME;
         let place = self.first_place(&name)?;
-        if H::SHAPE == Shape::Joined && self.is_repeated(place, &name) {
+        if H::SHAPE == Shape::Joined && self.has_another(place, &name) {
             return Some(self.joined::<H>());
         }
         let line = self.lines[place];
@@ -247,6 +247,27 @@ impl Headers {
         self.first_place(&H::NAME).is_some()
     }
 
+    /// Whether the field is there, and every value of it can be read.
+    #[inline]
+    pub(crate) fn is_readable<H: ViewField>(&self) -> bool {
+        let Some(place) = self.first_place(&H::NAME) else {
+            return false;
+        };
+        let text = self.text_at(self.lines[place]);
+        if H::SHAPE == Shape::Single {
+            // What follows the value would be part of it.
+            return H::view(text).is_ok_and(|(_, end)| end == text.len());
+        }
+        self.views::<H>().all(|view| view.is_ok())
+    }
+
+    /// Whether there is more than one line of the field.
+    #[inline]
+    pub(crate) fn is_repeated<H: HeaderField>(&self) -> bool {
+        let first = self.first_place(&H::NAME);
+        first.is_some_and(|first| self.has_another(first, &H::NAME))
+    }
+
     /// How many values the field has.
     pub fn count<H: HeaderField>(&self) -> usize {
         self.items(H::NAME, H::SHAPE == Shape::List).count()
@@ -325,7 +346,7 @@ impl Headers {
 
     /// Whether another line of the name comes after the first one.
     #[inline]
-    fn is_repeated(&self, first: usize, name: &HeaderName) -> bool {
+    fn has_another(&self, first: usize, name: &HeaderName) -> bool {
         self.lines[first + 1..self.end(name).max(first + 1)]
             .iter()
             .any(|&line| self.is_named(line, name))

@@ -44,6 +44,8 @@ struct Parts {
     branch: (u32, u32),
     received: (u32, u32),
     rport: Option<Option<u16>>,
+    /// Whether there are other parameters than those, or the same once more or without a value
+    others: bool,
 }
 
 impl Via {
@@ -149,6 +151,18 @@ impl<T: AsRef<[u8]>> Via<T> {
         &self.text.as_ref()[start as usize..end as usize]
     }
 
+    /// The address of sent-by, if it is one.
+    pub fn host_ip(&self) -> Option<IpAddr> {
+        let host = self.host_raw();
+        match host::ipv4(host) {
+            Some(address) => Some(IpAddr::V4(address)),
+            None => {
+                let v6 = host.strip_prefix(b"[")?.strip_suffix(b"]")?;
+                scan::ascii(v6).parse().ok().map(IpAddr::V6)
+            }
+        }
+    }
+
     /// The port of sent-by, if it was given.
     pub const fn port(&self) -> Option<u16> {
         self.parts.port
@@ -203,17 +217,41 @@ impl<T: AsRef<[u8]>> Via<T> {
     }
 
     fn param_str(&self, name: &str) -> Option<&str> {
-        params::raw(self.text.as_ref(), self.region(), name).and_then(|raw| str::from_utf8(raw).ok())
+        let (start, end) = self.find(name)?.value?;
+        str::from_utf8(&self.text.as_ref()[start..end]).ok()
     }
 
     /// A parameter, unquoted: `None` if it is absent, `Some(None)` if it has no value.
     pub fn param(&self, name: &str) -> Option<Option<Cow<'_, str>>> {
+        if self.has_no_other(name) {
+            return None;
+        }
         params::get(self.text.as_ref(), self.region(), name)
     }
 
     /// Whether the parameter is there, with or without a value.
     pub fn has_param(&self, name: &str) -> bool {
-        params::find(self.text.as_ref(), self.region(), name).is_some()
+        self.find(name).is_some()
+    }
+
+    fn find(&self, name: &str) -> Option<params::Param> {
+        if self.has_no_other(name) {
+            return None;
+        }
+        params::find(self.text.as_ref(), self.region(), name)
+    }
+
+    /// Whether a parameter is known to be absent, as all are that routing reads and those that it does not.
+    fn has_no_other(&self, name: &str) -> bool {
+        !self.parts.others
+            && match name {
+                "branch" => self.parts.branch.1 == 0,
+                "received" => self.parts.received.1 == 0,
+                "rport" => self.parts.rport.is_none(),
+                _ => !["branch", "received", "rport"]
+                    .iter()
+                    .any(|known| known.eq_ignore_ascii_case(name)),
+            }
     }
 
     /// All parameters in order; values unquoted.
@@ -295,6 +333,7 @@ fn common(text: &[u8]) -> Option<(Parts, usize)> {
     }
     let params = end;
     let (mut branch, mut received, mut rport) = ((0, 0), (0, 0), None);
+    let mut others = false;
     while scan::byte(text, end) == b';' {
         let at = end + 1;
         if branch.1 == 0 && is_branch(text, at) {
@@ -318,7 +357,7 @@ fn common(text: &[u8]) -> Option<(Parts, usize)> {
             }
             // As it is there once more, or without a value.
             known if known.eq_ignore_ascii_case(b"branch") => return None,
-            _ => {}
+            _ => others = true,
         }
     }
     if end < text.len() && text[end] != b',' {
@@ -333,6 +372,7 @@ fn common(text: &[u8]) -> Option<(Parts, usize)> {
         branch: span(branch),
         received: span(received),
         rport,
+        others,
     };
     Some((parts, end))
 }
@@ -388,6 +428,7 @@ fn any(text: &[u8]) -> Result<(Parts, usize), ParseError> {
         branch: (0, 0),
         received: (0, 0),
         rport: None,
+        others: false,
     };
     let params_end = params::check_item(text, end, |param| note(text, param, &mut parts))?;
     parts.params = span(end, params_end);
@@ -399,14 +440,22 @@ fn any(text: &[u8]) -> Result<(Parts, usize), ParseError> {
 fn note(text: &[u8], param: &params::Param, parts: &mut Parts) {
     let name = &text[param.name.0..param.name.1];
     let span = || param.value.map_or((0, 0), |(start, end)| (start as u32, end as u32));
-    match name.len() {
+    let is_noted = match name.len() {
         5 if parts.rport.is_none() && name.eq_ignore_ascii_case(b"rport") => {
             parts.rport = Some(param.value.and_then(|(start, end)| number(&text[start..end])));
+            true
         }
-        6 if parts.branch == (0, 0) && name.eq_ignore_ascii_case(b"branch") => parts.branch = span(),
-        8 if parts.received == (0, 0) && name.eq_ignore_ascii_case(b"received") => parts.received = span(),
-        _ => {}
-    }
+        6 if parts.branch == (0, 0) && name.eq_ignore_ascii_case(b"branch") => {
+            parts.branch = span();
+            param.value.is_some()
+        }
+        8 if parts.received == (0, 0) && name.eq_ignore_ascii_case(b"received") => {
+            parts.received = span();
+            param.value.is_some()
+        }
+        _ => false,
+    };
+    parts.others |= !is_noted;
 }
 
 /// `protocol-name SLASH protocol-version SLASH` with white space around the slashes.

@@ -206,23 +206,22 @@ impl Transport {
 
     pub(super) fn take_message(&mut self, now: Instant, flow: Flow, contents: Bytes) {
         let parsed = Message::parse_with(contents.clone(), &self.limits);
-        let checked = match &parsed {
-            Ok(message) => message.check(),
-            Err(_) => Ok(()),
-        };
+        if let Ok(message) = &parsed
+            && let Err(error) = message.check()
+        {
+            return self.receive_malformed(now, flow, &contents, &error);
+        }
         // A message is moved once, into its box.
-        match (parsed, checked) {
-            (Ok(Message::Request(request)), Ok(())) => {
+        match parsed {
+            Ok(Message::Request(request)) => {
                 self.stats.of(flow.protocol()).messages_in += 1;
                 self.receive_request(flow, Box::new(request));
             }
-            (Ok(Message::Response(response)), Ok(())) => {
+            Ok(Message::Response(response)) => {
                 self.stats.of(flow.protocol()).messages_in += 1;
                 self.receive_response(now, flow, Box::new(response));
             }
-            (Err(error), _) | (_, Err(error)) => {
-                self.receive_malformed(now, flow, &contents, &error);
-            }
+            Err(error) => self.receive_malformed(now, flow, &contents, &error),
         }
     }
 

@@ -3,6 +3,9 @@
 use super::{Added, Headers, Line};
 use crate::{HeaderField, HeaderName, HeaderValue, Shape, name, scan};
 
+/// How many fields most responses add to what they take from their request.
+const USUALLY_ADDED: usize = 6;
+
 impl Headers {
     /// Replaces the first line of the field in its place and removes the others; where there is none, adds one in the customary place.
     pub fn set<H: HeaderField>(&mut self, field: H) {
@@ -71,8 +74,10 @@ impl Headers {
 
     /// Adds a line after the last of its name, or in the customary place.
     pub fn push_raw(&mut self, name: HeaderName, value: HeaderValue) {
-        let last = self.places(&name).last();
-        let place = last.map_or_else(|| self.customary_place(&name), |place| place + 1);
+        let place = match self.first_place(&name) {
+            None => self.customary_place(&name),
+            Some(first) => self.places(&name).last().unwrap_or(first) + 1,
+        };
         self.insert(place, name, value);
     }
 
@@ -96,7 +101,7 @@ impl Headers {
             self.insert(place, name, value);
             return;
         };
-        if self.is_repeated(first, &name) {
+        if self.has_another(first, &name) {
             let mut kept = 0;
             let mut lines = std::mem::take(&mut self.lines);
             lines.retain(|line| {
@@ -170,13 +175,13 @@ impl Headers {
 
     /// Before the first line that customarily comes later.
     fn customary_place(&self, name: &HeaderName) -> usize {
-        let rank = name::rank(name.id());
+        let rank = name::RANKS[usize::from(name.id())];
         if rank == name::LAST_RANK {
             return self.lines.len();
         }
         self.lines
             .iter()
-            .position(|line| name::rank(line.id()) > rank)
+            .position(|line| name::RANKS[usize::from(line.id())] > rank)
             .unwrap_or(self.lines.len())
     }
 
@@ -204,6 +209,10 @@ impl Headers {
     fn add(&mut self, name: HeaderName, value: HeaderValue) -> Line {
         if self.added.len() > 64 && self.added.len() > 2 * self.lines.len() {
             self.forget_removed();
+        }
+        if self.added.capacity() == 0 {
+            // What most responses add, without growing on the way.
+            self.added.reserve(USUALLY_ADDED);
         }
         let line = Line::added(self.added.len(), name.id());
         self.added.push(Added { name, value });
