@@ -37,6 +37,9 @@
 //! below this crate knows sockets, tasks or locks: what the facade does, a program can do one layer down with
 //! [`endpoint`], [`ua`], [`proxy_core`] and [`runtime`].
 //!
+//! Where one processor is not enough, `workers` of both builders makes several such stacks side by side, each on a task
+//! or thread of its own: [`runtime::shards`] says how messages find theirs. Handles know which one they talk to.
+//!
 //! # Tests in virtual time
 //!
 //! With the feature `sim`, `sipwright::sim` is a network in memory with a clock of its own. Give a simulated host as the

@@ -296,7 +296,7 @@ impl UserAgentBuilder {
 
     /// How many workers share the work: each is a whole stack with its own sockets at the listeners' addresses
     /// (`SO_REUSEPORT`), on a task of its own, or on a thread of its own where the runtime is one
-    /// [`Thread`](sip_runtime::Thread). Defaults to 1, and there may be 64; more of them than processors, or than threads of
+    /// `Thread`. Defaults to 1, and there may be 64; more of them than processors, or than threads of
     /// the runtime, serve nobody.
     ///
     /// What belongs to one dialog, transaction or registration meets on one worker, whatever socket it comes by; see

@@ -210,6 +210,39 @@ fn a_nonce_of_another_worker_is_stale_and_the_login_succeeds() {
     });
 }
 
+/// A thousand requests in one go: each is answered, and the workers hand each other half of them.
+#[test]
+fn a_burst_is_answered_whole() {
+    for transport in ["tcp", "udp"] {
+        let net = Net::new(7);
+        net.sim.run(async {
+            let bob = net.start_phone("bob", |phone| {
+                phone.workers(2).listen("udp:*:5060").listen("tcp:*:5060")
+            });
+            let bob = bob.await;
+            let mut callers = Vec::new();
+            let uri = format!("sip:bob@bob;transport={transport}");
+            for _ in 0..4 {
+                let caller = UserAgent::builder().runtime(net.sim.host("alice"));
+                let caller = caller.listen("udp:*:0").start().await.unwrap();
+                // The way is known before all take it at once.
+                caller.options(uri.as_str()).await.unwrap();
+                callers.push(caller);
+            }
+            let burst = callers.iter().flat_map(|caller| {
+                let asked = |_| caller.options(uri.as_str()).into_future();
+                (0..250).map(asked).collect::<Vec<_>>()
+            });
+            let answers = join_all(burst).await;
+            let unanswered = answers.iter().filter(|answer| answer.is_err()).count();
+            assert_eq!(unanswered, 0, "over {transport}");
+            let stats = bob.stats().await.unwrap().transport;
+            assert_eq!((stats.requests, stats.steer_lost), (1_004, 0), "{stats:?}");
+            assert!((400..600).contains(&stats.steered), "{stats:?}");
+        });
+    }
+}
+
 #[test]
 fn as_many_workers_as_there_may_be_and_no_more() {
     let sim = Sim::new(5);

@@ -1,10 +1,12 @@
 //! The laws of every machine, and any sequence of operations.
 
 use super::harness::*;
-use crate::{AckId, Draft, EndpointConfig, Event, Listener, RequestId, ServerTransactionId, Stack};
+use crate::{
+    AckId, Draft, EndpointConfig, Event, Listener, RequestId, ServerTransactionId, Sharding, Stack,
+};
 use sip_io::{
-    BindToken, CloseReason, FailReason, Flow, Protocol, Receive, Rng, StateMachine, StreamId,
-    Transmit,
+    BindToken, CloseReason, FailReason, Flow, Note, Parcel, Protocol, Receive, Rng, Shard,
+    StateMachine, StreamId, Transmit,
 };
 use sip_message::{Message, Request, StatusCode, Tag};
 use sip_runtime::testing::{Step, check_laws};
@@ -42,7 +44,7 @@ impl crate::Core for Busy {
     }
 }
 
-fn stack(start: Instant, configure: fn(EndpointConfig) -> EndpointConfig) -> Stack<Busy> {
+fn stack(start: Instant, configure: impl FnOnce(EndpointConfig) -> EndpointConfig) -> Stack<Busy> {
     let mut stack = Stack::new(configure(config(start)), Busy::default());
     for listener in [Listener::udp(at(HERE)), Listener::tcp(at(HERE))] {
         stack.command(start, |_, cx| cx.listen(listener.clone()));
@@ -122,6 +124,65 @@ fn a_stack_keeps_the_laws() {
         Step::Wait(Duration::from_secs(100)),
     ];
     check_laws(|start| stack(start, |config| config.zone(zone())), &script);
+}
+
+/// What another shard hands over, and what is for another one.
+#[test]
+fn a_stack_of_several_keeps_the_laws() {
+    let sharding = || Sharding::new(Shard::new(2).unwrap(), 4, [3; 32]);
+    let owner = Shard::new(1).unwrap();
+    let flow = Flow::stream(
+        Protocol::Tcp,
+        StreamId::accepted(9).of_shard(owner),
+        at(HERE),
+        at("192.0.2.2:40000"),
+    );
+    let steered = |parcel| {
+        Step::Receive(Receive::Steered {
+            from: owner,
+            parcel: Box::new(parcel),
+        })
+    };
+    let mut script = vec![Step::Command(|stack: &mut Stack<Busy>, now| {
+        stack.command(now, |_, cx| {
+            cx.request(draft("OPTIONS", "sip:bob@bob.example;transport=udp"));
+            let (id, local) = (StreamId::accepted(3), at(HERE));
+            let elsewhere = Flow::stream(Protocol::Tcp, id, local, at(BOB));
+            cx.watch_flow(&elsewhere);
+            cx.tell(Shard::default(), Note::new(1));
+        });
+    })];
+    for number in 0..24 {
+        let text = inbound("INVITE", "UDP 192.0.2.2", &number.to_string());
+        script.push(datagram(text));
+    }
+    for number in 24..48 {
+        let contents = inbound("INVITE", "TCP two.example", &number.to_string()).into();
+        script.push(steered(Parcel::Message { flow, contents }));
+    }
+    script.extend([
+        Step::Wait(Duration::from_millis(1300)),
+        Step::Receive(Receive::Failed {
+            flow: Flow::udp(at(HERE), at(BOB)),
+            reason: FailReason::Unreachable,
+        }),
+        steered(Parcel::Note(Note::new(2))),
+        steered(Parcel::Closed {
+            flow,
+            reason: CloseReason::ByPeer,
+        }),
+        Step::Wait(Duration::from_secs(3)),
+        Step::Receive(Receive::Unsteered {
+            to: owner,
+            parcel: Box::new(Parcel::Write {
+                flow,
+                contents: "lost".into(),
+            }),
+        }),
+        Step::Wait(Duration::from_secs(100)),
+    ]);
+    let several = move |config: EndpointConfig| config.zone(zone()).sharding(sharding());
+    check_laws(|start| stack(start, several), &script);
 }
 
 #[test]
