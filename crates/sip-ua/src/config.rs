@@ -56,7 +56,7 @@ impl UaConfig {
             handed_out: 64,
             ring_for: Duration::from_secs(300),
             redirects: 5,
-            retry_first: Duration::from_secs(30),
+            retry_first: Duration::from_secs(60),
             retry_last: Duration::from_secs(1_800),
         }
     }
@@ -172,9 +172,10 @@ impl UaConfig {
         self
     }
 
-    /// The first and the longest time between attempts of a registration that fails; they double in between.
+    /// The longest waits after the first failure of a registration and after any number of them; they double in between,
+    /// and half of each is left to chance.
     ///
-    /// Defaults to 30 s and 30 minutes (RFC 5626 §4.5).
+    /// Defaults to one minute and 30 minutes: RFC 5626 §4.5 doubles its base time of 30 s with the first failure already.
     #[must_use]
     pub const fn retry(mut self, first: Duration, longest: Duration) -> Self {
         self.retry_first = first;

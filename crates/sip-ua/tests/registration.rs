@@ -287,13 +287,13 @@ fn a_423_that_cannot_be_pleased_ends_the_registration() {
     net.assert_nothing_is_left();
 }
 
-/// RFC 5626 §4.5: the time between attempts doubles from 30 s to 30 min, at least half of it certain.
+/// RFC 5626 §4.5, table in appendix A: the time between attempts doubles from 1 min to 30 min, at least half of it certain.
 #[test]
 fn a_failing_registrar_is_asked_ever_less_often() {
     let mut net =
         scripted(|request, _| request.response(StatusCode::SERVER_INTERNAL_ERROR).build());
     let registration = register(&mut net, "secret");
-    for doubled in [30, 60, 120, 240, 480, 960, 1_800, 1_800] {
+    for doubled in [60, 120, 240, 480, 960, 1_800, 1_800] {
         let after = net.until(ALICE, retrying).as_secs_f64();
         assert!(
             (f64::from(doubled) / 2.0..=f64::from(doubled)).contains(&after),
@@ -321,7 +321,7 @@ fn retry_after_is_heeded_and_success_forgets_failures() {
     let registration = register(&mut net, "secret");
     assert_eq!(net.until(ALICE, retrying), Duration::from_secs(100));
     net.until(ALICE, registered);
-    assert!(net.until(ALICE, retrying) <= Duration::from_secs(30));
+    assert!(net.until(ALICE, retrying) <= Duration::from_secs(60));
     net.until(ALICE, registered);
     net.ua(ALICE, |ua, cx| ua.unregister(cx, registration))
         .unwrap();
