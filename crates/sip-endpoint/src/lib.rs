@@ -36,7 +36,9 @@
 //! - **The size of a request**: what is longer than [`EndpointConfig::datagram_limit`] goes over TCP instead of UDP, and
 //!   over UDP where TCP cannot be opened (RFC 3261 §18.1.1).
 //! - **`sips`**: a request to a `sips` URI never goes in clear text, whatever a Route says (RFC 3261 §26.2.2), and Contact
-//!   and Record-Route in it are `sips` (§8.1.1.8, §16.6).
+//!   and Record-Route in it are `sips` (§8.1.1.8, §16.6). In a request to a `sip` URI they stay `sip` (RFC 5630 §5.1.1.2),
+//!   and where that goes over TLS they say `transport=tls`, which RFC 5630 §3.1.4 deprecates and everybody writes: nothing
+//!   else tells a peer that our port speaks TLS.
 //! - **Responses** that need a connection or a name because their connection is gone (RFC 3261 §18.2.2, RFC 3263 §5).
 //! - **ACKs to a 2xx**, resolved once and repeated byte for byte for 64×T1 (RFC 3261 §13.2.2.4).
 //! - **Flows** that a user agent is reached by: [`Endpoint::keep_alive`] (RFC 5626 §4.4), and the answers to the

@@ -35,6 +35,9 @@ pub struct Listener {
 
 impl Listener {
     /// Datagrams at `local`; port 0 asks the system for one.
+    ///
+    /// RFC 3261 §18.2.1 wants a server to [listen for TCP](Self::tcp) wherever it listens for UDP, because what is too long
+    /// for a datagram comes that way; peers that find nobody there have to send long datagrams after all.
     pub const fn udp(local: SocketAddr) -> Self {
         Self::new(Protocol::Udp, local)
     }
@@ -292,11 +295,18 @@ mod tests {
         }
     }
 
-    /// TRA-018: RFC 3261 §18.2.1.
+    /// TRA-018: RFC 3261 §18.2.1 recommends the ports; which of the transports there are is for the application to say, so
+    /// nobody listens unasked.
     #[test]
-    fn tra_018_without_a_port_it_is_5060() {
-        for text in ["udp:0.0.0.0", "tcp:*"] {
-            assert_eq!(text.parse::<Listener>().unwrap().local().port(), 5060);
+    fn tra_018_without_a_port_it_is_the_usual_one() {
+        for (text, port) in [
+            ("udp:0.0.0.0", 5060),
+            ("tcp:*", 5060),
+            ("tls:[::1]", 5061),
+            ("ws:*", 80),
+            ("wss:*", 443),
+        ] {
+            assert_eq!(text.parse::<Listener>().unwrap().local().port(), port);
         }
     }
 

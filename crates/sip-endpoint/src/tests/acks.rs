@@ -3,7 +3,10 @@
 use super::harness::*;
 use crate::AckId;
 use sip_io::Transmit;
-use sip_message::headers::{Contact, Via};
+use sip_message::{
+    StatusCode,
+    headers::{Contact, Via},
+};
 
 fn contents(transmits: &[Transmit]) -> Vec<bytes::Bytes> {
     transmits
@@ -19,6 +22,24 @@ fn contents(transmits: &[Transmit]) -> Vec<bytes::Bytes> {
 
 fn repeat(rig: &mut Rig, id: AckId) {
     rig.command(|cx| cx.repeat_acknowledge(id));
+}
+
+/// TXN-007: RFC 3261 §13.2.2.4: an ACK to a 2xx is a request of its own, so it has a branch of its own and no transaction.
+#[test]
+fn txn_007_the_ack_to_a_2xx_has_a_branch_of_its_own_and_no_transaction() {
+    let mut rig = Rig::new();
+    rig.request(draft("INVITE", "sip:bob@192.0.2.2"));
+    let (flow, invite) = rig.sent_request();
+    rig.answer(flow, &invite, StatusCode::OK);
+    rig.events();
+    let before = rig.stack.endpoint().stats().client_transactions;
+    rig.command(|cx| cx.acknowledge(draft("ACK", "sip:bob@192.0.2.2")));
+    let (_, ack) = rig.sent_request();
+    assert_ne!(branch(&ack), branch(&invite));
+    assert_eq!(rig.stack.endpoint().stats().client_transactions, before);
+    rig.wait(SECOND);
+    rig.sent_nothing();
+    rig.finish();
 }
 
 #[test]

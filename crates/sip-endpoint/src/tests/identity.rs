@@ -133,6 +133,29 @@ fn a_product_that_cannot_stand_there_is_left_out() {
     rig.finish();
 }
 
+/// TXN-022: RFC 3261 §8.1.1.7: unique in space and time.
+#[test]
+fn txn_022_each_request_of_ours_has_a_branch_that_no_other_has() {
+    let mut rig = Rig::with(|config| config.transactions(200_000));
+    let mut seen = std::collections::BTreeSet::new();
+    for _ in 0..10_000 {
+        rig.request(draft("OPTIONS", "sip:bob@192.0.2.2").only_flow(Flow::udp(at(HERE), at(BOB))));
+        let (_, request) = rig.sent_request();
+        let branch = branch(&request);
+        // 16 of 32 letters: 80 bits of chance.
+        assert!(
+            branch.starts_with("z9hG4bK") && branch.len() >= 7 + 16,
+            "{branch}"
+        );
+        assert!(seen.insert(branch));
+    }
+    // Nor does one of another endpoint, whose seed is another.
+    let mut other = Rig::with(|config| EndpointConfig::new([77; 32], config.clock));
+    other.request(draft("OPTIONS", "sip:bob@192.0.2.2"));
+    let (_, request) = other.sent_request();
+    assert!(!seen.contains(&branch(&request)));
+}
+
 #[test]
 fn each_branch_ends_with_the_suffix() {
     let mut rig = Rig::new();
