@@ -4,6 +4,7 @@ mod acks;
 mod dual_stack;
 mod failover;
 mod harness;
+mod holding;
 mod identity;
 mod keep_alive;
 mod laws;
