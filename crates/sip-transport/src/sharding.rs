@@ -12,6 +12,16 @@ use std::fmt;
 /// ([`is_mine`](Self::is_mine)). A request with our Record-Route as its Route carries the Call-ID of the request that was
 /// recorded, so it needs no rule of its own.
 ///
+/// | what | belongs to | found by others |
+/// |---|---|---|
+/// | a dialog, a transaction, a registration under way | the shard of its Call-ID | by Call-ID; responses by branch |
+/// | a connection | who accepted or opened it | by its number, which is in every flow |
+/// | the bindings of an address-of-record | the shard that a hash of it leads to | by asking that one |
+/// | a nonce | who gave it | not at all: to others it has ended |
+/// | a STUN question | who asked | by the last octet of its number |
+///
+/// Adopted calls, whose Call-ID leads elsewhere (an INVITE with Replaces), have no rule yet: nothing adopts any.
+///
 /// All shards of a mesh have the same seed and count.
 ///
 /// ```

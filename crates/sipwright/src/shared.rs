@@ -43,8 +43,9 @@ impl Shared {
     pub(crate) fn new(
         runtime: Arc<dyn Runtime>,
         settings: Settings,
-        drivers: Vec<DriverHandle<Machine, App>>,
+        mut drivers: Starting,
     ) -> Self {
+        let drivers = std::mem::take(&mut drivers.0);
         let inner = Inner {
             incoming: Queue::new(CALLS_WAITING),
             takes_calls: OnceLock::new(),
@@ -124,9 +125,12 @@ impl Shared {
 
     /// Refuses new work, ends what is held, and resolves when that is done or `within` has passed.
     pub(crate) async fn close(&self, within: Duration) {
-        if self.everywhere(shut_down).await.is_ok() {
-            join_all(self.drivers.iter().map(|driver| driver.finish(within))).await;
-        }
+        let closings = self.drivers.iter().map(|driver| async move {
+            if driver.command(shut_down).await.is_ok() {
+                driver.finish(within).await;
+            }
+        });
+        join_all(closings).await;
     }
 
     fn driver(&self) -> Result<&DriverHandle<Machine, App>, Gone> {
@@ -160,6 +164,18 @@ fn shut_down(machine: &mut Machine, app: &mut App, now: Instant) {
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Shared")
+    }
+}
+
+/// The drivers of a stack that is not started yet: dropped, they end.
+#[derive(Default)]
+pub(crate) struct Starting(pub(crate) Vec<DriverHandle<Machine, App>>);
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        for driver in &self.0 {
+            drop(driver.stop());
+        }
     }
 }
 

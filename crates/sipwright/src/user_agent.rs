@@ -14,7 +14,7 @@ use crate::{
     resolve::Lookups,
     routing::Routing,
     runtime_choice::default_runtime,
-    shared::Shared,
+    shared::{Shared, Starting},
     trace::Trace,
 };
 use futures_channel::oneshot;
@@ -295,7 +295,7 @@ impl UserAgentBuilder {
     }
 
     /// How many workers share the work: each is a whole stack with its own sockets at the listeners' addresses
-    /// (`SO_REUSEPORT`), on a task of its own, or on a thread of its own where the runtime is one
+    /// (`SO_REUSEPORT`, so on Unix), on a task of its own, or on a thread of its own where the runtime is one
     /// `Thread`. Defaults to 1, and there may be 64; more of them than processors, or than threads of
     /// the runtime, serve nobody.
     ///
@@ -527,7 +527,7 @@ impl StackBuilder {
         if self.workers > 1 {
             sharing = rng.seed();
         }
-        let mut drivers = Vec::new();
+        let mut drivers = Starting::default();
         for member in mesh(self.workers, PARCELS) {
             let shard = member.shard();
             let mut endpoint = endpoint.clone();
@@ -543,7 +543,12 @@ impl StackBuilder {
             let mut media = MediaConfig::new(rng.seed(), clock).first_token(MEDIA_TOKENS);
             if self.media_ports.is_some() || self.workers > 1 {
                 let ports = self.media_ports.clone().unwrap_or(16_384..32_768);
-                media = media.ports(part(&ports, shard, self.workers));
+                let part = part(&ports, shard, self.workers);
+                if part.is_empty() {
+                    let text = format!("ports {ports:?} are too few for {} workers", self.workers);
+                    return Err(BindError::Configuration(text));
+                }
+                media = media.ports(part);
             }
             let (registrar, proxy, probing) = cores(&mut rng, clock, shard);
             let cores = (registrar, (proxy, (probing, sip_ua::UserAgent::new(ua))));
@@ -569,11 +574,11 @@ impl StackBuilder {
             if let Some(dscp) = self.dscp {
                 driver = driver.dscp(dscp);
             }
-            drivers.push(driver.spawn());
+            drivers.0.push(driver.spawn());
         }
 
         let mut bound = Vec::new();
-        for (place, driver) in drivers.iter().enumerate() {
+        for (place, driver) in drivers.0.iter().enumerate() {
             // The others bind what the system chose for the first.
             let listeners = listeners
                 .iter()
@@ -583,16 +588,9 @@ impl StackBuilder {
                     let local = chosen.unwrap_or_else(|| listener.local());
                     (listener.clone().at(local), view.clone())
                 });
-            let opened = open(driver, listeners.collect()).await;
-            match opened {
-                Ok(addresses) if place == 0 => bound = addresses,
-                Ok(_) => {}
-                Err(error) => {
-                    for driver in &drivers {
-                        drop(driver.stop());
-                    }
-                    return Err(error);
-                }
+            let addresses = open(driver, listeners.collect()).await?;
+            if place == 0 {
+                bound = addresses;
             }
         }
         let settings = Settings {

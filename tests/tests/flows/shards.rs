@@ -2,7 +2,10 @@
 
 use crate::network::{Net, SESSION, SETTLED};
 use bytes::Bytes;
-use futures_util::future::{join, join_all};
+use futures_util::{
+    FutureExt,
+    future::{join, join_all},
+};
 use sipwright::{
     Account, BindError, Credentials, Registration, Server, ServerBuilder, UserAgent,
     auth::{Client, Digest, Users},
@@ -207,6 +210,61 @@ fn a_nonce_of_another_worker_is_stale_and_the_login_succeeds() {
             }
         }
         assert!((8..20).contains(&stale), "{stale} were told so");
+    });
+}
+
+/// RFC 3261 §17: what gets lost is sent again, and finds the same worker.
+#[test]
+fn calls_on_a_bad_line_end_on_both_sides_whatever_worker_has_them() {
+    let net = Net::new(8);
+    net.sim.run(async {
+        let (alice, _server) = alice_and_proxy(&net).await;
+        let bob = net.start_phone("bob", |phone| phone.workers(4).listen("udp:*:5060"));
+        let bob = bob.await;
+        let account = bob.account(aor(0).as_str()).outbound(["sip:proxy;lr"]);
+        let binding = account.build().unwrap().register().await.unwrap();
+        answer_everything(&net.sim.host("bob"), &bob);
+        net.sim.everywhere().loss(0.2);
+        let calls = (0..40).map(|_| {
+            let (sim, called) = (net.sim.clone(), alice.call(aor(0).as_str()));
+            async move {
+                let call = called.session(SESSION).await.ok()?;
+                sim.sleep(10 * SECOND).await;
+                Some(call.hang_up().await)
+            }
+        });
+        let ended = join_all(calls).await;
+        let talked = ended.into_iter().flatten().count();
+        assert!(talked > 30, "{talked} of 40");
+        net.sim.everywhere().loss(0.0);
+        binding.unregister().await.unwrap();
+        net.sim.sleep(SETTLED).await;
+        assert_eq!(bob.core_stats().await.unwrap().calls, 0);
+    });
+    net.sim.run(net.assert_nothing_is_left());
+}
+
+/// A start that is given up leaves no socket behind, and ports for media that are too few are told at once.
+#[test]
+fn a_start_of_several_workers_is_whole_or_nothing() {
+    let sim = Sim::new(9);
+    sim.run(async {
+        let host = sim.host("bob");
+        let listening = || {
+            let builder = UserAgent::builder().runtime(host.clone());
+            builder.workers(4).listen("udp:*:5060").listen("tcp:*:5060")
+        };
+        let taken = host.listen_tcp(([0, 0, 0, 0], 5060).into()).unwrap();
+        let refused = listening().start().await.unwrap_err();
+        assert!(matches!(refused, BindError::Refused { .. }), "{refused}");
+        drop(taken);
+        sim.sleep(SECOND).await;
+        assert!(listening().start().now_or_never().is_none());
+        sim.sleep(SECOND).await;
+        let few = listening().media_ports(20_000..20_006).start().await;
+        assert!(matches!(few, Err(BindError::Configuration(_))));
+        sim.sleep(SECOND).await;
+        listening().start().await.unwrap().close().await;
     });
 }
 
