@@ -14,7 +14,7 @@ fn a_call_is_held_and_taken_back() {
     let net = Net::new(1);
     let _witness = net.witness(1);
     net.sim.run(async {
-        let (alice, bob) = phones(&net).await;
+        let (alice, bob) = net.alice_and_bob().await;
         let Ends { caller, callee } = talk(&net, &alice, &bob).await;
         let (caller, callee) = (caller.unwrap(), callee.unwrap());
         let mut changes = callee.events();
@@ -70,7 +70,7 @@ fn two_who_hold_each_other_at_once_both_succeed() {
     let net = Net::new(1);
     let _witness = net.witness(1);
     net.sim.run(async {
-        let (alice, bob) = phones(&net).await;
+        let (alice, bob) = net.alice_and_bob().await;
         let Ends { caller, callee } = talk(&net, &alice, &bob).await;
         let (caller, callee) = (caller.unwrap(), callee.unwrap());
         let (one, other) = join(caller.hold(), callee.hold()).await;
@@ -96,7 +96,7 @@ fn a_change_while_another_is_open_is_refused_at_once() {
     let net = Net::new(1);
     let _witness = net.witness(1);
     net.sim.run(async {
-        let (alice, bob) = phones(&net).await;
+        let (alice, bob) = net.alice_and_bob().await;
         let Ends { caller, callee } = talk(&net, &alice, &bob).await;
         let (caller, _callee) = (caller.unwrap(), callee.unwrap());
         let (one, other) = join(caller.hold(), caller.resume()).await;
@@ -110,7 +110,7 @@ fn a_change_while_another_is_open_is_refused_at_once() {
 #[test]
 fn a_session_that_changes_on_a_bad_line_leaves_the_call_to_both_or_neither() {
     let established = on_bad_lines(&[("alice", "bob")], async |net, seed| {
-        let (alice, bob) = phones(net).await;
+        let (alice, bob) = net.alice_and_bob().await;
         let answered = async {
             let incoming = net.within(PATIENCE, bob.incoming()).await??;
             incoming.session(SESSION).answer().await.ok()
@@ -142,16 +142,6 @@ fn a_session_that_changes_on_a_bad_line_leaves_the_call_to_both_or_neither() {
         established > 190,
         "only {established} of 200 calls came about"
     );
-}
-
-async fn phones(net: &Net) -> (Account, UserAgent) {
-    let alice = net
-        .phone("alice")
-        .await
-        .account("sip:alice@alice")
-        .build()
-        .unwrap();
-    (alice, net.phone("bob").await)
 }
 
 /// A call with audio of ours, which has gone on for a while.

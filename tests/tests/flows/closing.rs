@@ -5,7 +5,7 @@ use futures_util::{
     StreamExt,
     future::{join, join3},
 };
-use sipwright::{Account, Call, CallError, UserAgent, assert_ladder, proxy::Registrar};
+use sipwright::{CallError, assert_ladder, proxy::Registrar};
 use std::time::Duration;
 
 #[test]
@@ -20,9 +20,9 @@ fn closing_ends_calls_and_withdraws_registrations() {
                 .registrar(Registrar::default())
         });
         let _server = server.await;
-        let (alice, bob) = phones(&net).await;
+        let (alice, bob) = net.alice_and_bob().await;
         let _binding = bob.account(BOB).build().unwrap().register().await.unwrap();
-        let (caller, callee) = talk(&net, &alice, &bob).await;
+        let (caller, callee) = net.talk(&alice, "sip:bob@bob", &bob).await;
         bob.close().await;
         assert!(callee.ended().await.is_normal());
         assert!(!caller.ended().await.by_us());
@@ -51,8 +51,8 @@ fn a_user_agent_that_closes_answers_stragglers() {
     let net = Net::new(1);
     let _witness = net.witness(1);
     net.sim.run(async {
-        let (alice, bob) = phones(&net).await;
-        let (caller, callee) = talk(&net, &alice, &bob).await;
+        let (alice, bob) = net.alice_and_bob().await;
+        let (caller, callee) = net.talk(&alice, "sip:bob@bob", &bob).await;
         net.sim.one_way("bob", "alice").up(false);
         let closed = async {
             assert!(!callee.ended().await.by_us());
@@ -84,8 +84,8 @@ fn a_user_agent_that_closes_refuses_new_calls() {
     let net = Net::new(1);
     let _witness = net.witness(1);
     net.sim.run(async {
-        let (alice, bob) = phones(&net).await;
-        let (caller, _callee) = talk(&net, &alice, &bob).await;
+        let (alice, bob) = net.alice_and_bob().await;
+        let (caller, _callee) = net.talk(&alice, "sip:bob@bob", &bob).await;
         // Bob's BYE gets no answer for a while, so closing takes its time.
         net.sim.one_way("bob", "alice").up(false);
         let late = async {
@@ -109,8 +109,8 @@ fn closing_takes_no_longer_than_it_may() {
     let net = Net::new(1);
     let _witness = net.witness(1);
     net.sim.run(async {
-        let (alice, bob) = phones(&net).await;
-        let (_caller, callee) = talk(&net, &alice, &bob).await;
+        let (alice, bob) = net.alice_and_bob().await;
+        let (_caller, callee) = net.talk(&alice, "sip:bob@bob", &bob).await;
         net.sim.link("alice", "bob").up(false);
         let before = net.sim.elapsed();
         bob.close().await;
@@ -140,32 +140,4 @@ fn nobody_waits_for_calls_and_messages_of_a_closed_user_agent() {
         assert!(call.is_none() && message.is_none());
         assert!(bob.incoming().await.is_none());
     });
-}
-
-async fn phones(net: &Net) -> (Account, UserAgent) {
-    let alice = net
-        .phone("alice")
-        .await
-        .account("sip:alice@alice")
-        .build()
-        .unwrap();
-    (alice, net.phone("bob").await)
-}
-
-async fn talk(net: &Net, alice: &Account, bob: &UserAgent) -> (Call, Call) {
-    let answered = async {
-        bob.incoming()
-            .await
-            .unwrap()
-            .session(SESSION)
-            .answer()
-            .await
-    };
-    let (caller, callee) = join(
-        alice.call("sip:bob@bob").session(SESSION).into_future(),
-        answered,
-    )
-    .await;
-    net.sim.sleep(Duration::from_secs(1)).await;
-    (caller.unwrap(), callee.unwrap())
 }

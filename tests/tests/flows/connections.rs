@@ -3,9 +3,8 @@
 use crate::network::{Net, SESSION};
 use futures_util::future::join;
 use sipwright::{
-    Account, Call, Registration, Server, UserAgent, assert_ladder,
+    Account, Registration, Server, UserAgent, assert_ladder,
     message::{HeaderName, HeaderValue, Method},
-    proxy::{Foreign, Registrar},
     sim::Oversize,
 };
 use std::time::Duration;
@@ -18,7 +17,7 @@ fn everything_for_a_phone_behind_a_nat_goes_over_the_connection_that_it_opened()
     let _witness = net.witness(1);
     net.sim.run(async {
         let (alice, bob, binding, _server) = behind_a_nat(&net).await;
-        let (caller, callee) = talk(&net, &alice, &bob).await;
+        let (caller, callee) = net.talk(&alice, BOB, &bob).await;
         assert!(caller.hang_up().await.is_normal());
         assert!(!callee.ended().await.by_us());
         binding.unregister().await.unwrap();
@@ -55,7 +54,7 @@ fn a_phone_behind_a_nat_hangs_up_over_its_connection() {
     let _witness = net.witness(1);
     net.sim.run(async {
         let (alice, bob, binding, _server) = behind_a_nat(&net).await;
-        let (caller, callee) = talk(&net, &alice, &bob).await;
+        let (caller, callee) = net.talk(&alice, BOB, &bob).await;
         assert!(callee.hang_up().await.is_normal());
         assert!(!caller.ended().await.by_us());
         binding.unregister().await.unwrap();
@@ -150,47 +149,9 @@ fn a_long_request_passes_where_fragments_do_not() {
 
 /// Bob's phone has no listener: it is on a port that nobody can connect to. Alice is on UDP.
 async fn behind_a_nat(net: &Net) -> (Account, UserAgent, Registration, Server) {
-    let server = net.proxy("proxy", |server| {
-        let server = server
-            .listen("udp:*:5060")
-            .listen("tcp:*:5060")
-            .domain("proxy");
-        server
-            .registrar(Registrar::default())
-            .foreign(Foreign::Anyone)
-    });
-    let server = server.await;
-    let alice = net
-        .phone("alice")
-        .await
-        .account("sip:alice@alice")
-        .build()
-        .unwrap();
-    let bob = net.phone_without_listener("bob").await;
-    let account = bob
-        .account(BOB)
-        .outbound(["sip:proxy;transport=tcp;lr"])
-        .build()
-        .unwrap();
-    let binding = account.register().await.unwrap();
-    net.sim
-        .sleep(Duration::from_secs(1) - net.sim.elapsed())
-        .await;
+    let (alice, bob) = (net.alice().await, net.phone_without_listener("bob").await);
+    let (binding, server) = net.registered(&bob, "tcp").await;
     (alice, bob, binding, server)
-}
-
-async fn talk(net: &Net, alice: &Account, bob: &UserAgent) -> (Call, Call) {
-    let answered = async {
-        bob.incoming()
-            .await
-            .unwrap()
-            .session(SESSION)
-            .answer()
-            .await
-    };
-    let (caller, callee) = join(alice.call(BOB).session(SESSION).into_future(), answered).await;
-    net.sim.sleep(Duration::from_secs(1)).await;
-    (caller.unwrap(), callee.unwrap())
 }
 
 const BOB: &str = "sip:bob@proxy";

@@ -1,9 +1,9 @@
 //! Calls over IPv6, and between hosts of which one has IPv4 alone and the other IPv6 alone.
 
-use crate::network::{Net, SESSION};
+use crate::network::Net;
 use futures_util::future::join;
 use sipwright::{
-    Account, Call, UserAgent, assert_ladder_snapshot,
+    UserAgent, assert_ladder_snapshot,
     proxy::{Foreign, Registrar},
 };
 use std::time::Duration;
@@ -23,7 +23,7 @@ fn a_call_between_addresses_of_ipv6() {
                 .build()
                 .unwrap();
             let uri = format!("sip:bob@[{theirs}]:5060;transport={transport}");
-            let (caller, callee) = talk(&net, &account, &uri, &bob).await;
+            let (caller, callee) = net.talk(&account, &uri, &bob).await;
             assert!(callee.hang_up().await.is_normal());
             assert!(!caller.ended().await.by_us());
         });
@@ -65,10 +65,10 @@ fn a_phone_of_ipv4_and_one_of_ipv6_call_each_other_through_a_proxy_of_both() {
         net.sim
             .sleep(Duration::from_secs(1) - net.sim.elapsed())
             .await;
-        let (caller, callee) = talk(&net, &old_account, "sip:new@proxy", &new).await;
+        let (caller, callee) = net.talk(&old_account, "sip:new@proxy", &new).await;
         assert!(callee.hang_up().await.is_normal());
         assert!(!caller.ended().await.by_us());
-        let (caller, callee) = talk(&net, &new_account, "sip:old@proxy", &old).await;
+        let (caller, callee) = net.talk(&new_account, "sip:old@proxy", &old).await;
         assert!(caller.hang_up().await.is_normal());
         assert!(!callee.ended().await.by_us());
     });
@@ -81,15 +81,4 @@ async fn phone(net: &Net, name: &'static str) -> UserAgent {
         builder.listen("udp:[::]:5060").listen("tcp:[::]:5060")
     })
     .await
-}
-
-async fn talk(net: &Net, caller: &Account, uri: &str, callee: &UserAgent) -> (Call, Call) {
-    let answered = async {
-        let incoming = callee.incoming().await.unwrap();
-        incoming.session(SESSION).answer().await
-    };
-    let called = caller.call(uri).session(SESSION).into_future();
-    let (called, answered) = join(called, answered).await;
-    net.sim.sleep(Duration::from_secs(1)).await;
-    (called.unwrap(), answered.unwrap())
 }

@@ -3,8 +3,7 @@
 use crate::network::{Net, SESSION};
 use futures_util::{FutureExt, future::join};
 use sipwright::{
-    Account, AnswerError, Call, CallError, Credentials, UserAgent, assert_ladder,
-    message::StatusCode,
+    Account, AnswerError, CallError, Credentials, UserAgent, assert_ladder, message::StatusCode,
 };
 use std::time::Duration;
 
@@ -102,7 +101,7 @@ fn dropping_a_call_hangs_it_up_on_either_side() {
     for caller_drops in [true, false] {
         let net = Net::new(1);
         run(&net, async |alice, bob| {
-            let (caller, callee) = talk(&net, alice, bob).await;
+            let (caller, callee) = net.talk(alice, BOB, bob).await;
             let (dropped, left) = if caller_drops {
                 (caller, callee)
             } else {
@@ -120,7 +119,7 @@ fn dropping_a_call_hangs_it_up_on_either_side() {
 fn a_detached_call_lives_until_the_peer_ends_it() {
     let net = Net::new(1);
     run(&net, async |alice, bob| {
-        let (caller, callee) = talk(&net, alice, bob).await;
+        let (caller, callee) = net.talk(alice, BOB, bob).await;
         caller.detach();
         net.sim.sleep(Duration::from_secs(600)).await;
         assert!(callee.ended().now_or_never().is_none());
@@ -296,30 +295,11 @@ fn a_registration_that_is_left_stays_until_its_time_is_over() {
 fn run(net: &Net, story: impl AsyncFn(&Account, &UserAgent)) {
     let _witness = net.witness(1);
     net.sim.run(async {
-        let alice = net
-            .phone("alice")
-            .await
-            .account("sip:alice@alice")
-            .build()
-            .unwrap();
-        story(&alice, &net.phone("bob").await).await;
+        let (alice, bob) = net.alice_and_bob().await;
+        story(&alice, &bob).await;
     });
     assert!(net.sim.is_quiet(), "{:?}", net.sim.left());
     net.sim.run(net.assert_nothing_is_left());
-}
-
-async fn talk(net: &Net, alice: &Account, bob: &UserAgent) -> (Call, Call) {
-    let answered = async {
-        bob.incoming()
-            .await
-            .unwrap()
-            .session(SESSION)
-            .answer()
-            .await
-    };
-    let (caller, callee) = join(alice.call(BOB).session(SESSION).into_future(), answered).await;
-    net.sim.sleep(SECOND).await;
-    (caller.unwrap(), callee.unwrap())
 }
 
 async fn registrar(net: &Net) -> (Account, sipwright::Server) {

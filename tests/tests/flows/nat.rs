@@ -2,11 +2,8 @@
 //! (RFC 3581, RFC 5626).
 
 use crate::network::{Net, SESSION};
-use futures_util::future::join;
 use sipwright::{
-    Account, Call, KeepAlivePolicy, Registration, Server, UserAgent, assert_ladder_snapshot,
-    proxy::{Foreign, Registrar},
-    sim::Nat,
+    Account, KeepAlivePolicy, Registration, Server, UserAgent, assert_ladder_snapshot, sim::Nat,
 };
 use std::time::Duration;
 
@@ -27,7 +24,7 @@ fn a_phone_behind_any_box_is_called_over_udp() {
         net.sim.nat("home", kind).host("bob");
         net.sim.run(async {
             let (alice, bob, binding, _server) = registered(&net, "udp").await;
-            let (caller, callee) = talk(&net, &alice, BOB, &bob).await;
+            let (caller, callee) = net.talk(&alice, BOB, &bob).await;
             assert!(callee.hang_up().await.is_normal());
             assert!(!caller.ended().await.by_us());
             binding.unregister().await.unwrap();
@@ -50,7 +47,7 @@ fn a_phone_behind_any_box_calls_and_is_hung_up_over_udp() {
             let (alice, bob, _binding, _server) = registered(&net, "udp").await;
             let from_home = bob.account(BOB).outbound(["sip:proxy;lr"]).build().unwrap();
             let agent = alice.user_agent().clone();
-            let (caller, callee) = talk(&net, &from_home, "sip:alice@alice", &agent).await;
+            let (caller, callee) = net.talk(&from_home, "sip:alice@alice", &agent).await;
             assert!(callee.hang_up().await.is_normal());
             assert!(!caller.ended().await.by_us());
         });
@@ -66,7 +63,7 @@ fn a_phone_behind_any_box_is_called_over_its_connection() {
         net.sim.nat("home", kind).host("bob");
         net.sim.run(async {
             let (alice, bob, binding, _server) = registered(&net, "tcp").await;
-            let (caller, callee) = talk(&net, &alice, BOB, &bob).await;
+            let (caller, callee) = net.talk(&alice, BOB, &bob).await;
             assert!(caller.hang_up().await.is_normal());
             assert!(!callee.ended().await.by_us());
             binding.unregister().await.unwrap();
@@ -94,7 +91,7 @@ fn two_phones_behind_one_box_call_each_other() {
             .outbound(["sip:proxy;lr"])
             .build()
             .unwrap();
-        let (caller, callee) = talk(&net, &carol, BOB, &bob).await;
+        let (caller, callee) = net.talk(&carol, BOB, &bob).await;
         assert!(callee.hang_up().await.is_normal());
         assert!(!caller.ended().await.by_us());
     });
@@ -118,7 +115,7 @@ fn a_phone_whose_box_forgot_it_is_found_again_after_it_registered() {
         binding.unregister().await.unwrap();
         let account = account(&bob, "udp");
         let _binding = account.register().await.unwrap();
-        let (caller, callee) = talk(&net, &alice, BOB, &bob).await;
+        let (caller, callee) = net.talk(&alice, BOB, &bob).await;
         assert!(caller.hang_up().await.is_normal());
         assert!(!callee.ended().await.by_us());
     });
@@ -146,7 +143,7 @@ fn a_flow_that_is_kept_alive_stays_open_and_another_does_not() {
             net.sim.sleep(Duration::from_secs(400)).await;
             assert_eq!(home.mappings() > 0, reached);
             if reached {
-                let (caller, callee) = talk(&net, &alice, BOB, &bob).await;
+                let (caller, callee) = net.talk(&alice, BOB, &bob).await;
                 assert!(caller.hang_up().await.is_normal());
                 assert!(!callee.ended().await.by_us());
             } else {
@@ -165,34 +162,9 @@ fn account(bob: &UserAgent, transport: &str) -> Account {
 
 /// Bob has registered from where he is; Alice is on the open network.
 async fn registered(net: &Net, transport: &str) -> (Account, UserAgent, Registration, Server) {
-    let server = net.proxy("proxy", |server| {
-        let server = server
-            .listen("udp:*:5060")
-            .listen("tcp:*:5060")
-            .domain("proxy");
-        server
-            .registrar(Registrar::default())
-            .foreign(Foreign::Anyone)
-    });
-    let server = server.await;
-    let alice = net.phone("alice").await.account("sip:alice@alice");
-    let bob = net.phone("bob").await;
-    let binding = account(&bob, transport).register().await.unwrap();
-    net.sim
-        .sleep(Duration::from_secs(1) - net.sim.elapsed())
-        .await;
-    (alice.build().unwrap(), bob, binding, server)
-}
-
-async fn talk(net: &Net, caller: &Account, uri: &str, callee: &UserAgent) -> (Call, Call) {
-    let answered = async {
-        let incoming = callee.incoming().await.unwrap();
-        incoming.session(SESSION).answer().await
-    };
-    let called = caller.call(uri).session(SESSION).into_future();
-    let (called, answered) = join(called, answered).await;
-    net.sim.sleep(Duration::from_secs(1)).await;
-    (called.unwrap(), answered.unwrap())
+    let (alice, bob) = net.alice_and_bob().await;
+    let (binding, server) = net.registered(&bob, transport).await;
+    (alice, bob, binding, server)
 }
 
 const BOB: &str = "sip:bob@proxy";

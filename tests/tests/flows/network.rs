@@ -1,17 +1,17 @@
 //! Phones and proxies on a simulated network, and what must be true of them when everything is over.
 
 use futures_util::{
-    future::{Either, select},
+    future::{Either, join, select},
     pin_mut,
 };
 use sipwright::{
-    Account, Credentials, Server, ServerBuilder, UserAgent, UserAgentBuilder,
+    Account, Call, Credentials, Registration, Server, ServerBuilder, UserAgent, UserAgentBuilder,
     endpoint::EndpointStats,
     message::{
         Message, Method, Uri,
         headers::{CSeq, Via},
     },
-    proxy::Inbound,
+    proxy::{Foreign, Inbound, Registrar},
     proxy_core::ProxyStats,
     sim::Sim,
     trace::Trace,
@@ -104,6 +104,61 @@ impl Net {
             stack: Stack::Proxy(server.clone()),
         });
         server
+    }
+
+    /// Alice, on UDP, at her own host.
+    pub(crate) async fn alice(&self) -> Account {
+        let alice = self.phone("alice").await.account("sip:alice@alice");
+        alice.build().expect("it is a URI")
+    }
+
+    /// Two phones on UDP with nobody between.
+    pub(crate) async fn alice_and_bob(&self) -> (Account, UserAgent) {
+        (self.alice().await, self.phone("bob").await)
+    }
+
+    /// A proxy at which Bob has registered by `transport`, as `sip:bob@proxy`; one second has passed.
+    pub(crate) async fn registered(
+        &self,
+        bob: &UserAgent,
+        transport: &str,
+    ) -> (Registration, Server) {
+        let server = self.proxy("proxy", |server| {
+            let server = server.listen("udp:*:5060").listen("tcp:*:5060");
+            let server = server.listen("ws:*").domain("proxy");
+            server
+                .registrar(Registrar::default())
+                .foreign(Foreign::Anyone)
+        });
+        let server = server.await;
+        let route = format!("sip:proxy;transport={transport};lr");
+        let account = bob.account("sip:bob@proxy").outbound([route]);
+        let account = account.build().expect("both are URIs");
+        let binding = account.register().await.expect("nobody asks who he is");
+        self.sim
+            .sleep(Duration::from_secs(1) - self.sim.elapsed())
+            .await;
+        (binding, server)
+    }
+
+    /// A call to `uri` that is answered at once and has gone on for a second, as both ends have it.
+    pub(crate) async fn talk(
+        &self,
+        caller: &Account,
+        uri: &str,
+        callee: &UserAgent,
+    ) -> (Call, Call) {
+        let answered = async {
+            let incoming = callee.incoming().await.expect("somebody calls");
+            incoming.session(SESSION).answer().await
+        };
+        let called = caller.call(uri).session(SESSION).into_future();
+        let (called, answered) = join(called, answered).await;
+        self.sim.sleep(Duration::from_secs(1)).await;
+        (
+            called.expect("it is answered"),
+            answered.expect("it is acknowledged"),
+        )
     }
 
     /// The proxies of RFC 3665: the first is for Alice's domain, the second for Bob's, and knows where Bob is.

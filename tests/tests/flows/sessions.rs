@@ -17,7 +17,7 @@ fn a_call_is_answered_and_hung_up_by_the_callee() {
     let net = Net::new(1);
     let _witness = net.witness(1);
     net.sim.run(async {
-        let (alice, bob) = direct(&net).await;
+        let (alice, bob) = net.alice_and_bob().await;
         let ends = talk(&net, &alice, "sip:bob@bob", &bob).await;
         let (caller, callee) = (ends.caller.unwrap(), ends.callee.unwrap());
         net.sim.sleep(TALK).await;
@@ -33,7 +33,7 @@ fn a_call_is_answered_and_hung_up_by_the_callee() {
 #[test]
 fn a_call_on_a_bad_line_is_held_by_both_or_neither() {
     let established = on_bad_lines(&[("alice", "bob")], async |net, seed| {
-        let (alice, bob) = direct(net).await;
+        let (alice, bob) = net.alice_and_bob().await;
         let ends = talk(net, &alice, "sip:bob@bob", &bob).await;
         end_somehow(net, seed, ends).await
     });
@@ -74,16 +74,6 @@ fn a_call_through_two_proxies_on_a_bad_line_is_held_by_both_or_neither() {
         established > 190,
         "only {established} of 200 calls came about"
     );
-}
-
-async fn direct(net: &Net) -> (Account, UserAgent) {
-    let alice = net
-        .phone("alice")
-        .await
-        .account("sip:alice@alice")
-        .build()
-        .unwrap();
-    (alice, net.phone("bob").await)
 }
 
 /// Proxy 1 asks Alice who she is.

@@ -1,10 +1,8 @@
 //! Phones on WebSockets (RFC 7118), at a proxy that speaks UDP to the others.
 
-use crate::network::{Net, SESSION};
-use futures_util::future::join;
+use crate::network::Net;
 use sipwright::{
-    Account, Call, Refusal, Registration, Server, UserAgent, WebSocketConfig, assert_ladder,
-    proxy::{Foreign, Registrar},
+    Refusal, Registration, Server, UserAgent, WebSocketConfig, assert_ladder, proxy::Foreign,
     transport::TransportConfig,
 };
 use std::time::Duration;
@@ -16,8 +14,9 @@ fn a_phone_on_a_web_socket_is_called_over_its_own_connection() {
     let net = Net::new(1);
     let _witness = net.witness(1);
     net.sim.run(async {
-        let (alice, bob, binding, _server) = web(&net).await;
-        let (caller, callee) = talk(&net, &alice, &bob).await;
+        let alice = net.alice().await;
+        let (bob, binding, _server) = on_a_web_socket(&net).await;
+        let (caller, callee) = net.talk(&alice, BOB, &bob).await;
         assert!(caller.hang_up().await.is_normal());
         assert!(!callee.ended().await.by_us());
         binding.unregister().await.unwrap();
@@ -53,16 +52,10 @@ fn a_phone_on_a_web_socket_calls_and_hangs_up() {
     let net = Net::new(1);
     let _witness = net.witness(1);
     net.sim.run(async {
-        let (alice, bob, binding, _server) = web(&net).await;
+        let alice = net.phone("alice").await;
+        let (bob, binding, _server) = on_a_web_socket(&net).await;
         let account = bob.account(BOB).outbound([PROXY]).build().unwrap();
-        let answered = async {
-            let incoming = alice.1.incoming().await.unwrap();
-            incoming.session(SESSION).answer().await
-        };
-        let called = account.call("sip:alice@alice").session(SESSION);
-        let (caller, callee) = join(called.into_future(), answered).await;
-        let (caller, callee) = (caller.unwrap(), callee.unwrap());
-        net.sim.sleep(Duration::from_secs(1)).await;
+        let (caller, callee) = net.talk(&account, "sip:alice@alice", &alice).await;
         assert!(caller.hang_up().await.is_normal());
         assert!(!callee.ended().await.by_us());
         binding.unregister().await.unwrap();
@@ -123,37 +116,11 @@ fn an_upgrade_may_want_credentials() {
     });
 }
 
-type Alice = (Account, UserAgent);
-
-/// Bob's phone is a client of WebSockets, like a browser. Alice is on UDP.
-async fn web(net: &Net) -> (Alice, UserAgent, Registration, Server) {
-    let server = net.proxy("proxy", |server| {
-        let server = server.listen("udp:*:5060").listen("ws:*").domain("proxy");
-        server
-            .registrar(Registrar::default())
-            .foreign(Foreign::Anyone)
-    });
-    let server = server.await;
-    let alice = net.phone("alice").await;
-    let account = alice.account("sip:alice@alice").build().unwrap();
+/// Bob's phone is a client of WebSockets, like a browser.
+async fn on_a_web_socket(net: &Net) -> (UserAgent, Registration, Server) {
     let bob = net.phone_without_listener("bob").await;
-    let binding = bob.account(BOB).outbound([PROXY]).build().unwrap();
-    let binding = binding.register().await.unwrap();
-    net.sim
-        .sleep(Duration::from_secs(1) - net.sim.elapsed())
-        .await;
-    ((account, alice), bob, binding, server)
-}
-
-async fn talk(net: &Net, alice: &Alice, bob: &UserAgent) -> (Call, Call) {
-    let answered = async {
-        let incoming = bob.incoming().await.unwrap();
-        incoming.session(SESSION).answer().await
-    };
-    let called = alice.0.call(BOB).session(SESSION);
-    let (caller, callee) = join(called.into_future(), answered).await;
-    net.sim.sleep(Duration::from_secs(1)).await;
-    (caller.unwrap(), callee.unwrap())
+    let (binding, server) = net.registered(&bob, "ws").await;
+    (bob, binding, server)
 }
 
 const BOB: &str = "sip:bob@proxy";
