@@ -158,39 +158,29 @@ async fn take(incoming: IncomingCall, manner: Manner) -> Result<(), AnswerError>
 fn silence(offer: &[u8], local: IpAddr) -> String {
     let family = if local.is_ipv4() { "IP4" } else { "IP6" };
     let local = local.to_string();
-    let address = [" ", family, " ", &local, "\r\n"].concat();
-    let mut session = [
-        "v=0\r\no=- 1 1 IN",
-        &address,
-        "s=-\r\nc=IN",
-        &address,
-        "t=0 0\r\n",
-    ]
-    .concat();
-    let offer = str::from_utf8(offer).unwrap_or_default();
-    let offer = if offer.is_empty() {
-        "m=audio 9 RTP/AVP 0"
-    } else {
-        offer
+    let mut session = String::with_capacity(256);
+    let mut say = |parts: &[&str]| parts.iter().for_each(|part| session.push_str(part));
+    say(&["v=0\r\no=- 1 1 IN ", family, " ", &local, "\r\ns=-\r\n"]);
+    say(&["c=IN ", family, " ", &local, "\r\nt=0 0\r\n"]);
+    let offer = match str::from_utf8(offer) {
+        Ok("") | Err(_) => "m=audio 9 RTP/AVP 0",
+        Ok(offer) => offer,
     };
     let fixed = |format: &&str| format.parse().is_ok_and(|number: u8| number < 35);
     for stream in offer.lines().filter_map(|line| line.strip_prefix("m=")) {
         let mut words = stream.split(' ');
-        let (media, _port, protocol) = (words.next(), words.next(), words.next());
+        let media = words.next().unwrap_or("audio");
+        let protocol = words.nth(1).unwrap_or("RTP/AVP");
         let accepted = words.clone().any(|format| fixed(&format));
-        session += "m=";
-        session += media.unwrap_or("audio");
-        session += if accepted { " 9 " } else { " 0 " };
-        session += protocol.unwrap_or("RTP/AVP");
+        say(&["m=", media, if accepted { " 9 " } else { " 0 " }, protocol]);
         for format in words.filter(|format| !accepted || fixed(format)) {
-            session += " ";
-            session += format;
+            say(&[" ", format]);
         }
-        session += if accepted {
+        say(&[if accepted {
             "\r\na=inactive\r\n"
         } else {
             "\r\n"
-        };
+        }]);
     }
     session
 }

@@ -307,13 +307,14 @@ impl<M: StateMachine, A: Application<M>> Driver<M, A> {
         self.settle(now);
         self.ports.flush_datagrams();
         self.settle_received(now);
-        let next = [self.machine.poll_timeout(), self.ports.poll_timeout()];
+        let timeout = self.machine.poll_timeout();
+        let next = [timeout, self.ports.poll_timeout()];
         let next = next.into_iter().flatten().min();
         let sooner = next.is_some_and(|next| self.armed.is_none_or(|armed| next < armed));
         if sooner || self.ports.has_unwritten() {
             self.wake();
         }
-        self.note_activity();
+        self.note_activity(timeout);
         true
     }
 
@@ -322,9 +323,9 @@ impl<M: StateMachine, A: Application<M>> Driver<M, A> {
         self.wakers.application.wake_by_ref();
     }
 
-    fn note_activity(&self) {
-        let timer = self.machine.poll_timeout().is_some();
-        self.inbox.activity().turned(timer, self.ports.streams());
+    fn note_activity(&self, timeout: Option<Instant>) {
+        let activity = self.inbox.activity();
+        activity.turned(timeout.is_some(), self.ports.streams());
     }
 
     /// Asks every source that was woken before this turn, once.
@@ -494,7 +495,7 @@ impl<M: StateMachine, A: Application<M>> Future for Driver<M, A> {
         this.in_place = COMMANDS;
         this.poll_sources();
         this.finish_turn();
-        this.note_activity();
+        this.note_activity(this.machine.poll_timeout());
         if this.has_ended() {
             this.inbox.close();
             return Poll::Ready(());

@@ -161,7 +161,7 @@ impl Calls {
     /// Why there is no answer to the INVITE's offer, if so; an INVITE without one is fine.
     pub(crate) fn refusal_of_offer(&self, invite: &Request) -> Option<NegotiateError> {
         let is_sdp = matches!(
-            invite.headers().get::<ContentType>(),
+            invite.headers().view::<ContentType>(),
             Some(Ok(content_type)) if content_type.is("application/sdp")
         );
         if !is_sdp || invite.body().is_empty() {

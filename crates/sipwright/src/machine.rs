@@ -93,9 +93,14 @@ impl StateMachine for Machine {
     }
 
     fn poll_event(&mut self) -> Option<MachineEvent> {
-        let sip = self.stack.poll_event().map(MachineEvent::Sip);
-        sip.or_else(|| self.media.poll_event().map(MachineEvent::Media))
-            .or_else(|| self.stack.poll_observation().map(MachineEvent::Seen))
+        // Not by `map`: most of the time there is nothing, which need not be moved.
+        if let Some(event) = self.stack.poll_event() {
+            return Some(MachineEvent::Sip(event));
+        }
+        if let Some(event) = self.media.poll_event() {
+            return Some(MachineEvent::Media(event));
+        }
+        self.stack.poll_observation().map(MachineEvent::Seen)
     }
 
     fn poll_timeout(&self) -> Option<Instant> {

@@ -100,6 +100,10 @@ impl<T: AsRef<[u8]>> ContentType<T> {
 
     /// Whether it is this `type/subtype`, without regard to case and parameters.
     pub fn is(&self, media_type: &str) -> bool {
+        // The usual case needs no look at the parts.
+        if self.text.as_ref().eq_ignore_ascii_case(media_type.as_bytes()) {
+            return true;
+        }
         media_type.split_once('/').is_some_and(|(media, subtype)| {
             media.trim().eq_ignore_ascii_case(self.media_type()) && subtype.trim().eq_ignore_ascii_case(self.subtype())
         })

@@ -201,7 +201,7 @@ fn session(headers: &Headers, body: &Bytes) -> Option<Bytes> {
 
 /// Whether the body is a session description; without a Content-Type it is taken for one, as that is all a call carries.
 pub(crate) fn is_session(headers: &Headers) -> bool {
-    match headers.get::<ContentType>() {
+    match headers.view::<ContentType>() {
         Some(Ok(content_type)) => content_type.is("application/sdp"),
         Some(Err(_)) => false,
         None => true,
