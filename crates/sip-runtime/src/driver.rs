@@ -2,7 +2,7 @@
 
 use crate::{
     handle::{DriverHandle, Ending, Inbox},
-    in_place::{Rest, Turns},
+    in_place::{Rest, Sending, Turns},
     ports::{Limits, Ports},
     ready::{ReadyList, Source},
     runtime::{Runtime, Timer},
@@ -296,7 +296,11 @@ impl<M: StateMachine, A: Application<M>> Driver<M, A> {
     ///
     /// What it brings about is told and sent at once, but for what needs the driver's own turn: writing to streams, so
     /// that messages share a write, and setting the timer.
-    pub(crate) fn run_in_place(&mut self, job: &mut dyn FnMut(&mut M, &mut A, Instant)) -> bool {
+    pub(crate) fn run_in_place(
+        &mut self,
+        sending: Sending,
+        job: &mut dyn FnMut(&mut M, &mut A, Instant),
+    ) -> bool {
         let first = self.in_place > 0 && self.ending.is_none() && self.inbox.is_empty();
         if !first || !self.application.runs_in_place() {
             return false;
@@ -305,8 +309,10 @@ impl<M: StateMachine, A: Application<M>> Driver<M, A> {
         let now = self.runtime.now();
         job(&mut self.machine, &mut self.application, now);
         self.settle(now);
-        self.ports.flush_datagrams();
-        self.settle_received(now);
+        if sending == Sending::AtOnce {
+            self.ports.flush_datagrams();
+            self.settle_received(now);
+        }
         let timeout = self.machine.poll_timeout();
         let next = [timeout, self.ports.poll_timeout()];
         let next = next.into_iter().flatten().min();

@@ -1,6 +1,9 @@
 //! The one door into a driver.
 
-use crate::{activity::Activity, in_place::Rest};
+use crate::{
+    activity::Activity,
+    in_place::{Rest, Sending},
+};
 use futures_channel::oneshot;
 use std::{
     collections::VecDeque,
@@ -123,11 +126,31 @@ impl<M, A> DriverHandle<M, A> {
     where
         F: FnOnce(&mut M, &mut A, Instant) -> R,
     {
+        self.run_in_place(Sending::AtOnce, command)
+    }
+
+    /// As [`try_command`](Self::try_command) for who waits for a peer's answer anyway: datagrams leave in the driver's
+    /// next turn, together with those of other commands.
+    ///
+    /// # Errors
+    ///
+    /// The command, when this is not the moment.
+    pub fn try_command_unhurried<R, F>(&self, command: F) -> Result<R, F>
+    where
+        F: FnOnce(&mut M, &mut A, Instant) -> R,
+    {
+        self.run_in_place(Sending::Together, command)
+    }
+
+    fn run_in_place<R, F>(&self, sending: Sending, command: F) -> Result<R, F>
+    where
+        F: FnOnce(&mut M, &mut A, Instant) -> R,
+    {
         let Some(driver) = self.inbox.resting.get().and_then(Weak::upgrade) else {
             return Err(command);
         };
         let (mut command, mut result) = (Some(command), None);
-        driver.run(&mut |machine, app, now| {
+        driver.run(sending, &mut |machine, app, now| {
             result = command.take().map(|command| command(machine, app, now));
         });
         match (result, command) {

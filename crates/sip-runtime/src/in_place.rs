@@ -18,7 +18,15 @@ use std::{
 /// the machine is made of.
 pub(crate) trait Rest<M, A>: Send + Sync {
     /// Runs `job`, unless the driver runs or has something before it; says whether it did.
-    fn run(&self, job: &mut dyn FnMut(&mut M, &mut A, Instant)) -> bool;
+    fn run(&self, sending: Sending, job: &mut dyn FnMut(&mut M, &mut A, Instant)) -> bool;
+}
+
+/// When the datagrams leave that a command in place brought about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sending {
+    AtOnce,
+    /// In the driver's next turn, with others
+    Together,
 }
 
 impl<M, A> Rest<M, A> for Mutex<Driver<M, A>>
@@ -26,12 +34,12 @@ where
     M: StateMachine + Send,
     A: Application<M>,
 {
-    fn run(&self, job: &mut dyn FnMut(&mut M, &mut A, Instant)) -> bool {
+    fn run(&self, sending: Sending, job: &mut dyn FnMut(&mut M, &mut A, Instant)) -> bool {
         // Never waited for: it may be held by the very task that asks.
         let Ok(mut driver) = self.try_lock() else {
             return false;
         };
-        let run = AssertUnwindSafe(|| driver.run_in_place(job));
+        let run = AssertUnwindSafe(|| driver.run_in_place(sending, job));
         match catch_unwind(run) {
             Ok(done) => done,
             Err(panic) => {

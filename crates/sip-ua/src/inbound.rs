@@ -254,16 +254,22 @@ impl UserAgent {
 
 /// RFC 3261 §8.2.3: an INVITE carries a session description or nothing that must be understood.
 fn refusal_of_body(request: &Request) -> Option<ResponseBuilder> {
-    if request.body().is_empty() || is_optional(request.headers()) {
+    if request.body().is_empty() {
+        return None;
+    }
+    let encoding = request.headers().raw(&HeaderName::CONTENT_ENCODING);
+    let encoded =
+        encoding.is_some_and(|encoding| !encoding.text().trim().eq_ignore_ascii_case("identity"));
+    if !encoded && is_session(request.headers()) || is_optional(request.headers()) {
         return None;
     }
     let refusal = request.response(StatusCode::UNSUPPORTED_MEDIA_TYPE);
-    let encoding = request.headers().raw(&HeaderName::CONTENT_ENCODING);
-    if encoding.is_some_and(|encoding| !encoding.text().trim().eq_ignore_ascii_case("identity")) {
+    Some(if encoded {
         let identity = HeaderValue::from_static("identity");
-        return Some(refusal.raw_header(HeaderName::ACCEPT_ENCODING, identity));
-    }
-    (!is_session(request.headers())).then(|| refusal.raw_header(HeaderName::ACCEPT, ACCEPT))
+        refusal.raw_header(HeaderName::ACCEPT_ENCODING, identity)
+    } else {
+        refusal.raw_header(HeaderName::ACCEPT, ACCEPT)
+    })
 }
 
 /// What the body of an INVITE may be.

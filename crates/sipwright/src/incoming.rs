@@ -130,7 +130,7 @@ impl IncomingCall {
         let session = self.session.take();
         let answered = self
             .shared
-            .command(move |machine, app, now| {
+            .command_unhurried(move |machine, app, now| {
                 app.calls.use_raw_session(id, session);
                 machine.ua(now, |ua, cx| ua.answer(cx, id, status, Vec::new()))
             })

@@ -93,6 +93,20 @@ impl Shared {
         }
     }
 
+    /// As [`command`](Self::command) for who waits for a peer's answer anyway; see
+    /// [`DriverHandle::try_command_unhurried`].
+    pub(crate) async fn command_unhurried<R, F>(&self, command: F) -> Result<R, Gone>
+    where
+        R: Send + 'static,
+        F: FnOnce(&mut Machine, &mut App, Instant) -> R + Send + 'static,
+    {
+        let driver = self.driver()?;
+        match driver.try_command_unhurried(command) {
+            Ok(result) => Ok(result),
+            Err(command) => driver.command(command).await,
+        }
+    }
+
     /// Runs `command` on the task of each driver.
     pub(crate) async fn everywhere<R, F>(&self, command: F) -> Result<Vec<R>, Gone>
     where

@@ -42,6 +42,12 @@ fn what_a_command_in_place_sends_and_waits_for_comes_about() {
         });
         assert_eq!(done.ok(), Some(7));
         assert_eq!(alice.datagram().await.1, b"at once");
+        let done = alice.handle.try_command_unhurried(|probe, _, _| {
+            let contents = "soon".into();
+            probe.out.push_back(Transmit::Datagram { flow, contents });
+        });
+        assert!(done.is_ok());
+        assert_eq!(alice.datagram().await.1, b"soon");
         match alice.event().await {
             Event::Fired(_) => assert!(sim.elapsed() >= Duration::from_secs(10)),
             other => panic!("{other:?}"),

@@ -226,7 +226,7 @@ impl UserAgent {
             }
             Stage::Ringing(ringing) => {
                 self.timers.cancel(ringing.limit);
-                if let Some((_, again)) = ringing.provisional {
+                if let Some((.., again)) = ringing.provisional {
                     self.timers.cancel(again);
                 }
                 if let Some(dialog) = ringing.dialog {

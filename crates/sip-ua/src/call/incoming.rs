@@ -126,6 +126,9 @@ impl UserAgent {
         let party = self.party(Some(identity), flow);
         if let Some(call) = self.calls.get_mut(id) {
             call.party = party;
+            if let Some(ringing) = call.ringing_mut() {
+                ringing.contact = None;
+            }
         }
         Ok(())
     }
@@ -189,6 +192,7 @@ impl UserAgent {
             dialog: None,
             pending: None,
             provisional: None,
+            contact: None,
             limit,
             expires: expires.is_some_and(|expires| expires <= patience),
         };
@@ -228,10 +232,7 @@ impl UserAgent {
         if matches!(ringing.pending, Some(Pending::Progress(_))) {
             ringing.pending = None;
         }
-        if let Some((_, before)) = ringing
-            .provisional
-            .replace((Box::new(response.clone()), again))
-        {
+        if let Some((.., before)) = ringing.provisional.replace((status, session, again)) {
             self.timers.cancel(before);
         }
         let remote = session.then(|| ringing.offer.clone()).flatten();
@@ -243,19 +244,21 @@ impl UserAgent {
 
     /// The minute is over.
     pub(crate) fn ring_again(&mut self, cx: &mut Context<'_>, id: CallId) {
+        let ringing = self.calls.get(id).and_then(Call::ringing);
+        let Some((transaction, (status, session, _))) =
+            ringing.and_then(|ringing| Some((ringing.transaction, ringing.provisional?)))
+        else {
+            return;
+        };
         let again = self
             .timers
             .insert(cx.now + REPEAT_PROVISIONAL, Due::RingAgain(id));
-        let ringing = self.calls.get_mut(id).and_then(Call::ringing_mut);
-        let Some((transaction, Some((response, timer)))) =
-            ringing.map(|ringing| (ringing.transaction, &mut ringing.provisional))
-        else {
-            self.timers.cancel(again);
-            return;
-        };
-        *timer = again;
-        let response = Response::clone(response);
-        respond_to(cx, transaction, response);
+        if let Some(ringing) = self.calls.get_mut(id).and_then(Call::ringing_mut) {
+            ringing.provisional = Some((status, session, again));
+        }
+        if let Some(response) = self.response_to_invite(cx, id, status, session) {
+            respond_to(cx, transaction, response);
+        }
     }
 
     /// The session is known and the call is to be answered: sends the 2xx.
@@ -309,7 +312,7 @@ impl UserAgent {
         let up = Stage::Up(Box::new(Up::new(dialog, Ack::Awaited)));
         if let Stage::Ringing(ringing) = std::mem::replace(&mut call.stage, up) {
             self.timers.cancel(ringing.limit);
-            if let Some((_, again)) = ringing.provisional {
+            if let Some((.., again)) = ringing.provisional {
                 self.timers.cancel(again);
             }
         }
@@ -370,7 +373,7 @@ impl UserAgent {
     }
 
     fn response_to_invite(
-        &self,
+        &mut self,
         cx: &Context<'_>,
         id: CallId,
         status: StatusCode,
@@ -381,13 +384,17 @@ impl UserAgent {
             party,
             local,
             ..
-        }) = self.calls.get(id)
+        }) = self.calls.get_mut(id)
         else {
             return None;
         };
-        let body = local.as_ref().filter(|_| session);
+        let body = local.clone().filter(|_| session);
         let user = party.contact_user.as_deref();
-        let contact = cx.contact_for(&ringing.invite, &ringing.flow, user);
+        let (invite, flow) = (&ringing.invite, &ringing.flow);
+        let contact = ringing
+            .contact
+            .get_or_insert_with(|| cx.contact_for(invite, flow, user));
+        let contact = contact.clone();
         let builder = ringing.invite.response(status).to_tag(ringing.tag.clone());
         Some(self.dialog_response(builder.raw_header(HeaderName::CONTACT, contact), body))
     }
@@ -396,14 +403,12 @@ impl UserAgent {
     pub(crate) fn dialog_response(
         &self,
         builder: sip_message::ResponseBuilder,
-        session: Option<&Bytes>,
+        session: Option<Bytes>,
     ) -> Response {
         let builder = self.capabilities.allow(builder);
         let builder = self.capabilities.supported(builder);
         match session {
-            Some(session) => builder
-                .body(ContentType::APPLICATION_SDP, session.clone())
-                .build(),
+            Some(session) => builder.body(ContentType::APPLICATION_SDP, session).build(),
             None => builder.build(),
         }
     }

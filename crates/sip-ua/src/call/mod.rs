@@ -113,8 +113,10 @@ pub(crate) struct Ringing {
     pub(crate) unmade: Option<Box<Dialog>>,
     pub(crate) dialog: Option<DialogKey>,
     pub(crate) pending: Option<Pending>,
-    /// The last provisional response, for its repetition each minute
-    pub(crate) provisional: Option<(Box<Response>, TimerId)>,
+    /// The last provisional response and whether a session stands in it, for its repetition each minute
+    pub(crate) provisional: Option<(StatusCode, bool, TimerId)>,
+    /// What our responses have in Contact, once the first was made
+    pub(crate) contact: Option<HeaderValue>,
     pub(crate) limit: TimerId,
     /// Whether the limit is the INVITE's own Expires
     pub(crate) expires: bool,
@@ -230,6 +232,13 @@ impl Call {
     pub(crate) const fn calling_mut(&mut self) -> Option<&mut Calling> {
         match &mut self.stage {
             Stage::Calling(calling) => Some(calling),
+            _ => None,
+        }
+    }
+
+    pub(crate) const fn ringing(&self) -> Option<&Ringing> {
+        match &self.stage {
+            Stage::Ringing(ringing) => Some(ringing),
             _ => None,
         }
     }

@@ -380,7 +380,7 @@ impl UserAgent {
         let builder = request
             .response(StatusCode::OK)
             .contact(Contact::new(contact));
-        let response = self.dialog_response(builder, Some(&session));
+        let response = self.dialog_response(builder, Some(session));
         let cseq = request.cseq().map_or(0, |cseq| cseq.number());
         let Some(dialog) = self.dialogs.get_mut(key) else {
             return;

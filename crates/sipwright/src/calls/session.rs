@@ -367,86 +367,98 @@ pub(super) fn is_plain_audio(offer: &[u8]) -> bool {
 }
 
 fn plain_audio(offer: &[u8]) -> Option<()> {
-    let text = str::from_utf8(offer).ok()?;
-    let lines = text.split_terminator('\n');
-    let mut lines = lines.map(|line| line.strip_suffix('\r').unwrap_or(line));
-    (lines.next()? == "v=0").then_some(())?;
-    is_plain_origin(lines.next()?.strip_prefix("o=")?).then_some(())?;
+    // Octet by octet: lines are too short for a search to begin to pay.
+    let mut lines = offer.split(|byte| *byte == b'\n').map(|line| {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        line.iter()
+            .all(|byte| matches!(byte, b' '..=b'~'))
+            .then_some(line)
+    });
+    (lines.next()?? == b"v=0").then_some(())?;
+    is_plain_origin(lines.next()??.strip_prefix(b"o=")?).then_some(())?;
     let (mut streams, mut connected) = (0, false);
-    for line in lines {
-        let (letter, value) = line.split_at_checked(2)?;
-        let usual = match letter {
-            "c=" => {
+    let mut lines = lines.peekable();
+    while let Some(line) = lines.next() {
+        let usual = match line? {
+            [b'c', b'=', value @ ..] => {
                 connected |= streams <= 1;
                 is_plain_address(value)
             }
-            "m=" => {
+            [b'm', b'=', value @ ..] => {
                 streams += 1;
                 is_plain_stream(value, streams == 1)
             }
-            "a=" => streams != 1 || !is_remapped(value),
-            "v=" | "o=" => false,
-            _ => letter.ends_with('='),
+            [b'a', b'=', value @ ..] => streams != 1 || !is_remapped(value),
+            [b'v' | b'o', b'=', ..] => false,
+            // What follows the last line's end is nothing.
+            line => line.get(1) == Some(&b'=') || (line.is_empty() && lines.peek().is_none()),
         };
-        let readable = value.bytes().all(|byte| matches!(byte, b' '..=b'~'));
-        (usual && readable).then_some(())?;
+        usual.then_some(())?;
     }
     (connected && (1..=PLAIN_STREAMS).contains(&streams)).then_some(())
 }
 
+fn words(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|byte| *byte == b' ')
+}
+
 /// `- 1 1 IN IP4 192.0.2.1`
-fn is_plain_origin(value: &str) -> bool {
-    let mut words = value.splitn(4, ' ');
+fn is_plain_origin(value: &[u8]) -> bool {
+    let mut words = value.splitn(4, |byte| *byte == b' ');
     let mut word = || words.next().filter(|word| !word.is_empty());
     let head = [word(), word(), word()];
     head.iter().all(Option::is_some) && word().is_some_and(is_plain_address)
 }
 
 /// `IN IP4 192.0.2.1`
-fn is_plain_address(value: &str) -> bool {
-    match value.split_at_checked("IN IP4 ".len()) {
-        Some(("IN IP4 ", address)) => address.parse::<Ipv4Addr>().is_ok(),
-        Some(("IN IP6 ", address)) => address.parse::<Ipv6Addr>().is_ok(),
+fn is_plain_address(value: &[u8]) -> bool {
+    let (kind, address) = value.split_at_checked(b"IN IP4 ".len()).unwrap_or_default();
+    match (kind, str::from_utf8(address)) {
+        (b"IN IP4 ", Ok(address)) => address.parse::<Ipv4Addr>().is_ok(),
+        (b"IN IP6 ", Ok(address)) => address.parse::<Ipv6Addr>().is_ok(),
         _ => false,
     }
 }
 
 /// `audio 49170 RTP/AVP 0 8 101`; of other streams than the first it is enough that they can be read.
-fn is_plain_stream(value: &str, first: bool) -> bool {
-    let mut words = value.split(' ');
+fn is_plain_stream(value: &[u8], first: bool) -> bool {
+    let mut words = words(value);
     let (Some(kind), Some(port), Some(protocol)) = (words.next(), words.next(), words.next())
     else {
         return false;
     };
-    let digits = port.bytes().all(|byte| byte.is_ascii_digit());
-    match port.parse() {
-        Ok(0_u16) if first => false,
-        Ok(_) if first => {
-            let usual = kind == "audio" && protocol == "RTP/AVP";
-            digits && usual && words.any(|format| of_g711(format).is_some())
-        }
-        Ok(_) => digits,
-        Err(_) => false,
-    }
+    let digits = port.iter().all(u8::is_ascii_digit);
+    let port = str::from_utf8(port).map(str::parse::<u16>);
+    let Some(Ok(Ok(port))) = digits.then_some(port) else {
+        return false;
+    };
+    let mut audio = || {
+        let usual = kind == b"audio" && protocol == b"RTP/AVP" && port > 0;
+        usual && words.any(|format| of_g711(format).is_some())
+    };
+    !first || audio()
 }
 
 /// `rtpmap:0 …` with another codec than that number's own.
-fn is_remapped(attribute: &str) -> bool {
-    let map = attribute.strip_prefix("rtpmap:");
-    let map = map.and_then(|map| map.split_once(' '));
-    map.is_some_and(|(number, encoding)| {
-        of_g711(number).is_some_and(|usual| {
+fn is_remapped(attribute: &[u8]) -> bool {
+    let Some(map) = attribute.strip_prefix(b"rtpmap:") else {
+        return false;
+    };
+    let mut parts = map.splitn(2, |byte| *byte == b' ');
+    let (number, encoding) = (parts.next().unwrap_or_default(), parts.next());
+    of_g711(number)
+        .zip(encoding)
+        .is_some_and(|(usual, encoding)| {
             let start = encoding.get(..usual.len());
             !start.is_some_and(|start| start.eq_ignore_ascii_case(usual))
         })
-    })
 }
 
 /// What a static number of G.711 stands for.
-fn of_g711(number: &str) -> Option<&'static str> {
+fn of_g711(number: &[u8]) -> Option<&'static [u8]> {
     match number {
-        "0" => Some("PCMU/8000"),
-        "8" => Some("PCMA/8000"),
+        b"0" => Some(b"PCMU/8000"),
+        b"8" => Some(b"PCMA/8000"),
         _ => None,
     }
 }
