@@ -1,13 +1,16 @@
 //! Stacks of several workers: whatever worker a message comes to, what belongs together meets.
 
-use crate::network::{Net, SESSION, SETTLED};
+use crate::{
+    network::{Net, SESSION, SETTLED},
+    pki::Authority,
+};
 use bytes::Bytes;
 use futures_util::{
     FutureExt,
     future::{join, join_all},
 };
 use sipwright::{
-    Account, BindError, Credentials, Registration, Server, ServerBuilder, UserAgent,
+    Account, BindError, Credentials, Registration, Server, ServerBuilder, Tls, UserAgent,
     auth::{Client, Digest, Users},
     endpoint::EndpointStats,
     io::{BindToken, Flow, Protocol, Receive, StateMachine, Transmit},
@@ -110,13 +113,13 @@ fn calls_pass_stacks_of_four_workers_whatever_worker_they_come_to() {
 /// with others yet.
 #[test]
 fn phones_that_registered_over_connections_are_called_over_them_by_every_worker() {
-    let net = Net::new(2);
+    let (net, authority) = (Net::new(2), Authority::new("authority"));
     let _witness = net.witness(2);
     net.sim.run(async {
-        let (alice, _server) = alice_and_proxy(&net).await;
+        let (alice, _server) = alice_and_proxy(&net, &authority).await;
         let mut phones = Vec::new();
         for number in 0..12 {
-            phones.push(phone(&net.sim, number).await);
+            phones.push(phone(&net.sim, number, &authority).await);
         }
         for (number, (bob, _)) in phones.iter().enumerate() {
             for by_callee in [false, true] {
@@ -149,12 +152,12 @@ fn phones_that_registered_over_connections_are_called_over_them_by_every_worker(
 /// RFC 5626 §7: the end of a connection reaches the worker that keeps the binding, and the one that has the next call.
 #[test]
 fn the_end_of_a_connection_ends_the_bindings_that_other_workers_keep() {
-    let net = Net::new(3);
+    let (net, authority) = (Net::new(3), Authority::new("authority"));
     let _witness = net.witness(3);
     net.sim.run(async {
-        let (alice, server) = alice_and_proxy(&net).await;
+        let (alice, server) = alice_and_proxy(&net, &authority).await;
         for number in 0..12 {
-            let (bob, binding) = phone(&net.sim, number).await;
+            let (bob, binding) = phone(&net.sim, number, &authority).await;
             let aor = aor(number);
             answer_everything(&net.sim.host(&format!("phone{number}")), &bob);
             net.sim.sleep(SECOND).await;
@@ -216,9 +219,9 @@ fn a_nonce_of_another_worker_is_stale_and_the_login_succeeds() {
 /// RFC 3261 §17: what gets lost is sent again, and finds the same worker.
 #[test]
 fn calls_on_a_bad_line_end_on_both_sides_whatever_worker_has_them() {
-    let net = Net::new(8);
+    let (net, authority) = (Net::new(8), Authority::new("authority"));
     net.sim.run(async {
-        let (alice, _server) = alice_and_proxy(&net).await;
+        let (alice, _server) = alice_and_proxy(&net, &authority).await;
         let bob = net.start_phone("bob", |phone| phone.workers(4).listen("udp:*:5060"));
         let bob = bob.await;
         let account = bob.account(aor(0).as_str()).outbound(["sip:proxy;lr"]);
@@ -353,9 +356,11 @@ fn several(server: ServerBuilder) -> ServerBuilder {
     server.listen("udp:*:5060").listen("tcp:*:5060")
 }
 
-async fn alice_and_proxy(net: &Net) -> (Alice, Server) {
+async fn alice_and_proxy(net: &Net, authority: &Authority) -> (Alice, Server) {
     let server = net.proxy("proxy", |server| {
-        let server = several(server).registrar(Registrar::default());
+        let tls = authority.certify(&["sip:proxy"]).shown(Tls::new());
+        let server = several(server).listen("ws:*").listen("tls:*").tls(tls);
+        let server = server.registrar(Registrar::default());
         server.foreign(Foreign::Anyone)
     });
     let server = server.await;
@@ -380,13 +385,16 @@ impl Alice {
     }
 }
 
-/// A phone without a listener, which registers over TCP.
-async fn phone(sim: &Sim, number: usize) -> (UserAgent, Registration) {
+/// A phone without a listener, which registers over TCP, a WebSocket or TLS.
+async fn phone(sim: &Sim, number: usize, authority: &Authority) -> (UserAgent, Registration) {
     let host = sim.host(&format!("phone{number}"));
-    let ua = UserAgent::builder().runtime(host).start().await.unwrap();
+    let ua = UserAgent::builder().runtime(host).tls(authority.believed());
+    let ua = ua.start().await.unwrap();
+    let transport = ["tcp", "ws", "tls"][number % 3];
+    let proxy = format!("sip:proxy;transport={transport};lr");
     let account = ua
         .account(aor(number).as_str())
-        .outbound(["sip:proxy;transport=tcp;lr"])
+        .outbound([proxy.as_str()])
         .build()
         .unwrap();
     let binding = account.register().await.unwrap();
