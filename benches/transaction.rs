@@ -1,11 +1,14 @@
-//! Transactions from their request to their last timer, in virtual time.
+//! Transactions from their request to their last timer, in virtual time; an OPTIONS at a user agent.
 
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
+use bytes::Bytes;
 use divan::{Bencher, black_box, counter::ItemsCount};
-use sip_io::{Flow, Rng};
+use sip_endpoint::{EndpointConfig, Stack};
+use sip_io::{Flow, Receive, Rng, StateMachine, WallClock};
 use sip_message::{Request, Response, StatusCode, Tag};
 use sip_transaction::{Event, TransactionConfig, TransactionLayer};
+use sip_ua::{UaConfig, UserAgent};
 use sipwright_benches::{INVITE, OPTIONS};
 
 fn main() {
@@ -19,8 +22,10 @@ struct Fixture {
     layer: TransactionLayer,
     flow: Flow,
     now: Instant,
-    requests: Vec<Request>,
-    responses: Vec<Response>,
+    #[allow(clippy::vec_box)] // as the transport hands them up, one by one
+    requests: Vec<Box<Request>>,
+    #[allow(clippy::vec_box)]
+    responses: Vec<Box<Response>>,
 }
 
 /// A layer, and as many requests with a branch of their own as asked for, with the responses to them.
@@ -30,16 +35,16 @@ fn fixture(message: &str, branch: &str, count: usize, status: StatusCode) -> Fix
     let layer = TransactionLayer::new(config, Rng::new([1; 32]), now);
     let local = "192.0.2.1:5060".parse().expect("an address");
     let remote = "192.0.2.101:5060".parse().expect("an address");
-    let requests: Vec<Request> = (0..count)
+    let requests: Vec<_> = (0..count)
         .map(|number| {
             let text = message.replace(branch, &format!("{branch}{number}"));
-            Request::parse(text.into()).expect("a good request")
+            Box::new(Request::parse(text.into()).expect("a good request"))
         })
         .collect();
     let tag = Tag::new("314159").expect("a good tag");
     let responses = requests
         .iter()
-        .map(|request| request.response(status).to_tag(tag.clone()).build())
+        .map(|request| Box::new(request.response(status).to_tag(tag.clone()).build()))
         .collect();
     Fixture {
         layer,
@@ -134,4 +139,41 @@ fn client_invite(bencher: Bencher<'_, '_>, count: usize) {
         .counter(ItemsCount::new(count))
         .with_inputs(|| fixture(INVITE, "z9hG4bK74bf9", count, StatusCode::BUSY_HERE))
         .bench_local_values(|fixture| fixture.ask().end());
+}
+
+/// OPTIONS from its datagram to that of its 200 at a user agent, which keeps the transaction.
+#[divan::bench(args = COUNTS)]
+fn options_at_user_agent(bencher: Bencher<'_, '_>, count: usize) {
+    let now = Instant::now();
+    let clock = WallClock {
+        at: now,
+        is: SystemTime::UNIX_EPOCH,
+    };
+    let local = "192.0.2.4:5060".parse().expect("an address");
+    let remote = "192.0.2.1:5060".parse().expect("an address");
+    let flow = Flow::udp(local, remote);
+    let agent = || {
+        let agent = UserAgent::new(UaConfig::new([1; 32], clock));
+        let datagrams: Vec<Bytes> = (0..count)
+            .map(|number| {
+                let text = OPTIONS.replace("63104", &number.to_string());
+                let branch = format!("ass877{number}");
+                text.replace("ass877", &branch).into()
+            })
+            .collect();
+        (
+            Stack::new(EndpointConfig::new([2; 32], clock), agent),
+            datagrams,
+        )
+    };
+    bencher
+        .counter(ItemsCount::new(count))
+        .with_inputs(agent)
+        .bench_local_values(|(mut stack, datagrams)| {
+            for contents in datagrams {
+                stack.handle_receive(now, Receive::Datagram { flow, contents });
+                black_box(stack.poll_transmit().expect("an answer"));
+            }
+            stack
+        });
 }

@@ -1,7 +1,7 @@
 //! Speed, measured: `cargo bench -p sipwright-benches`.
 //!
 //! - `parse`: reading, editing and writing messages of several kinds
-//! - `transaction`: transactions from their request to their last timer
+//! - `transaction`: transactions from their request to their last timer, and an OPTIONS at a user agent
 //! - `auth`: asking who it is, and checking the answer
 //! - `call`: calls between two user agents in memory
 //! - `sdp`: reading a session description of a browser, beside other crates that do so

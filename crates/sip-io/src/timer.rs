@@ -37,6 +37,9 @@ pub struct TimerQueue<K> {
     occupied: [u64; LEVELS],
     due: VecDeque<u32>,
     live: usize,
+    /// The instant that was asked about last, and how long after the origin it is: most of what happens in one turn is
+    /// about the same
+    present: (Instant, Duration),
 }
 
 /// Names one timer; stale once it fired or was cancelled, and then harmless.
@@ -59,12 +62,23 @@ impl<K> TimerQueue<K> {
             occupied: [0; LEVELS],
             due: VecDeque::new(),
             live: 0,
+            present: (origin, Duration::ZERO),
         }
     }
 
     /// Sets a timer.
     pub fn insert(&mut self, at: Instant, key: K) -> TimerId {
-        let deadline = self.tick_up(at).max(self.tick);
+        self.insert_since_origin(at.saturating_duration_since(self.origin), key)
+    }
+
+    /// Sets a timer that fires so long after `now`: the cheaper way where many are set at one instant.
+    pub fn insert_after(&mut self, now: Instant, after: Duration, key: K) -> TimerId {
+        let since = self.since_origin(now);
+        self.insert_since_origin(since.saturating_add(after), key)
+    }
+
+    fn insert_since_origin(&mut self, since: Duration, key: K) -> TimerId {
+        let deadline = tick_up(since).max(self.tick);
         let index = match self.free {
             NONE => {
                 self.nodes.push(Node {
@@ -110,7 +124,8 @@ impl<K> TimerQueue<K> {
 
     /// The next timer whose time has come, in the order of time and then of setting.
     pub fn pop(&mut self, now: Instant) -> Option<K> {
-        self.advance(self.tick_down(now));
+        let since = self.since_origin(now);
+        self.advance(tick_down(since));
         let index = self.due.pop_front()?;
         self.release(index)
     }
@@ -266,15 +281,20 @@ impl<K> TimerQueue<K> {
         node.key.take()
     }
 
-    fn tick_up(&self, at: Instant) -> u64 {
-        let since = at.saturating_duration_since(self.origin);
-        since.as_secs() * 1_000 + u64::from(since.subsec_nanos().div_ceil(1_000_000))
+    fn since_origin(&mut self, now: Instant) -> Duration {
+        if now != self.present.0 {
+            self.present = (now, now.saturating_duration_since(self.origin));
+        }
+        self.present.1
     }
+}
 
-    fn tick_down(&self, at: Instant) -> u64 {
-        let since = at.saturating_duration_since(self.origin);
-        since.as_secs() * 1_000 + u64::from(since.subsec_millis())
-    }
+const fn tick_up(since: Duration) -> u64 {
+    since.as_secs() * 1_000 + since.subsec_nanos().div_ceil(1_000_000) as u64
+}
+
+const fn tick_down(since: Duration) -> u64 {
+    since.as_secs() * 1_000 + since.subsec_millis() as u64
 }
 
 impl<K> fmt::Debug for TimerQueue<K> {
@@ -361,6 +381,28 @@ mod tests {
         assert_eq!(timers.pop(start), Some(2));
         assert_eq!(timers.cancel(second), None);
         assert_eq!(timers.next(), None);
+    }
+
+    #[test]
+    fn a_time_from_now_is_the_same_as_an_instant() {
+        let start = Instant::now();
+        let mut timers = TimerQueue::new(start);
+        for after in [0_u64, 1, 999_999, 1_000_000, 32_000_000_001] {
+            let (now, after) = (
+                start + Duration::from_nanos(700),
+                Duration::from_nanos(after),
+            );
+            timers.insert(now + after, after);
+            timers.insert_after(now, after, after);
+        }
+        while let Some(at) = timers.next() {
+            let fired: Vec<_> = std::iter::from_fn(|| timers.pop(at)).collect();
+            assert!(
+                fired
+                    .chunks(2)
+                    .all(|pair| pair.len() == 2 && pair[0] == pair[1])
+            );
+        }
     }
 
     #[test]

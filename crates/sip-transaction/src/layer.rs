@@ -247,7 +247,10 @@ impl TransactionLayer {
         if let Some(timer) = client.end.take() {
             self.timers.cancel(timer);
         }
-        client.end = Some(self.timers.insert(now + after, Due::Client(id.0, timer)));
+        client.end = Some(
+            self.timers
+                .insert_after(now, after, Due::Client(id.0, timer)),
+        );
         true
     }
 

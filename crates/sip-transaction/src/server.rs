@@ -47,8 +47,8 @@ pub(crate) struct SetTimer<'a> {
 
 impl SetTimer<'_> {
     fn after(&mut self, timer: Timer, after: Duration) -> TimerId {
-        self.timers
-            .insert(self.now + after, Due::Server(self.id, timer))
+        let due = Due::Server(self.id, timer);
+        self.timers.insert_after(self.now, after, due)
     }
 }
 

@@ -254,11 +254,12 @@ impl Headers {
             return false;
         };
         let text = self.text_at(self.lines[place]);
-        if H::SHAPE == Shape::Single {
-            // What follows the value would be part of it.
-            return H::view(text).is_ok_and(|(_, end)| end == text.len());
+        match H::view(text) {
+            Err(_) => false,
+            Ok((_, end)) if H::SHAPE == Shape::Single => end == text.len(),
+            Ok((_, end)) if end == text.len() && !self.has_another(place, &H::NAME) => true,
+            Ok(_) => self.views::<H>().all(|view| view.is_ok()),
         }
-        self.views::<H>().all(|view| view.is_ok())
     }
 
     /// Whether there is more than one line of the field.

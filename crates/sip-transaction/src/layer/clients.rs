@@ -48,10 +48,10 @@ impl TransactionLayer {
         let client = self.clients.get_mut(id).expect("inserted above");
         if !flow.is_stream() {
             let due = Due::Client(id, again);
-            client.repeat = Some(self.timers.insert(now + timers.t1, due));
+            client.repeat = Some(self.timers.insert_after(now, timers.t1, due));
         }
         let due = Due::Client(id, give_up);
-        client.end = Some(self.timers.insert(now + timers.timeout(), due));
+        client.end = Some(self.timers.insert_after(now, timers.timeout(), due));
         let hash = self.keys.hash(flow);
         self.pending.join(&mut self.clients, hash, id);
         self.stats.client_transactions += 1;
@@ -117,7 +117,8 @@ impl TransactionLayer {
                 self.stats.requests_retransmitted += 1;
                 self.transmit_contents(id);
                 if let Some(client) = self.clients.get_mut(id) {
-                    client.repeat = Some(self.timers.insert(now + after, Due::Client(id, timer)));
+                    client.repeat =
+                        Some(self.timers.insert_after(now, after, Due::Client(id, timer)));
                 }
             }
             TimedOut => {
@@ -152,7 +153,7 @@ impl TransactionLayer {
         if after.is_zero() {
             client.step(client::Input::Timer(timer), &self.config.timers);
         } else {
-            client.end = Some(self.timers.insert(now + after, Due::Client(id, timer)));
+            client.end = Some(self.timers.insert_after(now, after, Due::Client(id, timer)));
         }
     }
 
@@ -171,7 +172,7 @@ impl TransactionLayer {
         let (flow, own_timers) = (client.way.flow(), client.own_timers.clone());
         let timers = *own_timers.as_deref().unwrap_or(&self.config.timers);
         let due = Due::Client(id, Timer::Cancel);
-        client.end = Some(self.timers.insert(now + timers.lifetime(), due));
+        client.end = Some(self.timers.insert_after(now, timers.lifetime(), due));
         if self.clients.find(&key).is_none() {
             let machine = client::Machine::Cancel(client_non_invite::State::new(&timers));
             self.start(now, key, machine, flow, own_timers, cancel);
