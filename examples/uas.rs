@@ -131,7 +131,7 @@ async fn take(incoming: IncomingCall, manner: Manner) -> Result<(), AnswerError>
     if !manner.ring.is_zero() {
         tokio::select! {
             () = tokio::time::sleep(manner.ring) => {}
-            () = incoming.cancelled() => return Ok(()),
+            _ = incoming.cancelled() => return Ok(()),
         }
     }
     if !manner.answer.is_success() {

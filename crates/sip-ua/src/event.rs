@@ -6,7 +6,7 @@ use bytes::Bytes;
 use sip_dialog::DialogKey;
 use sip_endpoint::{Failure, ServerTransactionId};
 use sip_io::Flow;
-use sip_message::{Request, Response, Uri};
+use sip_message::{Request, Response, Uri, headers::Reason};
 
 use crate::table::id;
 
@@ -196,6 +196,8 @@ pub struct Ended {
     pub response: Option<Response>,
     /// How long it was established; `None` when it never was
     pub duration: Option<Duration>,
+    /// What the peer's CANCEL or BYE said about why (RFC 3326), such as that somebody else has taken the call
+    pub reasons: Vec<Reason>,
 }
 
 /// Why a call ended.

@@ -290,9 +290,9 @@ impl Core for UserAgent {
                 self.ack_received(cx, &request);
                 None
             }
-            EndpointEvent::Cancelled { id, .. } => match self.asked.get(&id) {
+            EndpointEvent::Cancelled { id, ref request } => match self.asked.get(&id) {
                 Some(&asked) => {
-                    self.cancel_received(cx, asked);
+                    self.cancel_received(cx, asked, request);
                     None
                 }
                 None => Some(event),

@@ -312,6 +312,47 @@ fn a_redirection_within_the_domain_is_followed() {
     net.assert_nothing_is_left();
 }
 
+/// RFC 3326 §2: the peer may say why it hangs up, once for each protocol on the way; what cannot be read says nothing.
+#[test]
+fn a_bye_may_say_why() {
+    let mut net = Net::new(1);
+    net.agent("alice");
+    net.script("bob", |message, from, out| {
+        let Some(request) = request(message) else {
+            return;
+        };
+        if *request.method() != Method::INVITE {
+            return;
+        }
+        out.send(from, reply(request, 200, "b", true).to_bytes());
+        let via = "SIP/2.0/UDP 192.0.2.2:5060;branch=z9hG4bKbye";
+        let mut bye = Request::builder(Method::BYE, "sip:alice@192.0.2.1")
+            .via(via.parse().unwrap())
+            .from("<sip:bob@192.0.2.2>", Tag::new("b").unwrap())
+            .to(request.from().unwrap().address())
+            .call_id(request.call_id().unwrap())
+            .cseq(1)
+            .build()
+            .unwrap();
+        for line in ["Q.850;cause=31", ";;", "SIP;cause=580;text=\"No radio\""] {
+            let line = HeaderValue::new(line).unwrap();
+            bye.headers_mut().push_raw(HeaderName::REASON, line);
+        }
+        out.send_later(from, bye.to_bytes(), Duration::from_secs(1));
+    });
+    net.ua(ALICE, |ua, cx| {
+        ua.call(cx, &alice(), bob(), CallOptions::new())
+    })
+    .unwrap();
+    let ended = net.until(ALICE, ended);
+    assert_eq!((ended.by_us, ended.cause), (false, Cause::HungUp));
+    let told = ended.reasons.iter();
+    let told: Vec<_> = told.map(|it| (it.protocol(), it.cause())).collect();
+    assert_eq!(told, [("Q.850", Some(31)), ("SIP", Some(580))]);
+    assert_eq!(ended.reasons[1].text().as_deref(), Some("No radio"));
+    net.assert_nothing_is_left();
+}
+
 /// A peer whose 2xx was lost hangs up what it takes for a call: that ends ours as well.
 #[test]
 fn a_bye_on_an_early_dialog_ends_the_call() {

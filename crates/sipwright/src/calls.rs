@@ -13,7 +13,10 @@ use sip_io::Flow;
 use sip_media::{
     AudioPreferences, Event as MediaEvent, NegotiateError, PlaybackId, SessionId, Stats,
 };
-use sip_message::{Request, Response, StatusCode, Uri, headers::ContentType};
+use sip_message::{
+    Request, Response, StatusCode, Uri,
+    headers::{ContentType, Reason},
+};
 use sip_ua::{CallId, Cause, DialogKey, Event};
 use std::{
     collections::BTreeMap,
@@ -55,6 +58,12 @@ impl Ended {
     /// The response that ended it, if one did.
     pub fn response(&self) -> Option<&Response> {
         self.ended.response.as_ref()
+    }
+
+    /// What the peer said about why, when it gave up or hung up (RFC 3326): `SIP` with cause 200 means that somebody else
+    /// has taken the call, so that nobody need be told of one that was missed.
+    pub fn reasons(&self) -> &[Reason] {
+        &self.ended.reasons
     }
 
     /// What went each way, when the media were ours.

@@ -1,6 +1,6 @@
 //! Taking a call.
 
-use crate::{Call, calls::CallHandle, error::AnswerError, shared::Shared};
+use crate::{Call, Ended, calls::CallHandle, error::AnswerError, shared::Shared};
 use bytes::Bytes;
 use futures_channel::oneshot;
 use sip_io::{Flow, Shard};
@@ -184,8 +184,8 @@ impl IncomingCall {
 
     /// Resolves when the call is over without having been answered: the caller gave up, or it rang too long. Dropping
     /// the future changes nothing.
-    pub async fn cancelled(&self) {
-        self.ringing.handle.ended.wait().await;
+    pub async fn cancelled(&self) -> Ended {
+        self.ringing.handle.ended.wait().await
     }
 
     async fn refuse(

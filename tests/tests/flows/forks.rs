@@ -29,7 +29,15 @@ fn the_first_of_two_registered_phones_to_answer_has_the_call() {
         let left = async {
             let incoming = mobile.incoming().await.unwrap();
             incoming.ring().await.unwrap();
-            incoming.cancelled().await;
+            // RFC 3326 §3.1: no call that was missed.
+            let ended = incoming.cancelled().await;
+            let [elsewhere] = ended.reasons() else {
+                panic!("{:?}", ended.reasons());
+            };
+            assert_eq!(
+                (elsewhere.protocol(), elsewhere.cause()),
+                ("SIP", Some(200))
+            );
             assert_eq!(incoming.answer().await.unwrap_err(), AnswerError::Cancelled);
         };
         let (called, answered, ()) = join3(

@@ -1,7 +1,7 @@
 //! Giving up a call before it is answered.
 
 use sip_endpoint::Context;
-use sip_message::StatusCode;
+use sip_message::{Request, StatusCode};
 
 use crate::{
     CallId, Cause, Ended, UserAgent,
@@ -55,10 +55,10 @@ impl UserAgent {
 
     /// A CANCEL for an INVITE that came to us. It was answered with 200; the INVITE gets 487 unless it has its final
     /// response (RFC 3261 §9.2).
-    pub(crate) fn cancel_received(&mut self, cx: &mut Context<'_>, asked: Asked) {
+    pub(crate) fn cancel_received(&mut self, cx: &mut Context<'_>, asked: Asked, cancel: &Request) {
         match asked {
             Asked::Invite(call) => {
-                let ended = Ended::new(false, Cause::Cancelled);
+                let ended = Ended::by_peer(Cause::Cancelled, cancel);
                 self.turn_down(cx, call, StatusCode::REQUEST_TERMINATED, Vec::new(), ended);
             }
             Asked::Reinvite(call) => {

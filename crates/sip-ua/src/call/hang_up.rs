@@ -192,7 +192,7 @@ impl UserAgent {
         };
         match self.calls.get_mut(call).map(|call| &mut call.stage) {
             Some(Stage::Ringing(_)) => {
-                let ended = Ended::new(false, Cause::Cancelled);
+                let ended = Ended::by_peer(Cause::Cancelled, request);
                 self.turn_down(cx, call, StatusCode::REQUEST_TERMINATED, Vec::new(), ended);
             }
             Some(Stage::Calling(calling)) => {
@@ -205,7 +205,7 @@ impl UserAgent {
                     self.give_up(cx, call, false, Cause::HungUp);
                 }
             }
-            Some(Stage::Up(_)) => self.finish(cx, call, Ended::new(false, Cause::HungUp)),
+            Some(Stage::Up(_)) => self.finish(cx, call, Ended::by_peer(Cause::HungUp, request)),
             // Both hung up at once (RFC 5407 §3.2.1): our own BYE ends the call.
             Some(Stage::Parting { .. } | Stage::Preparing(_)) | None => {}
         }

@@ -16,7 +16,9 @@ use sip_auth::Client;
 use sip_dialog::{Dialog, DialogKey};
 use sip_endpoint::{AckId, RequestId, ServerTransactionId};
 use sip_io::{Flow, TimerId};
-use sip_message::{HeaderName, HeaderValue, Request, Response, StatusCode, Tag, Uri};
+use sip_message::{
+    HeaderName, HeaderValue, Request, Response, StatusCode, Tag, Uri, headers::Reason,
+};
 
 use crate::{CallId, CallOptions, Cause, Ended, Identity, SessionQuestionId};
 
@@ -259,6 +261,16 @@ impl Ended {
             cause,
             response: None,
             duration: None,
+            reasons: Vec::new(),
+        }
+    }
+
+    /// The end that a CANCEL or a BYE of the peer brings.
+    pub(crate) fn by_peer(cause: Cause, request: &Request) -> Self {
+        let reasons = request.headers().all::<Reason>().flatten();
+        Self {
+            reasons: reasons.take(MOST_REASONS).collect(),
+            ..Self::new(false, cause)
         }
     }
 
@@ -267,3 +279,6 @@ impl Ended {
         self
     }
 }
+
+/// One for each protocol that somebody on the way may speak.
+const MOST_REASONS: usize = 8;
