@@ -91,6 +91,7 @@ mod router;
 mod routing;
 mod runtime_choice;
 mod server;
+mod setters;
 mod shared;
 #[cfg(feature = "tls")]
 mod tls;

@@ -7,18 +7,17 @@ use crate::{
     locating::{Names, locating_setters},
     router::{Erased, ErasedRouter, Router},
     routing::Routing,
+    setters::stack_setters,
     shared::Shared,
-    trace::Trace,
-    user_agent::{IntoListener, StackBuilder},
+    user_agent::StackBuilder,
 };
 use sip_auth::{CredentialStore, Digest};
-use sip_endpoint::{Domains, EndpointConfig, EndpointStats, Timers, TransportConfig};
+use sip_endpoint::{Domains, EndpointStats};
 use sip_io::{Rng, Shard, WallClock};
 use sip_message::Uri;
 use sip_proxy::{Dispatcher, Foreign, Proxy, ProxyConfig, ProxyStats};
 use sip_registrar::{Registrar as RegistrarCore, RegistrarConfig, Terms};
-use sip_runtime::Runtime;
-use std::{fmt, future::Future, net::SocketAddr, sync::Arc, time::Duration};
+use std::{fmt, future::Future, net::SocketAddr, sync::Arc};
 
 /// A registrar and record-routing proxy (RFC 3261 §10, §16).
 ///
@@ -132,61 +131,6 @@ impl ServerBuilder {
         }
     }
 
-    /// A listener; see [`UserAgentBuilder::listen`](crate::UserAgentBuilder::listen).
-    pub fn listen(mut self, listener: impl IntoListener) -> Self {
-        self.stack.listen(listener);
-        self
-    }
-
-    /// The runtime. Defaults to the tokio runtime of the caller of [`start`](Self::start).
-    pub fn runtime(mut self, runtime: impl Runtime) -> Self {
-        self.stack.set_runtime(runtime);
-        self
-    }
-
-    /// The limits and times of the transport layer.
-    pub fn transport(mut self, transport: TransportConfig) -> Self {
-        self.stack.set_transport(transport);
-        self
-    }
-
-    /// Marks everything that is sent with a Differentiated Services code point (RFC 2474), six bits: 24 (CS3) is usual
-    /// for signalling (RFC 4594 §2.3). Defaults to none.
-    pub fn dscp(mut self, dscp: u8) -> Self {
-        self.stack.dscp = Some(dscp);
-        self
-    }
-
-    /// Whatever else can be set of the endpoint: how much is let in, what is answered, what observers may see. What it is
-    /// given has everything else already.
-    pub fn endpoint(
-        mut self,
-        configure: impl FnOnce(EndpointConfig) -> EndpointConfig + Send + 'static,
-    ) -> Self {
-        self.stack.configure = Some(Box::new(configure));
-        self
-    }
-
-    /// The timers of every transaction, and Timer C of the proxy. Defaults to RFC 3261's values.
-    pub fn timers(mut self, timers: Timers) -> Self {
-        self.stack.set_timers(timers);
-        self
-    }
-
-    /// How many transactions there may be, each side apart. Defaults to 65,536; above it a new request gets 503. Over
-    /// datagrams a transaction lives on for 32 s after its answer (Timer J), so 1,000 requests a second are 32,000 of them,
-    /// at less than a kilobyte each.
-    pub fn max_transactions(mut self, transactions: usize) -> Self {
-        self.stack.set_transactions(transactions);
-        self
-    }
-
-    /// Keeps the messages that pass. Defaults to none.
-    pub fn trace(mut self, trace: Trace) -> Self {
-        self.stack.set_trace(trace);
-        self
-    }
-
     /// A domain that we are responsible for; each call adds one. Our listeners' addresses are besides.
     pub fn domain(mut self, domain: &str) -> Self {
         self.domains.push(domain.to_owned());
@@ -258,12 +202,6 @@ impl ServerBuilder {
         self
     }
 
-    /// How long [`Server::close`] waits. Defaults to 5 s.
-    pub fn close_within(mut self, time: Duration) -> Self {
-        self.stack.set_close_within(time);
-        self
-    }
-
     /// Opens the listeners and starts.
     ///
     /// # Errors
@@ -293,7 +231,7 @@ impl ServerBuilder {
             routing.set_sets(shown.clone());
             Some(routing)
         };
-        let timer_c = stack.timers().c;
+        let timer_c = stack.timers.c;
         let make = move |rng: &mut Rng, clock: WallClock, shard: Shard| {
             let mut dispatcher = Dispatcher::new(clock.at);
             // All shards have the sets in common, and the first one probes them.
@@ -336,6 +274,7 @@ impl Default for ServerBuilder {
     }
 }
 
+stack_setters!(ServerBuilder);
 locating_setters!(ServerBuilder);
 
 impl fmt::Debug for ServerBuilder {

@@ -8,77 +8,52 @@ use sip_endpoint::{PeerIdentity, Tls};
 use sip_io::{Flow, StreamId};
 use std::net::SocketAddr;
 
-impl UserAgentBuilder {
-    /// Speaks TLS: to `sips` URIs and those with `transport=tls`, and, with an identity, on `tls:` and `wss:` listeners.
-    ///
-    /// Defaults to not at all. Without roots of its own the platform's are believed. Servers prove the domain of the URI
-    /// that leads to them (RFC 5922); [`Tls::dangerous`] is the only way round.
-    pub fn tls(mut self, tls: Tls) -> Self {
-        self.stack.secure(tls);
-        self
-    }
+/// What a handle and its builder have of TLS.
+macro_rules! secured {
+    ($handle:ty, $builder:ty) => {
+        impl $builder {
+            /// Speaks TLS: to `sips` URIs and those with `transport=tls`, and, with an identity, on `tls:` and `wss:`
+            /// listeners.
+            ///
+            /// Defaults to not at all. Without roots of its own the platform's are believed. Servers prove the domain of
+            /// the URI that leads to them (RFC 5922); [`Tls::dangerous`] is the only way round.
+            pub fn tls(mut self, tls: Tls) -> Self {
+                self.stack.secure(tls);
+                self
+            }
+        }
+
+        impl $handle {
+            /// Replaces certificates, trust and all else about TLS while it runs. Open connections stay; new requests
+            /// open new ones, and no session is resumed.
+            ///
+            /// # Errors
+            ///
+            /// When it is closed.
+            pub async fn set_tls(&self, tls: Tls) -> Result<(), Gone> {
+                self.shared.set_tls(tls).await
+            }
+
+            /// The same for the TLS that the listener bound to `local` has for itself
+            /// ([`Listener::tls`](crate::Listener::tls)); what it does not say is as the others have it.
+            ///
+            /// # Errors
+            ///
+            /// When it is closed, or no secure listener is there.
+            pub async fn set_listener_tls(&self, local: SocketAddr, tls: Tls) -> Result<(), Gone> {
+                self.shared.set_listener_tls(local, tls).await
+            }
+
+            /// Who the peer on a flow has proved to be by certificate; `None` when it has proved nothing or is gone.
+            pub async fn peer_identity(&self, flow: Flow) -> Option<PeerIdentity> {
+                self.shared.peer_identity(flow).await
+            }
+        }
+    };
 }
 
-impl ServerBuilder {
-    /// Speaks TLS; see [`UserAgentBuilder::tls`].
-    pub fn tls(mut self, tls: Tls) -> Self {
-        self.stack.secure(tls);
-        self
-    }
-}
-
-impl UserAgent {
-    /// Replaces certificates, trust and all else about TLS while it runs. Open connections stay; new requests open new
-    /// ones, and no session is resumed.
-    ///
-    /// # Errors
-    ///
-    /// When the user agent is closed.
-    pub async fn set_tls(&self, tls: Tls) -> Result<(), Gone> {
-        self.shared.set_tls(tls).await
-    }
-
-    /// The same for the TLS that the listener bound to `local` has for itself ([`Listener::tls`](crate::Listener::tls));
-    /// what it does not say is as the others have it.
-    ///
-    /// # Errors
-    ///
-    /// When it is closed, or no secure listener is there.
-    pub async fn set_listener_tls(&self, local: SocketAddr, tls: Tls) -> Result<(), Gone> {
-        self.shared.set_listener_tls(local, tls).await
-    }
-
-    /// Who the peer on a flow has proved to be by certificate; `None` when it has proved nothing or is gone.
-    pub async fn peer_identity(&self, flow: Flow) -> Option<PeerIdentity> {
-        self.shared.peer_identity(flow).await
-    }
-}
-
-impl Server {
-    /// Replaces certificates, trust and all else about TLS while it runs; see [`UserAgent::set_tls`].
-    ///
-    /// # Errors
-    ///
-    /// When the server is closed.
-    pub async fn set_tls(&self, tls: Tls) -> Result<(), Gone> {
-        self.shared.set_tls(tls).await
-    }
-
-    /// The same for the TLS that the listener bound to `local` has for itself ([`Listener::tls`](crate::Listener::tls));
-    /// what it does not say is as the others have it.
-    ///
-    /// # Errors
-    ///
-    /// When it is closed, or no secure listener is there.
-    pub async fn set_listener_tls(&self, local: SocketAddr, tls: Tls) -> Result<(), Gone> {
-        self.shared.set_listener_tls(local, tls).await
-    }
-
-    /// Who the peer on a flow has proved to be by certificate; `None` when it has proved nothing or is gone.
-    pub async fn peer_identity(&self, flow: Flow) -> Option<PeerIdentity> {
-        self.shared.peer_identity(flow).await
-    }
-}
+secured!(UserAgent, UserAgentBuilder);
+secured!(Server, ServerBuilder);
 
 impl Shared {
     async fn set_tls(&self, tls: Tls) -> Result<(), Gone> {

@@ -14,6 +14,7 @@ use crate::{
     resolve::Lookups,
     routing::Routing,
     runtime_choice::default_runtime,
+    setters::stack_setters,
     shared::{Shared, Starting},
     trace::Trace,
 };
@@ -211,50 +212,6 @@ impl UserAgentBuilder {
         }
     }
 
-    /// A listener: `udp:ADDRESS:PORT`, likewise `tcp`, `tls`, `ws` and `wss`, or a [`Listener`] with more to it. `*` as the address is
-    /// every address of the host, port 0 asks the system. May be given several times; defaults to none, with which
-    /// nothing can be sent over UDP.
-    pub fn listen(mut self, listener: impl IntoListener) -> Self {
-        self.stack.listen(listener);
-        self
-    }
-
-    /// The runtime with clock, sockets and tasks. Defaults to the tokio runtime of the caller of
-    /// [`start`](Self::start).
-    pub fn runtime(mut self, runtime: impl Runtime) -> Self {
-        self.stack.runtime = Some(Arc::new(runtime));
-        self
-    }
-
-    /// The timers of every transaction. Defaults to RFC 3261's values.
-    pub fn timers(mut self, timers: Timers) -> Self {
-        self.stack.timers = timers;
-        self
-    }
-
-    /// The limits and times of the transport layer.
-    pub fn transport(mut self, transport: TransportConfig) -> Self {
-        self.stack.set_transport(transport);
-        self
-    }
-
-    /// Marks everything that is sent with a Differentiated Services code point (RFC 2474), six bits: 24 (CS3) is usual
-    /// for signalling (RFC 4594 §2.3). Defaults to none.
-    pub fn dscp(mut self, dscp: u8) -> Self {
-        self.stack.dscp = Some(dscp);
-        self
-    }
-
-    /// Whatever else can be set of the endpoint: how much is let in, what is answered, what observers may see. What it is
-    /// given has everything else already.
-    pub fn endpoint(
-        mut self,
-        configure: impl FnOnce(EndpointConfig) -> EndpointConfig + Send + 'static,
-    ) -> Self {
-        self.stack.configure = Some(Box::new(configure));
-        self
-    }
-
     /// The ports of RTP and RTCP. Defaults to 16384 up to 32767.
     pub fn media_ports(mut self, ports: Range<u16>) -> Self {
         self.stack.media_ports = Some(ports);
@@ -264,12 +221,6 @@ impl UserAgentBuilder {
     /// The address that session descriptions name. Defaults to the one that faces the peer.
     pub fn media_address(mut self, address: IpAddr) -> Self {
         self.stack.media_address = Some(address);
-        self
-    }
-
-    /// Keeps the messages that pass. Defaults to none, because what is off costs nothing.
-    pub fn trace(mut self, trace: Trace) -> Self {
-        self.stack.trace = Some(trace);
         self
     }
 
@@ -283,14 +234,6 @@ impl UserAgentBuilder {
     /// call of ours fails.
     pub fn max_calls(mut self, calls: usize) -> Self {
         self.stack.calls = calls;
-        self
-    }
-
-    /// How many transactions there may be, each side apart. Defaults to 65,536; above it a new request gets 503. Over
-    /// datagrams a transaction lives on for 32 s after its answer (Timer J), so 1,000 requests a second are 32,000 of them,
-    /// at less than a kilobyte each.
-    pub fn max_transactions(mut self, transactions: usize) -> Self {
-        self.stack.transactions = Some(transactions);
         self
     }
 
@@ -311,12 +254,6 @@ impl UserAgentBuilder {
     /// ```
     pub fn workers(mut self, workers: usize) -> Self {
         self.stack.workers = workers;
-        self
-    }
-
-    /// How long [`UserAgent::close`] waits. Defaults to 5 s.
-    pub fn close_within(mut self, time: Duration) -> Self {
-        self.stack.close_within = time;
         self
     }
 
@@ -341,6 +278,7 @@ impl Default for UserAgentBuilder {
     }
 }
 
+stack_setters!(UserAgentBuilder);
 locating_setters!(UserAgentBuilder);
 
 impl fmt::Debug for UserAgentBuilder {
@@ -392,18 +330,18 @@ pub(crate) type Secured = Box<dyn FnOnce(TransportConfig, WallClock) -> Transpor
 /// What user agents and servers are built from alike.
 pub(crate) struct StackBuilder {
     listeners: Vec<Result<(Listener, Option<View>), BindError>>,
-    runtime: Option<Arc<dyn Runtime>>,
-    timers: Timers,
-    transport: TransportConfig,
+    pub(crate) runtime: Option<Arc<dyn Runtime>>,
+    pub(crate) timers: Timers,
+    pub(crate) transport: TransportConfig,
     pub(crate) secured: Option<Secured>,
     pub(crate) locating: Locating,
     media_ports: Option<Range<u16>>,
     media_address: Option<IpAddr>,
-    trace: Option<Trace>,
+    pub(crate) trace: Option<Trace>,
     product: Option<String>,
     calls: usize,
-    transactions: Option<usize>,
-    close_within: Duration,
+    pub(crate) transactions: Option<usize>,
+    pub(crate) close_within: Duration,
     pub(crate) dscp: Option<u8>,
     pub(crate) configure: Option<Configure>,
     pub(crate) workers: usize,
@@ -446,34 +384,6 @@ impl StackBuilder {
         let listener = listener.into_listener();
         self.listeners
             .push(listener.map(|listener| (listener, view)));
-    }
-
-    pub(crate) fn set_runtime(&mut self, runtime: impl Runtime) {
-        self.runtime = Some(Arc::new(runtime));
-    }
-
-    pub(crate) fn set_trace(&mut self, trace: Trace) {
-        self.trace = Some(trace);
-    }
-
-    pub(crate) fn set_transactions(&mut self, transactions: usize) {
-        self.transactions = Some(transactions);
-    }
-
-    pub(crate) fn set_close_within(&mut self, time: Duration) {
-        self.close_within = time;
-    }
-
-    pub(crate) fn set_transport(&mut self, transport: TransportConfig) {
-        self.transport = transport;
-    }
-
-    pub(crate) const fn timers(&self) -> Timers {
-        self.timers
-    }
-
-    pub(crate) fn set_timers(&mut self, timers: Timers) {
-        self.timers = timers;
     }
 
     /// Makes machine, application and driver of each worker, and waits for the listeners.

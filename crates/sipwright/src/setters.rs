@@ -1,0 +1,77 @@
+//! What user agents and servers have in common.
+
+/// The setters of a builder around a [`StackBuilder`](crate::user_agent::StackBuilder).
+macro_rules! stack_setters {
+    ($builder:ty) => {
+        /// Sockets, limits and what else every stack has.
+        impl $builder {
+            /// A listener: `udp:ADDRESS:PORT`, likewise `tcp`, `tls`, `ws` and `wss`, or a
+            /// [`Listener`](crate::Listener) with more to it. `*` as the address is every address of the host, port 0
+            /// asks the system. May be given several times; defaults to none, with which nothing can be sent over UDP.
+            pub fn listen(mut self, listener: impl crate::IntoListener) -> Self {
+                self.stack.listen(listener);
+                self
+            }
+
+            /// The runtime with clock, sockets and tasks. Defaults to the tokio runtime of the caller of
+            /// [`start`](Self::start).
+            pub fn runtime(mut self, runtime: impl sip_runtime::Runtime) -> Self {
+                self.stack.runtime = Some(std::sync::Arc::new(runtime));
+                self
+            }
+
+            /// The timers of every transaction, and Timer C of a server. Defaults to RFC 3261's values.
+            pub fn timers(mut self, timers: sip_endpoint::Timers) -> Self {
+                self.stack.timers = timers;
+                self
+            }
+
+            /// The limits and times of the transport layer.
+            pub fn transport(mut self, transport: sip_endpoint::TransportConfig) -> Self {
+                self.stack.transport = transport;
+                self
+            }
+
+            /// Marks everything that is sent with a Differentiated Services code point (RFC 2474), six bits: 24 (CS3) is
+            /// usual for signalling (RFC 4594 §2.3). Defaults to none.
+            pub fn dscp(mut self, dscp: u8) -> Self {
+                self.stack.dscp = Some(dscp);
+                self
+            }
+
+            /// Whatever else can be set of the endpoint: how much is let in, what is answered, what observers may see.
+            /// What it is given has everything else already.
+            pub fn endpoint(
+                mut self,
+                configure: impl FnOnce(sip_endpoint::EndpointConfig) -> sip_endpoint::EndpointConfig
+                + Send
+                + 'static,
+            ) -> Self {
+                self.stack.configure = Some(Box::new(configure));
+                self
+            }
+
+            /// How many transactions there may be, each side apart. Defaults to 65,536; above it a new request gets 503.
+            /// Over datagrams a transaction lives on for 32 s after its answer (Timer J), so 1,000 requests a second are
+            /// 32,000 of them, at less than a kilobyte each.
+            pub fn max_transactions(mut self, transactions: usize) -> Self {
+                self.stack.transactions = Some(transactions);
+                self
+            }
+
+            /// Keeps the messages that pass. Defaults to none, because what is off costs nothing.
+            pub fn trace(mut self, trace: crate::trace::Trace) -> Self {
+                self.stack.trace = Some(trace);
+                self
+            }
+
+            /// How long `close` waits. Defaults to 5 s.
+            pub fn close_within(mut self, time: std::time::Duration) -> Self {
+                self.stack.close_within = time;
+                self
+            }
+        }
+    };
+}
+
+pub(crate) use stack_setters;
