@@ -177,6 +177,14 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_mark_of_a_question_comes_back_in_its_answer() {
+        let question = question().marked(0x2a);
+        let answer = answer(v4(), &question.to_bytes()).unwrap();
+        assert_eq!((answer[19], question.to_bytes()[19]), (0x2a, 0x2a));
+        assert_eq!(question.read(&answer), Some(Ok(v4())));
+    }
+
     /// RFC 5769 §2.2: the sample response, whose last attributes we need not understand.
     #[test]
     fn the_sample_of_rfc_5769_tells_its_address() {

@@ -12,6 +12,7 @@
 //!   ([`TransportConfig::connections_per_source`], [`Listener::announced_by`]);
 //! - speaks WebSocket as server and as client (RFC 7118), and says who is let in ([`WebSocketConfig`]);
 //! - writes `received` and `rport` into requests (RFC 3581) and finds the way of responses ([`ResponseRoute`]);
+//! - hands messages to the one of several transports that they belong to, where several share the work ([`Sharding`]);
 //! - drops what is no message or not for us, answers what can be answered, and counts all of it ([`Stats`]).
 //!
 //! ```text

@@ -561,3 +561,23 @@ impl fmt::Debug for StackBuilder {
 
 /// How many parcels may wait between two workers.
 const PARCELS: usize = 1_024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_worker_has_ports_of_its_own_in_pairs() {
+        for (ports, workers) in [(16_384..32_768, 64), (20_000..20_101, 7), (10..20, 4)] {
+            let mut next = ports.start;
+            for shard in Shard::first(workers) {
+                let part = part(&ports, shard, workers);
+                assert_eq!((part.start, part.len() % 2), (next, 0), "{ports:?}");
+                assert!(part.end <= ports.end);
+                next = part.end;
+            }
+        }
+        assert!(part(&(10..12), Shard::default(), 2).is_empty());
+        assert_eq!(part(&(10..15), Shard::default(), 1), 10..15);
+    }
+}
