@@ -7,7 +7,8 @@
 //! - opens connections, reuses those that it opened, and ends those that are idle, slow or garbled ([`CloseReason`]);
 //! - secures connections with TLS, and knows peers by what their certificates prove ([`Tls`], [`PeerIdentity`]; feature
 //!   `tls`, on by default);
-//! - finds messages in streams by Content-Length, answers keep-alives, and asks for them ([`Transport::ping`], RFC 5626);
+//! - finds messages in streams by Content-Length, answers keep-alives, asks for them ([`Transport::ping`], RFC 5626), and
+//!   closes connections whose peers have promised some and send none ([`Transport::expect_keep_alives`]);
 //! - lets so many connections of one source in, and believes those load balancers that it is told to
 //!   ([`TransportConfig::connections_per_source`], [`Listener::announced_by`]);
 //! - speaks WebSocket as server and as client (RFC 7118), and says who is let in ([`WebSocketConfig`]);
