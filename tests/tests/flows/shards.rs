@@ -15,7 +15,7 @@ use sipwright::{
     endpoint::EndpointStats,
     io::{BindToken, Flow, Protocol, Receive, StateMachine, Transmit},
     message::{Request, Response, StatusCode},
-    proxy::{Foreign, Inbound, Registrar},
+    proxy::{DestinationStatus, DispatchSet, Foreign, Inbound, Registrar},
     runtime::{Driver, DriverHandle, Runtime},
     sim::{Host, Sim},
 };
@@ -243,6 +243,49 @@ fn calls_on_a_bad_line_end_on_both_sides_whatever_worker_has_them() {
         binding.unregister().await.unwrap();
         net.sim.sleep(SETTLED).await;
         assert_eq!(bob.core_stats().await.unwrap().calls, 0);
+    });
+    net.sim.run(net.assert_nothing_is_left());
+}
+
+/// A set of gateways is one for all workers: each call is counted where it is, and not any more when it is over.
+#[test]
+fn a_set_of_gateways_is_one_for_all_workers() {
+    let net = Net::new(10);
+    let _witness = net.witness(10);
+    net.sim.run(async {
+        let mut gateways = Vec::new();
+        for name in ["gw1", "gw2"] {
+            let gateway = net.phone(name).await;
+            answer_everything(&net.sim.host(name), &gateway);
+            gateways.push(gateway);
+        }
+        let set = DispatchSet::new().target("sip:gw1", 1).target("sip:gw2", 1);
+        let shared = set.clone();
+        let balance = move |request: Inbound| {
+            let set = shared.clone();
+            async move {
+                let gateways = set.pick(request.request());
+                request.relay(gateways).await
+            }
+        };
+        let server = net.proxy("proxy", |server| {
+            let server = several(server).dispatch(&set).foreign(Foreign::Anyone);
+            server.route(balance)
+        });
+        let _server = server.await;
+        let alice = net.phone("alice").await;
+        let alice = alice.account("sip:alice@alice").build().unwrap();
+        let begun = (0..40).map(|_| alice.call("sip:bob@proxy").session(SESSION).into_future());
+        let calls: Vec<_> = join_all(begun).await;
+        let load = |status: &DestinationStatus| status.load;
+        let busy: Vec<_> = set.snapshot().iter().map(load).collect();
+        assert_eq!(busy.iter().sum::<u32>(), 40, "{busy:?}");
+        assert!(busy.iter().all(|calls| *calls > 5), "{busy:?}");
+        for call in calls {
+            assert!(call.unwrap().hang_up().await.is_normal());
+        }
+        net.sim.sleep(SETTLED).await;
+        assert!(set.snapshot().iter().all(|status| status.load == 0));
     });
     net.sim.run(net.assert_nothing_is_left());
 }
