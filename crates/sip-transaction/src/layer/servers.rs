@@ -192,8 +192,7 @@ impl TransactionLayer {
             }
             SendAndArm(timer, after, repeat) => {
                 server.disarm(set.timers);
-                // A copy of just that length lingers; what is sent goes its way without being counted.
-                server.contents = Bytes::copy_from_slice(&response);
+                server.contents = response.clone();
                 sent = response;
                 if let Some(repeat) = repeat {
                     server.repeat_after(&mut set, repeat);
