@@ -270,6 +270,34 @@ fn a_promise_made_to_one_shard_is_held_by_the_owner_of_the_connection() {
     }
 }
 
+/// What is no proper message belongs to nobody, so whoever gets it answers or drops it.
+#[test]
+fn what_cannot_be_read_is_answered_where_it_came() {
+    let mut mesh = Mesh::new(3);
+    let flow = mesh.accept(2);
+    mesh.events();
+    let call_id = mesh.call_for(1);
+    let whole = request("OPTIONS", &call_id, "z9hG4bK1");
+    let broken = [
+        whole.replace("CSeq: 1 OPTIONS", "CSeq: 99999999999 OPTIONS"),
+        whole.replace("Max-Forwards", "CSeq: 1 OPTIONS\r\nMax-Forwards"),
+    ];
+    for text in broken {
+        mesh.datagram(0, 5_060, &text);
+        mesh.bytes(2, flow, &text);
+        for (shard, answers) in [(0, 1), (1, 0), (2, 1)] {
+            let sent = mesh.0[shard].sent();
+            assert_eq!(sent.len(), answers, "by {shard} to {text}");
+            assert!(sent.iter().all(|(_, text)| text.starts_with("SIP/2.0 400")));
+        }
+    }
+    mesh.datagram(0, 5_060, "\r\n\r\n");
+    mesh.datagram(0, 5_060, "no message at all\r\n\r\n");
+    assert!(mesh.events().iter().all(Vec::is_empty));
+    let steered = |stage: &Stage| stage.transport.stats().steered;
+    assert_eq!(mesh.0.iter().map(steered).sum::<u64>(), 0);
+}
+
 /// The system tells of an undelivered datagram at any of the sockets that share an address.
 #[test]
 fn an_undelivered_datagram_is_told_to_every_shard() {
