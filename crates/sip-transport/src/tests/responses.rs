@@ -39,6 +39,10 @@ fn a_forged_received_or_rport_is_replaced() {
     let via = via(&mut stage, udp_from(40_000), "198.51.100.7", forged);
     assert_eq!(via.received(), Some(peer(0).ip()));
     assert_eq!(via.rport(), Some(Some(40_000)));
+    // Also where nothing else has to be written.
+    let forged = ";received=203.0.113.1";
+    let via = self::via(&mut stage, udp_from(5060), "198.51.100.7", forged);
+    assert_eq!(via.received(), Some(peer(0).ip()));
 }
 
 /// What needs no stamp stays byte for byte (trap 11), and other Vias on the same line do, too.

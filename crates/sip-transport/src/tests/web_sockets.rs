@@ -292,6 +292,29 @@ fn a_malformed_message_is_answered_in_a_frame() {
     assert!(stage.transport.is_open(&flow));
 }
 
+/// The limit holds the clients, not the proxy that all of them come through.
+#[test]
+fn behind_a_trusted_proxy_its_clients_are_counted() {
+    let proxy: IpAddr = "198.51.100.7".parse().unwrap();
+    let config = TransportConfig::default()
+        .web_socket(WebSocketConfig::default().trusted_proxies([proxy]))
+        .unlimited_sources([proxy])
+        .connections_per_source(1);
+    let mut stage = stage_with(config);
+    let mut admitted = |client: &str| {
+        let flow = accept(&mut stage);
+        let forwarded = format!("X-Forwarded-For: {client}\r\nOrigin");
+        stage.bytes(flow, REQUEST.replace("Origin", &forwarded));
+        stage.out.clear();
+        stage.transport.is_open(&flow)
+    };
+    assert!(admitted("203.0.113.9"));
+    assert!(!admitted("203.0.113.9"));
+    assert!(admitted("203.0.113.10"));
+    let stats = stage.transport.stats();
+    assert_eq!((stats.connections, stats.connections_limited), (2, 1));
+}
+
 #[test]
 fn a_client_behind_a_trusted_proxy_has_its_own_address() {
     let proxy: IpAddr = "198.51.100.7".parse().unwrap();

@@ -212,4 +212,11 @@ fn an_address_within_a_dialog_is_who_has_proved_a_name_there() {
     );
     pair.client.close(&flow);
     assert_eq!(pair.client.flow_within_dialog(&by_address), None);
+    // However many have ended, the next is found.
+    for _ in 0..20 {
+        let flow = pair.connect("example.com");
+        assert_eq!(pair.client.flow_within_dialog(&by_address), Some(flow));
+        pair.client.close(&flow);
+        pair.run();
+    }
 }
