@@ -149,6 +149,23 @@ fn a_connection_that_is_open_for_somebody_else_wins_at_once() {
     );
 }
 
+/// A connection that somebody else waits for is not closed because it was too slow for one.
+#[test]
+fn a_connection_that_somebody_else_waits_for_goes_on_opening() {
+    let mut rig = rig(|config| config);
+    let patient = format!("sip:bob@{ONE_6};transport=tcp");
+    rig.request(draft("MESSAGE", &patient));
+    let slow = opens(&mut rig, ONE_6);
+    rig.request(by("tcp"));
+    rig.wait(250 * MS);
+    let quick = opens(&mut rig, BOB);
+    rig.opened(quick);
+    assert_eq!(rig.sent_request().0, quick);
+    rig.opened(slow);
+    let (flow, request) = rig.sent_request();
+    assert_eq!((flow, request.method().as_str()), (slow, "MESSAGE"));
+}
+
 /// Another server is not tried beside the first: it would get requests that are not its share.
 #[test]
 fn a_server_that_takes_no_connection_has_the_time_of_an_attempt() {

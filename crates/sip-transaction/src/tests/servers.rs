@@ -311,6 +311,24 @@ fn the_automatic_100_goes_where_the_via_says() {
     assert_eq!(stage.sent[1].0, source);
 }
 
+/// RFC 3581 §4: a translator that forgets its binding between two copies of a request makes the first one's source useless.
+#[test]
+fn a_response_goes_where_the_newest_copy_came_from() {
+    let from = |port| Flow::udp(at(5060), SocketAddr::from(([192, 0, 2, 2], port)));
+    let symmetric = edited(
+        &invite(),
+        "branch=z9hG4bKone",
+        "rport=40000;branch=z9hG4bKone",
+    );
+    let mut stage = Stage::new();
+    stage.arrive(&symmetric, from(40_000));
+    stage.until(200);
+    stage.arrive(&symmetric, from(40_001));
+    let ways: Vec<Flow> = stage.sent.iter().map(|(flow, _)| *flow).collect();
+    assert_eq!(ways, [from(40_000), from(40_001)]);
+    assert_eq!(stage.layer.server_flow(stage.served()), Some(from(40_001)));
+}
+
 /// Per-transaction state stays small.
 #[test]
 fn a_lingering_transaction_keeps_no_request_and_an_accepted_one_no_response() {
