@@ -39,7 +39,7 @@ use sip_transport::{Rate, return_flow};
 ///
 /// It stands between a transport, which gives it messages, and a transaction user, which is told what is new. A record
 /// in a slab is a transaction: a state of one of the four figures, what to send again, and two timers at most. There
-/// is no queue, allocation or task for each.
+/// is no queue or task for each, and no allocation but for flows that are not datagrams over IPv4, which take more room.
 ///
 /// ```
 /// # use sip_io::{Flow, Rng};
