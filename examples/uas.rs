@@ -162,13 +162,17 @@ fn silence(offer: &[u8], local: IpAddr) -> String {
     let mut say = |parts: &[&str]| parts.iter().for_each(|part| session.push_str(part));
     say(&["v=0\r\no=- 1 1 IN ", family, " ", &local, "\r\ns=-\r\n"]);
     say(&["c=IN ", family, " ", &local, "\r\nt=0 0\r\n"]);
-    let offer = match str::from_utf8(offer) {
-        Ok("") | Err(_) => "m=audio 9 RTP/AVP 0",
-        Ok(offer) => offer,
+    let offer = if offer.is_empty() {
+        b"m=audio 9 RTP/AVP 0"
+    } else {
+        offer
     };
     let fixed = |format: &&str| format.parse().is_ok_and(|number: u8| number < 35);
-    for stream in offer.lines().filter_map(|line| line.strip_prefix("m=")) {
-        let mut words = stream.split(' ');
+    for line in offer.split(|byte| *byte == b'\n') {
+        let Some(Ok(stream)) = line.strip_prefix(b"m=").map(str::from_utf8) else {
+            continue;
+        };
+        let mut words = stream.trim_end().split(' ');
         let media = words.next().unwrap_or("audio");
         let protocol = words.nth(1).unwrap_or("RTP/AVP");
         let accepted = words.clone().any(|format| fixed(&format));

@@ -367,19 +367,23 @@ pub(super) fn is_plain_audio(offer: &[u8]) -> bool {
 }
 
 fn plain_audio(offer: &[u8]) -> Option<()> {
+    // A carriage return ends a line, or the offer is not a plain one.
+    let returns = offer.iter().filter(|byte| **byte == b'\r').count();
+    let other = |byte: &&u8| !matches!(byte, b' '..=b'~' | b'\r' | b'\n');
+    (offer.iter().filter(other).count() == 0).then_some(())?;
     // Octet by octet: lines are too short for a search to begin to pay.
+    let mut ends = 0;
     let mut lines = offer.split(|byte| *byte == b'\n').map(|line| {
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        line.iter()
-            .all(|byte| matches!(byte, b' '..=b'~'))
-            .then_some(line)
+        let end = line.strip_suffix(b"\r");
+        ends += usize::from(end.is_some());
+        end.unwrap_or(line)
     });
-    (lines.next()?? == b"v=0").then_some(())?;
-    is_plain_origin(lines.next()??.strip_prefix(b"o=")?).then_some(())?;
+    (lines.next()? == b"v=0").then_some(())?;
+    is_plain_origin(lines.next()?.strip_prefix(b"o=")?).then_some(())?;
     let (mut streams, mut connected) = (0, false);
     let mut lines = lines.peekable();
     while let Some(line) = lines.next() {
-        let usual = match line? {
+        let usual = match line {
             [b'c', b'=', value @ ..] => {
                 connected |= streams <= 1;
                 is_plain_address(value)
@@ -395,7 +399,8 @@ fn plain_audio(offer: &[u8]) -> Option<()> {
         };
         usual.then_some(())?;
     }
-    (connected && (1..=PLAIN_STREAMS).contains(&streams)).then_some(())
+    drop(lines);
+    (connected && ends == returns && (1..=PLAIN_STREAMS).contains(&streams)).then_some(())
 }
 
 fn words(value: &[u8]) -> impl Iterator<Item = &[u8]> {
