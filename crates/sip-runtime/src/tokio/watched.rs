@@ -88,3 +88,27 @@ fn watch(handle: &Handle, socket: UdpSocket, interest: Interest) -> io::Result<A
     let _context = handle.enter();
     AsyncFd::with_interest(socket, interest)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{future::poll_fn, net::Ipv4Addr};
+
+    #[test]
+    fn room_is_seen_as_often_as_it_is_asked_for() {
+        let tokio = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("starts");
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("can bind");
+        socket.set_nonblocking(true).expect("is a socket");
+        let mut watched = Watched::new(tokio.handle(), socket).expect("can be watched");
+        tokio.block_on(async {
+            for _ in 0..3 {
+                let room = poll_fn(|cx| watched.poll_writable(cx));
+                room.await.expect("there is room");
+                assert!(watched.room.is_none(), "nobody waits any more");
+            }
+        });
+    }
+}
