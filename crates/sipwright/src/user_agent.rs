@@ -245,7 +245,9 @@ impl UserAgentBuilder {
     /// What belongs to one dialog, transaction or registration meets on one worker, whatever socket it comes by; see
     /// [`sip_runtime::shards`]. Limits – of calls, transactions, connections, in all and of one source –, rates, caches of
     /// names and ports for media are each worker's own, the latter an equal part of the whole. Each opens its own
-    /// connections to a server, and finds connections for RFC 5923 among its own.
+    /// connections to a server, and finds connections for RFC 5923 among its own. Incoming calls and messages wait in one
+    /// queue for all, behind a lock. Linux gives each socket its share of what comes; a system that does not leaves the
+    /// work of reading to one of them, and what is read is handed on all the same.
     ///
     /// ```no_run
     /// # async fn start() -> sipwright::Result<()> {
