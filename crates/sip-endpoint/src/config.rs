@@ -1,7 +1,6 @@
 //! What an endpoint is made from.
 
-use crate::Redaction;
-use crate::View;
+use crate::{OverloadControl, Redaction, View};
 use sip_io::WallClock;
 use sip_resolver::{DnsConfig, HealthConfig, ResolverConfig, Zone};
 use sip_transaction::Timers;
@@ -34,6 +33,7 @@ pub struct EndpointConfig {
     pub(crate) non_invite_limit: Option<Duration>,
     pub(crate) health: HealthConfig,
     pub(crate) affinity: Option<Duration>,
+    pub(crate) overload_control: Option<OverloadControl>,
 }
 
 impl EndpointConfig {
@@ -65,6 +65,7 @@ impl EndpointConfig {
             non_invite_limit: None,
             health: HealthConfig::default(),
             affinity: None,
+            overload_control: None,
         }
     }
 
@@ -198,6 +199,13 @@ impl EndpointConfig {
     /// the last of them, as long as the name leads to it. Defaults to none: each request chooses anew.
     pub fn affinity(mut self, lasts: Duration) -> Self {
         self.affinity = Some(lasts);
+        self
+    }
+
+    /// Neighbours tell each other by parameters of the Via when they have too much to do (RFC 7339). Defaults to none:
+    /// nothing is announced, told or heeded.
+    pub fn overload_control(mut self, control: OverloadControl) -> Self {
+        self.overload_control = Some(control);
         self
     }
 

@@ -67,6 +67,15 @@ impl Endpoint {
             let Some(hop) = request.next_rival() else {
                 return;
             };
+            if self.is_shed(now, id, &hop.target, hop.server.as_deref()) {
+                if let Some(search) = self.search(id) {
+                    search.failed(hop.target, AttemptFailure::Shed);
+                }
+                return;
+            }
+            let Some(request) = self.requests.get_mut(id.0) else {
+                return;
+            };
             match request.flow_to(now, &mut self.transport, &hop) {
                 Some(Ok(flow)) if self.transport.is_connecting(&flow) => {
                     return self.await_connection(now, id, flow, hop);

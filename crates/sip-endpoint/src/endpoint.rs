@@ -8,6 +8,7 @@ use crate::{
     keep_alive::Kept,
     names::{Names, View},
     observation::{Direction, Observer},
+    overload_control::Control,
     probe::Probes,
     respond::Undelivered,
     search::{Outbound, RequestId},
@@ -45,6 +46,8 @@ pub struct Endpoint {
     pub(crate) failover: Failover,
     pub(crate) probes: Probes,
     pub(crate) overload: Overload,
+    /// Only where it is switched on
+    pub(crate) overload_control: Option<Box<Control>>,
     pub(crate) transport: Transport,
     pub(crate) transactions: TransactionLayer,
     pub(crate) names: Names,
@@ -122,6 +125,8 @@ pub struct EndpointStats {
     pub refused: u64,
     /// Those of them that were told so by 503
     pub refused_answered: u64,
+    /// Requests of ours that were not sent because the next hop asked for fewer (RFC 7339)
+    pub shed: u64,
     /// Flows that are kept alive
     pub flows_kept: usize,
     /// Flows that gave no sign of life
@@ -147,6 +152,7 @@ impl AddAssign for EndpointStats {
             acknowledgements,
             refused,
             refused_answered,
+            shed,
             flows_kept,
             flows_failed,
             lookups,
@@ -161,6 +167,7 @@ impl AddAssign for EndpointStats {
         self.acknowledgements += acknowledgements;
         self.refused += refused;
         self.refused_answered += refused_answered;
+        self.shed += shed;
         self.flows_kept += flows_kept;
         self.flows_failed += flows_failed;
         self.lookups += lookups;
@@ -186,6 +193,7 @@ impl EndpointStats {
             ("endpoint_acknowledgements", self.acknowledgements as u64),
             ("endpoint_refused", self.refused),
             ("endpoint_refused_answered", self.refused_answered),
+            ("endpoint_shed", self.shed),
             ("endpoint_flows_kept", self.flows_kept as u64),
             ("endpoint_flows_failed", self.flows_failed),
             ("endpoint_lookups", self.lookups as u64),
@@ -240,7 +248,8 @@ impl Endpoint {
             clock,
             tag_seed: rng.seed(),
             default_timers: timers,
-            author: Author::new(Rng::new(rng.seed()), product.as_deref(), transport.shard()),
+            author: Author::new(Rng::new(rng.seed()), product.as_deref(), transport.shard())
+                .announcing(config.overload_control.as_ref()),
             sharding: transport.shard().cloned(),
             request_limit: requests,
             datagram_limit: config.datagram_limit,
@@ -258,6 +267,10 @@ impl Endpoint {
                 refused: 0,
                 answered: 0,
             },
+            overload_control: config.overload_control.map(|control| {
+                let rng = Rng::new(rng.seed());
+                Box::new(Control::new(control, clock, rng, hasher.clone()))
+            }),
             transport: Transport::new(transport.clock(clock), Rng::new(rng.seed()), now),
             transactions: TransactionLayer::new(layer, Rng::new(rng.seed()), now),
             names: Names::new(view, &mut rng, now, hasher.clone()),
@@ -422,6 +435,10 @@ impl Endpoint {
             acknowledgements: self.acks.len(),
             refused: self.overload.refused,
             refused_answered: self.overload.answered,
+            shed: self
+                .overload_control
+                .as_ref()
+                .map_or(0, |control| control.shed()),
             flows_kept: self.kept.len(),
             flows_failed: self.flows_failed,
             lookups: self.lookups.len(),

@@ -193,6 +193,8 @@ pub enum AttemptFailure {
     NoListener,
     /// It said 503
     Unavailable,
+    /// It has asked for fewer requests, and this is one of those that it does not get (RFC 7339 §5.5)
+    Shed,
     /// A `sips` URI asks for TLS, and the target has none (RFC 3261 §26.2.2)
     Insecure,
     /// No datagram is long enough for the request (RFC 3261 §18.1.1)
@@ -209,6 +211,7 @@ impl fmt::Display for AttemptFailure {
             Self::Unreachable => "unreachable",
             Self::NoListener => "no listener of ours reaches it",
             Self::Unavailable => "503",
+            Self::Shed => "it asked for fewer requests",
             Self::Insecure => "not secure",
             Self::TooLong => "the request is too long",
             Self::TooManyConnections => "too many connections",

@@ -81,6 +81,11 @@ impl Hop {
         [stream, datagram]
     }
 
+    /// Whether the length of the request has not led elsewhere yet.
+    pub(crate) fn is_as_told(&self) -> bool {
+        self.way == Way::Open
+    }
+
     /// Whether this was kept for the case that no stream can be opened.
     pub(crate) fn is_last_resort(&self) -> bool {
         self.way == Way::Datagram

@@ -1,6 +1,6 @@
 //! What we write about ourselves: tags, Call-IDs, branches, Via, Contact and Record-Route.
 
-use crate::{Draft, Endpoint, RecordRouteTemplate};
+use crate::{Draft, Endpoint, OverloadControl, RecordRouteTemplate, overload_control::announced};
 use sip_io::{Flow, Protocol, Rng};
 use sip_message::{
     HeaderField as _, HeaderValue, Request, Scheme, Tag, Uri,
@@ -168,6 +168,8 @@ pub(crate) struct Author {
     product: Option<UserAgent>,
     /// What follows the cookie of each branch
     mark: Option<[char; 2]>,
+    /// Whether each Via says that we support overload control
+    announces: bool,
 }
 
 impl Author {
@@ -176,7 +178,14 @@ impl Author {
             rng,
             product: product.and_then(|product| UserAgent::new(product).ok()),
             mark: sharding.map(Sharding::mark),
+            announces: false,
         }
+    }
+
+    /// RFC 7339 §4.1: every request says that we heed overload.
+    pub(crate) fn announcing(mut self, control: Option<&OverloadControl>) -> Self {
+        self.announces = control.is_some_and(OverloadControl::is_client);
+        self
     }
 
     /// The request for one attempt on `flow`, with a branch that no other has; Contact and Record-Route say how we are
@@ -225,6 +234,9 @@ impl Author {
         let mut via = transport.via(flow, &branch);
         if draft.asks_to_keep {
             via.set_param("keep", None);
+        }
+        if self.announces {
+            via = announced(via);
         }
         request.headers_mut().push_front(via);
         request

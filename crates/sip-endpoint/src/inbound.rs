@@ -61,6 +61,9 @@ impl Endpoint {
     pub(crate) fn handle_transaction_event(&mut self, now: Instant, event: TransactionEvent) {
         match event {
             TransactionEvent::Request { id, flow, request } => {
+                if let Some(control) = &mut self.overload_control {
+                    control.taken(now);
+                }
                 self.events.push_back(Event::Request { id, flow, request });
             }
             TransactionEvent::Ack {
@@ -167,6 +170,9 @@ impl Endpoint {
     /// There is no room: a stateless 503 while this second's share lasts, silence afterwards.
     fn refuse(&mut self, now: Instant, flow: Flow, request: &Request) {
         self.overload.refused += 1;
+        if let Some(control) = &mut self.overload_control {
+            control.refused(now);
+        }
         if !self.overload.answers.take(now) {
             return;
         }
@@ -176,6 +182,7 @@ impl Endpoint {
             .to_tag(self.new_tag())
             .build();
         response.ensure_content_length();
+        self.tell_overload(now, &mut response);
         self.send_statelessly(now, flow, &response);
     }
 

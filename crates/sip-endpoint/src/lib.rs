@@ -45,13 +45,15 @@
 //!   keep-alives of others, STUN on the SIP port among them.
 //! - **What we write about ourselves**: Via, Contact, one or two Record-Routes (RFC 5658), from the bound or the
 //!   advertised address of the listener that faces the peer.
+//! - **Overload control** where it is [asked for](EndpointConfig::overload_control): next hops that have too much to do get
+//!   less, clients are told when we have (RFC 7339, loss-based).
 //! - What nobody takes: 481, 405 or 501 by [`Stack`], never anything to an ACK or a response.
 //!
 //! # Limits
 //!
 //! Everything that a peer can make grow has a limit in [`EndpointConfig`] or [`TransportConfig`]: transactions (a
 //! stateless 503 at a bounded rate, a reserve for CANCEL and requests within dialogs), requests, ACKs, responses that
-//! wait, connections, lookups, observed messages. After their timers every table is empty, and
+//! wait, connections, lookups, observed messages, overloaded next hops. After their timers every table is empty, and
 //! [`poll_timeout`](sip_io::StateMachine::poll_timeout) is `None`.
 //!
 //! # Example
@@ -114,6 +116,7 @@ mod names;
 mod neighbour;
 mod observation;
 mod outbound;
+mod overload_control;
 mod probe;
 mod redaction;
 mod respond;
@@ -137,6 +140,7 @@ pub use keep_alive::KeepAlive;
 pub use names::View;
 pub use neighbour::{is_first_hop, neighbour_flow, neighbour_flow_of};
 pub use observation::{Direction, Observation};
+pub use overload_control::OverloadControl;
 pub use redaction::Redaction;
 pub use search::RequestId;
 pub use sip_resolver::{

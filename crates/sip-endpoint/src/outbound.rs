@@ -65,7 +65,12 @@ impl Endpoint {
                 let (flow, or_uri) = (*flow, *or_uri);
                 let usable = search.draft.may_use(flow.protocol());
                 if usable && self.transport.is_open(&flow) {
-                    let begun = self.begin(now, id, flow, None);
+                    let target = target_of(&flow);
+                    let begun = if self.is_shed(now, id, &target, None) {
+                        Begun::Failed(target, AttemptFailure::Shed)
+                    } else {
+                        self.begin(now, id, flow, None)
+                    };
                     self.go_on(now, id, begun);
                 } else if or_uri {
                     self.locate(now, id);
@@ -228,6 +233,9 @@ impl Endpoint {
     }
 
     fn attempt_hop(&mut self, now: Instant, id: RequestId, hop: Hop) -> Begun {
+        if hop.is_as_told() && self.is_shed(now, id, &hop.target, hop.server.as_deref()) {
+            return Begun::Failed(hop.target, AttemptFailure::Shed);
+        }
         let Some(request) = self.requests.get_mut(id.0) else {
             return Begun::Over;
         };
@@ -334,9 +342,10 @@ impl Endpoint {
         &mut self,
         now: Instant,
         transaction: ClientTransactionId,
-        response: Box<Response>,
+        mut response: Box<Response>,
         flow: Flow,
     ) {
+        self.heed_overload(now, transaction, &mut response, &flow);
         let Some(&id) = self.attempts.get(&transaction) else {
             if let Some(id) = self.abandoned_answered(now, transaction, &response)
                 && self.requests.get(id.0).is_some()

@@ -65,6 +65,7 @@ impl Endpoint {
             // RFC 3261 §18.3: what came in a datagram may lack what a stream is framed by.
             response.ensure_content_length();
         }
+        self.tell_overload(now, &mut response);
         self.transactions.respond(now, id, &response, flow)
     }
 
@@ -89,6 +90,7 @@ impl Endpoint {
         if flow.is_stream() {
             response.ensure_content_length();
         }
+        self.tell_overload(now, &mut response);
         self.transactions
             .respond_statelessly(now, id, &response, flow)
     }

@@ -12,6 +12,7 @@ mod length;
 mod names;
 mod observing;
 mod overload;
+mod overload_control;
 mod requests;
 mod responses;
 #[cfg(feature = "tls")]
