@@ -233,17 +233,17 @@ impl Endpoint {
     }
 
     fn attempt_hop(&mut self, now: Instant, id: RequestId, hop: Hop) -> Begun {
+        let protocol = hop.target.protocol;
+        let search = self.search(id);
+        if search.is_some_and(|search| !search.draft.may_use(protocol)) {
+            return Begun::Failed(hop.target, AttemptFailure::Insecure);
+        }
         if hop.is_as_told() && self.is_shed(now, id, &hop.target, hop.server.as_deref()) {
             return Begun::Failed(hop.target, AttemptFailure::Shed);
         }
         let Some(request) = self.requests.get_mut(id.0) else {
             return Begun::Over;
         };
-        let protocol = hop.target.protocol;
-        let search = request.search.as_ref();
-        if search.is_some_and(|search| !search.draft.may_use(protocol)) {
-            return Begun::Failed(hop.target, AttemptFailure::Insecure);
-        }
         match request.flow_to(now, &mut self.transport, &hop) {
             Some(Ok(flow)) if self.transport.is_connecting(&flow) => {
                 self.await_connection(now, id, flow, hop);

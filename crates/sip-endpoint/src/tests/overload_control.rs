@@ -7,7 +7,7 @@ use sip_message::{
     Request, Response, StatusCode,
     headers::{ResourcePriority, Via},
 };
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 const BY_UDP: &str = "UDP 192.0.2.2:5060";
 const BOB_URI: &str = "sip:bob@192.0.2.2";
@@ -317,6 +317,40 @@ fn no_connection_is_opened_for_what_is_shed_and_a_given_flow_counts_too() {
     rig.finish();
 }
 
+/// RFC 8305 §5: another address of the server is tried beside the first, unless that one has asked for less.
+#[test]
+fn no_connection_races_to_an_overloaded_address() {
+    let addresses = ["192.0.2.2", "192.0.2.3"];
+    for overloaded in [false, true] {
+        let mut rig = Rig::with(|config| {
+            let zone = addresses.iter().fold(zone(), |zone, address| {
+                zone.address("pair.example", address.parse::<IpAddr>().unwrap())
+            });
+            config.zone(zone).overload_control(OverloadControl::new())
+        });
+        rig.request(draft("OPTIONS", "sip:bob@pair.example;transport=tcp"));
+        let first = rig.open();
+        let other = addresses
+            .into_iter()
+            .find(|address| at(&format!("{address}:5060")) != first.remote());
+        rig.request(draft("OPTIONS", &format!("sip:bob@{}", other.unwrap())));
+        let (flow, request) = rig.sent_request();
+        let busy = ";oc=100;oc-algo=\"loss\";oc-seq=1.0";
+        let params = if overloaded { busy } else { "" };
+        answer_saying(&mut rig, flow, &request, StatusCode::OK, params);
+        rig.wait(250 * MILLISECOND);
+        if overloaded {
+            rig.sent_nothing();
+        } else {
+            rig.open();
+        }
+        rig.refused(first);
+        rig.transmits();
+        rig.events();
+        rig.wait(100 * SECOND);
+    }
+}
+
 #[test]
 fn of_too_many_overloaded_servers_the_one_heard_of_longest_ago_is_forgotten() {
     let mut rig = Rig::with(|config| config.overload_control(OverloadControl::new().next_hops(1)));
@@ -449,6 +483,47 @@ fn what_is_refused_is_told_and_forgotten_by_half_in_each_second() {
     rig.wait(20 * SECOND);
     rig.transmits();
     assert_eq!(says(&mut rig, 9, ANNOUNCED)[0], value("0"));
+}
+
+/// Twice as much comes as may: client and server meet near the half, and little is left to be refused.
+#[test]
+fn what_is_told_settles_where_little_is_refused() {
+    let mut rig = Rig::with(|config| {
+        let config = config
+            .new_requests_per_second(Some(100))
+            .overload_answers(1000);
+        config.overload_control(OverloadControl::new())
+    });
+    let (mut percent, mut due, mut number) = (0.0, 0.0, 0);
+    let mut refused = Vec::new();
+    for _second in 0..20 {
+        let before = rig.stack.endpoint().stats().refused;
+        for _ in 0..100 {
+            rig.wait(10 * MILLISECOND);
+            due += 2.0 * (1.0 - percent / 100.0);
+            while due >= 1.0 {
+                due -= 1.0;
+                number += 1;
+                let branch = format!("branch=z9hG4bKs{number}");
+                let text = inbound("OPTIONS", "UDP 192.0.2.2", &format!("s{number}"));
+                rig.datagram(BOB, text.replace(&branch, &format!("{branch}{ANNOUNCED}")));
+                for event in rig.events() {
+                    if let Event::Request { id, request, .. } = event {
+                        let response = request.response(StatusCode::OK).build();
+                        rig.command(|cx| cx.respond(id, response)).unwrap();
+                    }
+                }
+                let (_, response) = rig.sent_response();
+                let [told, ..] = said(&response);
+                percent = told.flatten().unwrap().parse().unwrap();
+            }
+        }
+        refused.push(rig.stack.endpoint().stats().refused - before);
+    }
+    for refused in &refused[5..] {
+        assert!((10..=60).contains(refused), "{refused} of 200");
+    }
+    assert!((20.0..=45.0).contains(&percent), "{percent}");
 }
 
 #[test]
