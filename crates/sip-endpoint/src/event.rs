@@ -159,6 +159,18 @@ impl Failure {
             }
         }
     }
+
+    /// Whether nothing stood in the way but that every server that there was has asked for fewer requests (RFC 7339):
+    /// a proxy says so upstream by 503 without Retry-After (§5.10).
+    pub fn is_shed(&self) -> bool {
+        match self {
+            Self::Unreachable { tried } => {
+                let shed = |attempt: &Attempt| attempt.failure == AttemptFailure::Shed;
+                !tried.is_empty() && tried.iter().all(shed)
+            }
+            _ => false,
+        }
+    }
 }
 
 /// One target that was tried.

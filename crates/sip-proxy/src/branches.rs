@@ -262,18 +262,22 @@ impl Proxy {
             self.events.push_back(Event::TargetDone {
                 id,
                 uri: watched.uri,
-                // Whoever said anything lives; what failed then is the call.
-                finding: watched.heard.map_or(Finding::Failed, Finding::Answered),
+                finding: match watched.heard {
+                    // Whoever said anything lives; what failed then is the call.
+                    Some(after) => Finding::Answered(after),
+                    None if reason.is_shed() => Finding::Shed,
+                    None => Finding::Failed,
+                },
                 status: None,
             });
         }
         if branch.pending && branch.verdict != Verdict::Ignored && context.stage != Stage::Answered
         {
-            let status = match branch.verdict {
-                Verdict::Becomes(status) => status,
-                _ => found(reason, branch.is_binding),
-            };
-            context.outcomes.add(Outcome::Found(status));
+            context.outcomes.add(match branch.verdict {
+                Verdict::Becomes(status) => Outcome::Found(status),
+                _ if reason.is_shed() => Outcome::Shed,
+                _ => Outcome::Found(found(reason, branch.is_binding)),
+            });
             self.advance(cx, id);
         }
         self.contexts.remove_if_over(id);

@@ -9,6 +9,8 @@ pub(crate) enum Outcome {
     Received(Box<Response>),
     /// By our own finding: nobody there, nobody answered
     Found(StatusCode),
+    /// By what its server had asked for: fewer requests
+    Shed,
 }
 
 impl Outcome {
@@ -16,11 +18,12 @@ impl Outcome {
         match self {
             Self::Received(response) => response.status(),
             Self::Found(status) => *status,
+            Self::Shed => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
     const fn is_found(&self) -> bool {
-        matches!(self, Self::Found(_))
+        matches!(self, Self::Found(_) | Self::Shed)
     }
 }
 
@@ -252,6 +255,17 @@ mod tests {
         };
         assert_eq!(best.status(), StatusCode::SERVER_INTERNAL_ERROR);
         assert!(!best.headers().contains_name(&HeaderName::RETRY_AFTER));
+    }
+
+    /// RFC 7339 §5.10: who sends to a server that asked for less is told so by 503, and not for how long.
+    #[test]
+    fn what_was_shed_stays_a_503() {
+        let mut outcomes = Outcomes::default();
+        outcomes.add(Outcome::Shed);
+        let best = outcomes.best(&Method::INVITE).map(|best| best.status());
+        assert_eq!(best, Some(StatusCode::SERVICE_UNAVAILABLE));
+        outcomes.add(received(486, &[]));
+        assert_eq!(outcomes.status(), Some(StatusCode::BUSY_HERE));
     }
 
     /// RFC 4320 §4.2.

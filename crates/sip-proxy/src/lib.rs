@@ -45,7 +45,7 @@
 //! | `failure_exec_mode`, `failover_reply_codes` | [`Plan::failover_on`]; what fails here counts as the status that it means |
 //! | `faked_reply_prio` | of one class, what came goes before what was found here, and 408 is last |
 //! | `e2e_cancel_reason`, `local_cancel_reason` | [`ProxyConfig::cancel_reason`] |
-//! | `remap_503_500` | always (RFC 3261 §16.7 step 6) |
+//! | `remap_503_500` | always (RFC 3261 §16.7 step 6), but for what a server has asked not to get (RFC 7339 §5.10) |
 //! | `dns_reuse_rcv_socket` | [`Target::by_listener`] |
 //! | `reparse_on_dns_failover` | each attempt is made of the request as it was given |
 //! | `relay_100` | never (RFC 3261 §16.7 step 5) |

@@ -596,9 +596,9 @@ impl Proxy {
         let context = self.contexts.get(id)?;
         Some(match outcome {
             Outcome::Received(response) => *response,
-            Outcome::Found(status) => context
+            found => context
                 .request
-                .response(status)
+                .response(found.status())
                 .to_tag(cx.tag_for(context.server))
                 .build(),
         })

@@ -47,6 +47,7 @@ fn gets_a_request(rig: &mut Rig) -> bool {
             let failure = rig.failure();
             assert_eq!(tried(&failure), [(BY_UDP.to_owned(), Shed)]);
             assert_eq!(failure.status(), StatusCode::SERVICE_UNAVAILABLE);
+            assert!(failure.is_shed());
             false
         }
         [Transmit::Datagram { flow, contents }] => {

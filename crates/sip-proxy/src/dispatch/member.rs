@@ -56,6 +56,8 @@ pub enum Finding {
     Answered(Duration),
     /// It did not answer, or could not be reached
     Failed,
+    /// It was not asked, because it wants fewer requests (RFC 7339)
+    Shed,
     /// It said 503, and perhaps for how long
     Unavailable(Option<Duration>),
 }
@@ -162,6 +164,7 @@ impl Destination {
         let back_off = (!probed).then(|| now + thresholds.back_off);
         let down = |until| Health::Down { answers: 0, until };
         self.health = match (finding, self.health) {
+            (Finding::Shed, health) => health,
             (Finding::Answered(after), health) => {
                 self.latency = Some(self.latency.map_or(after, |old| (old * 7 + after) / 8));
                 match health {

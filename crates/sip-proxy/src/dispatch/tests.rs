@@ -166,6 +166,13 @@ fn thresholds_decide_when_a_probed_destination_is_down_and_up() {
     set.note(now, &uri(1), failed);
     assert_eq!(set.snapshot(now)[0].state, DestinationState::Suspect);
     assert_eq!(picked(&mut set, now, &request(1)).len(), 2);
+    for _ in 0..9 {
+        assert_eq!(
+            set.note(now, &uri(1), Finding::Shed),
+            None,
+            "it is not down"
+        );
+    }
     assert_eq!(set.note(now, &uri(7), failed), None, "a stranger");
 }
 
