@@ -176,6 +176,15 @@ impl Process {
         self.succeed(patience);
     }
 
+    /// Asks it to end, and gives it that time to take its own processes with it.
+    pub fn end(&mut self, patience: Duration) {
+        self.terminate();
+        let deadline = Instant::now() + patience;
+        while Instant::now() < deadline && matches!(self.child.try_wait(), Ok(None)) {
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// Asks it to end, by SIGTERM.
     pub fn terminate(&self) {
         self.signal(Signal::TERM);

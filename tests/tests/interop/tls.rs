@@ -192,8 +192,15 @@ fn options_asks_kamailio_over_tls() {
 
 /// Kamailio between SIPp on UDP and our TLS: what comes by UDP goes to us, what comes by TLS to SIPp's callee.
 struct Between {
-    _process: Process,
+    process: Process,
     udp: u16,
+}
+
+impl Drop for Between {
+    /// Killed, it would leave its workers behind.
+    fn drop(&mut self) {
+        self.process.end(Duration::from_secs(5));
+    }
 }
 
 impl Between {
@@ -222,10 +229,7 @@ impl Between {
         command.args(["-P", &path("kamailio.pid"), "-m", "64", "-M", "16"]);
         let mut process = Process::start("kamailio", command, &files.folder);
         process.wait_file(&files.folder.file("kamailio.pid"));
-        Self {
-            _process: process,
-            udp,
-        }
+        Self { process, udp }
     }
 }
 
