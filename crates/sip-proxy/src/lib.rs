@@ -111,6 +111,7 @@ mod inbound;
 mod plan;
 mod proxy;
 mod route;
+mod stats;
 mod token;
 
 pub use config::{Foreign, ProxyConfig};
@@ -120,4 +121,5 @@ pub use dispatch::{
 };
 pub use event::{Event, ProxyId, RelayError, SecretId};
 pub use plan::{Plan, Target};
-pub use proxy::{Proxy, ProxyStats};
+pub use proxy::Proxy;
+pub use stats::ProxyStats;

@@ -1,7 +1,7 @@
 //! The proxy core: its state, its commands, and what it does with each event.
 
 use crate::{
-    Event, ProxyConfig, ProxyId, RelayError, SecretId,
+    Event, ProxyConfig, ProxyId, ProxyStats, RelayError, SecretId,
     auth::Waiting,
     branches::Why,
     choice::Outcome,
@@ -16,7 +16,6 @@ use sip_message::{Request, Response, StatusCode};
 use std::{
     collections::{BTreeMap, VecDeque},
     fmt,
-    ops::AddAssign,
     time::Instant,
 };
 
@@ -61,85 +60,6 @@ pub(crate) enum Due {
     Group(ProxyId),
     /// Timer C
     C(RequestId),
-}
-
-/// What a proxy has counted since it began, and what it holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ProxyStats {
-    /// Requests that came, ACKs not counted
-    pub requests: u64,
-    /// Of those, inside a dialog that we recorded our route in
-    pub in_dialog: u64,
-    /// ACKs that were forwarded
-    pub acks: u64,
-    /// ACKs that led nowhere
-    pub acks_dropped: u64,
-    /// Copies of requests that were sent
-    pub branches: u64,
-    /// Requests answered with 2xx
-    pub succeeded: u64,
-    /// Requests answered with 300 to 699 that was not our own finding
-    pub failed: u64,
-    /// Requests that were not relayed: malformed, looped, too many hops, not allowed
-    pub rejected: u64,
-    /// Requests answered with 482
-    pub looped: u64,
-    /// Requests answered with 407
-    pub challenged: u64,
-    /// Requests answered with 503 because there were too many, or because we are shutting down
-    pub refused: u64,
-    /// Requests cancelled from upstream
-    pub cancelled: u64,
-    /// Branches cancelled by Timer C
-    pub timer_c: u64,
-    /// Responses that could not go upstream, because their transaction was over
-    pub dropped_responses: u64,
-    /// Requests that are held now
-    pub held: usize,
-    /// Requests that wait for a secret now
-    pub waiting: usize,
-}
-
-/// The counts of several shards together.
-impl AddAssign for ProxyStats {
-    fn add_assign(&mut self, other: Self) {
-        // Taken apart, so that no number is forgotten.
-        let Self {
-            requests,
-            in_dialog,
-            acks,
-            acks_dropped,
-            branches,
-            succeeded,
-            failed,
-            rejected,
-            looped,
-            challenged,
-            refused,
-            cancelled,
-            timer_c,
-            dropped_responses,
-            held,
-            waiting,
-        } = other;
-        self.requests += requests;
-        self.in_dialog += in_dialog;
-        self.acks += acks;
-        self.acks_dropped += acks_dropped;
-        self.branches += branches;
-        self.succeeded += succeeded;
-        self.failed += failed;
-        self.rejected += rejected;
-        self.looped += looped;
-        self.challenged += challenged;
-        self.refused += refused;
-        self.cancelled += cancelled;
-        self.timer_c += timer_c;
-        self.dropped_responses += dropped_responses;
-        self.held += held;
-        self.waiting += waiting;
-    }
 }
 
 impl Proxy {
