@@ -22,11 +22,13 @@ mod location;
 mod refusal;
 mod registrar;
 mod shards;
+mod stats;
 
 pub use binding::Binding;
 pub use change::{Change, ChangeError, Terms};
 pub use config::RegistrarConfig;
 pub use event::{Event, LookupId, SecretId, UpdateId};
 pub use location::{Location, MemoryLocation, UpdateError};
-pub use registrar::{Registrar, RegistrarStats};
+pub use registrar::Registrar;
 pub use shards::Found;
+pub use stats::RegistrarStats;

@@ -1,7 +1,8 @@
 //! The registrar core.
 
 use crate::{
-    Binding, Change, Event, Location, RegistrarConfig, SecretId, UpdateError, UpdateId,
+    Binding, Change, Event, Location, RegistrarConfig, RegistrarStats, SecretId, UpdateError,
+    UpdateId,
     refusal::{Refusal, respond},
 };
 use sip_auth::{Admission, Confirmation, Granted, Question, Secret};
@@ -16,7 +17,6 @@ use sip_message::{
 use std::{
     collections::{BTreeMap, VecDeque},
     fmt,
-    ops::AddAssign,
     time::{Duration, Instant},
 };
 
@@ -87,41 +87,6 @@ enum Sender {
     Known(Option<Granted>),
     /// Somebody has to find the secret
     Unknown(Box<Question>),
-}
-
-/// What a registrar has counted since it began.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct RegistrarStats {
-    /// REGISTER requests that came
-    pub requests: u64,
-    /// Of those, answered with 200
-    pub accepted: u64,
-    /// Of those, answered with 401
-    pub challenged: u64,
-    /// Of those, answered with anything else
-    pub refused: u64,
-    /// Requests that wait for a secret or a store elsewhere
-    pub pending: usize,
-}
-
-/// The counts of several shards together.
-impl AddAssign for RegistrarStats {
-    fn add_assign(&mut self, other: Self) {
-        // Taken apart, so that no number is forgotten.
-        let Self {
-            requests,
-            accepted,
-            challenged,
-            refused,
-            pending,
-        } = other;
-        self.requests += requests;
-        self.accepted += accepted;
-        self.challenged += challenged;
-        self.refused += refused;
-        self.pending += pending;
-    }
 }
 
 impl Registrar {
@@ -466,9 +431,7 @@ impl Registrar {
             self.events.push_back(Event::Changed { aor, bindings });
         }
     }
-}
 
-impl Registrar {
     /// RFC 5626 §5.4, §6: how often the device has to say something on its flow, from now on.
     fn hold(
         &self,
