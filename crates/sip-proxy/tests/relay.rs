@@ -309,17 +309,7 @@ fn ack_and_cancel_are_never_challenged() {
     world.host("bob", "10.0.0.3:5060");
     world.route = Box::new(|_| Decision::Plan(Plan::to(uri("sip:bob@10.0.0.3"))));
     let begin = |world: &mut World| {
-        let call = invite(world, "sip:bob@example.com");
-        world.udp("alice", call.text());
-        let challenge = world.response_at("alice", 407);
-        let ack = Draft {
-            method: "ACK".to_owned(),
-            to: challenge.to().unwrap().to_string(),
-            ..call.clone()
-        };
-        world.udp("alice", ack.text());
-        let wire = with_credentials(&mut client("alice"), &call, &challenge);
-        world.udp("alice", &wire);
+        let call = invite_with_credentials(world);
         world.response_at("alice", 100);
         let (flow, request) = world.request_at("bob", "INVITE");
         let retry = Draft {
@@ -376,8 +366,8 @@ fn asking() -> World {
     world
 }
 
-/// Sends an INVITE with credentials, and returns the question about their secret.
-fn secret_needed(world: &mut World) -> (Draft, sip_proxy::SecretId) {
+/// Sends an INVITE, acknowledges its challenge, and sends it again with credentials; returns the first.
+fn invite_with_credentials(world: &mut World) -> Draft {
     let call = invite(world, "sip:bob@example.com");
     world.udp("alice", call.text());
     let challenge = world.response_at("alice", 407);
@@ -389,6 +379,12 @@ fn secret_needed(world: &mut World) -> (Draft, sip_proxy::SecretId) {
     world.udp("alice", ack.text());
     let wire = with_credentials(&mut client("alice"), &call, &challenge);
     world.udp("alice", &wire);
+    call
+}
+
+/// Sends an INVITE with credentials, and returns the question about their secret.
+fn secret_needed(world: &mut World) -> (Draft, sip_proxy::SecretId) {
+    let call = invite_with_credentials(world);
     let Some(Event::SecretNeeded { id, user, .. }) = world.events.pop_back() else {
         panic!("asked")
     };

@@ -85,6 +85,17 @@ fn call(net: &mut Net) -> CallId {
     call
 }
 
+/// Alice offers the session of a call again, and has an answer.
+fn reoffer(net: &mut Net, call: CallId) {
+    net.ua(ALICE, |ua, cx| ua.reoffer(cx, call, offer()))
+        .unwrap();
+    net.until(ALICE, |event| match event {
+        Event::ReofferDone { result, .. } => Some(result.clone()),
+        _ => None,
+    })
+    .unwrap();
+}
+
 /// Lets the last ACK arrive.
 fn settle(net: &mut Net) {
     net.run_for(Duration::from_millis(50));
@@ -177,13 +188,7 @@ fn one_challenge_serves_a_whole_call() {
             .unwrap();
             assert_eq!(net.until(ALICE, done), StatusCode::OK, "{}", net.show());
         }
-        net.ua(ALICE, |ua, cx| ua.reoffer(cx, call, offer()))
-            .unwrap();
-        net.until(ALICE, |event| match event {
-            Event::ReofferDone { result, .. } => Some(result.clone()),
-            _ => None,
-        })
-        .unwrap();
+        reoffer(&mut net, call);
         net.ua(ALICE, |ua, cx| ua.hang_up(cx, call)).unwrap();
         assert_eq!(net.until(ALICE, ended).cause, Cause::HungUp);
         let sent = requests(&seen, 0);
@@ -215,13 +220,7 @@ fn reinvite_and_bye_answer_a_nonce_that_is_stale() {
     assert_retried(&sent[0], &sent[1]);
 
     let before = seen.borrow().len();
-    net.ua(ALICE, |ua, cx| ua.reoffer(cx, call, offer()))
-        .unwrap();
-    net.until(ALICE, |event| match event {
-        Event::ReofferDone { result, .. } => Some(result.clone()),
-        _ => None,
-    })
-    .unwrap();
+    reoffer(&mut net, call);
     settle(&mut net);
     let reinvite = requests(&seen, before);
     assert!(credentials(&reinvite[0]).unwrap().contains("nc=00000002"));
