@@ -100,8 +100,9 @@ impl<T: AsRef<[u8]>> ContentType<T> {
 
     /// Whether it is this `type/subtype`, without regard to case and parameters.
     pub fn is(&self, media_type: &str) -> bool {
-        // The usual case needs no look at the parts.
-        if self.text.as_ref().eq_ignore_ascii_case(media_type.as_bytes()) {
+        // The usual case needs no look at the parts, nor at the case of letters.
+        let text = self.text.as_ref();
+        if text == media_type.as_bytes() || text.eq_ignore_ascii_case(media_type.as_bytes()) {
             return true;
         }
         media_type.split_once('/').is_some_and(|(media, subtype)| {
