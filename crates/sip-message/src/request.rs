@@ -234,28 +234,17 @@ impl Request {
         if !self.modified && !self.headers.is_modified() {
             return self.headers.wire().clone();
         }
-        let mut length = 0;
-        self.each_piece(&mut |piece| length += piece.len());
         // Exactly as much as is needed: then the buffer becomes the message without another allocation.
-        let mut out = Vec::with_capacity(length);
-        self.each_piece(&mut |piece| out.extend_from_slice(piece));
-        out.into()
+        self.pieces().concat().into()
     }
 
     /// As [`Message::write_to`].
     pub fn write_to(&self, out: &mut BytesMut) {
-        if !self.modified && !self.headers.is_modified() {
-            out.extend_from_slice(self.headers.wire());
-            return;
+        let pieces = self.pieces();
+        out.reserve(pieces.iter().map(|piece| piece.len()).sum());
+        for piece in pieces {
+            out.extend_from_slice(piece);
         }
-        out.reserve(
-            self.method.as_str().len()
-                + self.uri.as_bytes().len()
-                + 16
-                + self.headers.size_bound()
-                + self.body.len(),
-        );
-        self.each_piece(&mut |piece| out.extend_from_slice(piece));
     }
 
     /// As [`Message::to_slices`].
@@ -266,7 +255,7 @@ impl Request {
     /// As [`Message::to_bytes_compact`].
     pub fn to_bytes_compact(&self) -> Bytes {
         let mut start = Pieces::new();
-        self.start_line(&mut |piece| start.push(piece));
+        self.start_line(&mut start);
         message::write_compact(&start, &self.headers, &self.body)
     }
 
@@ -276,29 +265,23 @@ impl Request {
         if !self.modified && !self.headers.is_modified() {
             pieces.push(self.headers.wire());
         } else {
-            self.each_piece(&mut |piece| pieces.push(piece));
+            self.start_line(&mut pieces);
+            self.headers.pieces(&self.body, &mut pieces);
         }
         pieces
     }
 
-    /// The message as it goes over the wire, piece by piece.
     #[inline]
-    fn each_piece<'a>(&'a self, out: &mut impl FnMut(&'a [u8])) {
-        self.start_line(out);
-        self.headers.each_piece(&self.body, out);
-    }
-
-    #[inline]
-    fn start_line<'a>(&'a self, out: &mut impl FnMut(&'a [u8])) {
+    fn start_line<'a>(&'a self, out: &mut Pieces<'a>) {
         match self.method.line_start() {
-            Some(start) => out(start.as_bytes()),
+            Some(start) => out.push(start.as_bytes()),
             None => {
-                out(self.method.as_str().as_bytes());
-                out(b" ");
+                out.push(self.method.as_str().as_bytes());
+                out.push(b" ");
             }
         }
-        out(self.uri.as_bytes());
-        out(b" SIP/2.0\r\n");
+        out.push(self.uri.as_bytes());
+        out.push(b" SIP/2.0\r\n");
     }
 }
 

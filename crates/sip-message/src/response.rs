@@ -201,22 +201,17 @@ impl Response {
         if !self.modified && !self.headers.is_modified() {
             return self.headers.wire().clone();
         }
-        let mut length = 0;
-        self.each_piece(&mut |piece| length += piece.len());
         // Exactly as much as is needed: then the buffer becomes the message without another allocation.
-        let mut out = Vec::with_capacity(length);
-        self.each_piece(&mut |piece| out.extend_from_slice(piece));
-        out.into()
+        self.pieces().concat().into()
     }
 
     /// As [`Message::write_to`].
     pub fn write_to(&self, out: &mut BytesMut) {
-        if !self.modified && !self.headers.is_modified() {
-            out.extend_from_slice(self.headers.wire());
-            return;
+        let pieces = self.pieces();
+        out.reserve(pieces.iter().map(|piece| piece.len()).sum());
+        for piece in pieces {
+            out.extend_from_slice(piece);
         }
-        out.reserve(self.reason_bytes().len() + 16 + self.headers.size_bound() + self.body.len());
-        self.each_piece(&mut |piece| out.extend_from_slice(piece));
     }
 
     /// As [`Message::to_slices`].
@@ -227,7 +222,7 @@ impl Response {
     /// As [`Message::to_bytes_compact`].
     pub fn to_bytes_compact(&self) -> Bytes {
         let mut start = Pieces::new();
-        self.start_line(&mut |piece| start.push(piece));
+        self.start_line(&mut start);
         message::write_compact(&start, &self.headers, &self.body)
     }
 
@@ -237,29 +232,23 @@ impl Response {
         if !self.modified && !self.headers.is_modified() {
             pieces.push(self.headers.wire());
         } else {
-            self.each_piece(&mut |piece| pieces.push(piece));
+            self.start_line(&mut pieces);
+            self.headers.pieces(&self.body, &mut pieces);
         }
         pieces
     }
 
-    /// The message as it goes over the wire, piece by piece.
     #[inline]
-    fn each_piece<'a>(&'a self, out: &mut impl FnMut(&'a [u8])) {
-        self.start_line(out);
-        self.headers.each_piece(&self.body, out);
-    }
-
-    #[inline]
-    fn start_line<'a>(&'a self, out: &mut impl FnMut(&'a [u8])) {
+    fn start_line<'a>(&'a self, out: &mut Pieces<'a>) {
         if let (None, Some(line)) = (&self.reason, self.status.line()) {
-            out(line.as_bytes());
+            out.push(line.as_bytes());
             return;
         }
-        out(b"SIP/2.0 ");
-        out(self.status.digits());
-        out(b" ");
-        out(self.reason_bytes());
-        out(b"\r\n");
+        out.push(b"SIP/2.0 ");
+        out.push(self.status.digits());
+        out.push(b" ");
+        out.push(self.reason_bytes());
+        out.push(b"\r\n");
     }
 }
 

@@ -18,7 +18,7 @@ impl Headers {
     /// Lines that are as they came stand in runs; a run takes the line end before it, the empty line and the body along
     /// where they stand beside it.
     #[inline]
-    pub(crate) fn each_piece<'a>(&'a self, body: &'a [u8], out: &mut impl FnMut(&'a [u8])) {
+    pub(crate) fn pieces<'a>(&'a self, body: &'a [u8], out: &mut Pieces<'a>) {
         let wire = &self.wire[..];
         // A line was written of which the line end is still to come.
         let mut open = false;
@@ -39,50 +39,50 @@ impl Headers {
                     if wire[..start].ends_with(CRLF) {
                         start -= CRLF.len();
                     } else {
-                        out(CRLF);
+                        out.push(CRLF);
                     }
                 }
                 let end = self.line_end(last);
                 if after.is_empty() && ends_in(&wire[end..], body) {
-                    out(&wire[start..]);
+                    out.push(&wire[start..]);
                     return;
                 }
-                out(&wire[start..end]);
+                out.push(&wire[start..end]);
                 open = false;
             } else {
                 if open {
-                    out(CRLF);
+                    out.push(CRLF);
                 }
                 open = self.edited_pieces(line, out);
             }
             rest = after;
         }
-        out(if open { b"\r\n\r\n" } else { CRLF });
+        out.push(if open { b"\r\n\r\n" } else { CRLF });
         if !body.is_empty() {
-            out(body);
+            out.push(body);
         }
     }
 
     /// Hands out an edited line; answers whether its line end is still to come.
     #[inline]
-    fn edited_pieces<'a>(&'a self, line: Line, out: &mut impl FnMut(&'a [u8])) -> bool {
+    fn edited_pieces<'a>(&'a self, line: Line, out: &mut Pieces<'a>) -> bool {
         match line.index() {
             Some(index) => {
                 let added = &self.added[index];
                 match added.name.line_start() {
-                    Some(start) => out(start.as_bytes()),
+                    Some(start) => out.push(start.as_bytes()),
                     None => {
-                        out(added.name.as_str().as_bytes());
-                        out(b": ");
+                        out.push(added.name.as_str().as_bytes());
+                        out.push(b": ");
                     }
                 }
-                out(added.value.as_bytes());
+                out.push(added.value.as_bytes());
                 true
             }
             None => {
-                out(self.name_text(line));
-                out(b": ");
-                out(&self.wire[usize::from(line.value)..self.line_end(line)]);
+                out.push(self.name_text(line));
+                out.push(b": ");
+                out.push(&self.wire[usize::from(line.value)..self.line_end(line)]);
                 false
             }
         }
