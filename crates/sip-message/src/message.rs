@@ -54,13 +54,12 @@ impl Message {
     /// # Errors
     /// As [`Message::parse`]; and with [`Limits::strict`], whatever is only tolerated.
     pub fn parse_with(wire: Bytes, limits: &Limits) -> Result<Self, ParseError> {
-        let message = parse::message(wire, limits);
-        if limits.strict
-            && let Ok(message) = &message
-        {
-            leniency::refuse(message)?;
+        if !limits.strict {
+            return parse::message(wire, limits);
         }
-        message
+        let message = parse::message(wire, limits)?;
+        leniency::refuse(&message)?;
+        Ok(message)
     }
 
     /// What had to be tolerated, each once: to be counted by name.
@@ -198,15 +197,13 @@ pub(crate) fn check(headers: &Headers, method: Option<&Method>) -> Result<(), Pa
     once::<From>(headers)?;
     once::<To>(headers)?;
     once::<CallId>(headers)?;
-    once::<CSeq>(headers)?;
+    let cseq = headers.require_view::<CSeq>()?;
+    not_repeated::<CSeq>(headers)?;
     if headers.contains::<MaxForwards>() {
         once::<MaxForwards>(headers)?;
     }
-    let Some(method) = method else {
-        return Ok(());
-    };
-    match headers.view::<CSeq>() {
-        Some(Ok(cseq)) if cseq.method != *method => Err(ParseError::header(
+    match method {
+        Some(method) if cseq.method != *method => Err(ParseError::header(
             ParseErrorKind::MethodMismatch,
             HeaderName::CSEQ,
             0,
@@ -220,6 +217,10 @@ fn once<H: ViewField>(headers: &Headers) -> Result<(), ParseError> {
         // What is wrong is found out by reading it again.
         headers.require::<H>()?;
     }
+    not_repeated::<H>(headers)
+}
+
+fn not_repeated<H: ViewField>(headers: &Headers) -> Result<(), ParseError> {
     if headers.is_repeated::<H>() {
         return Err(ParseError::header(ParseErrorKind::Duplicate, H::NAME, 0));
     }

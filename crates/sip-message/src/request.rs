@@ -204,7 +204,7 @@ impl Request {
     /// # Errors
     /// If it is absent or malformed; never after [`Request::check`] has passed.
     pub fn cseq(&self) -> Result<CSeq, ParseError> {
-        self.headers.require()
+        self.headers.require_view::<CSeq>()
     }
 
     /// Whether what RFC 3261 §8.1.1 requires is there, once, and readable: Via, From, To, Call-ID, and CSeq with the method of the request.

@@ -185,7 +185,7 @@ impl Response {
     /// # Errors
     /// If it is absent or malformed; never after [`Response::check`] has passed.
     pub fn cseq(&self) -> Result<CSeq, ParseError> {
-        self.headers.require()
+        self.headers.require_view::<CSeq>()
     }
 
     /// Whether Via, From, To, Call-ID and CSeq are there, once, and readable.

@@ -134,6 +134,12 @@ impl Headers {
         })
     }
 
+    /// As [`Headers::require`], borrowing from the message.
+    #[inline]
+    pub(crate) fn require_view<H: ViewField>(&self) -> Result<H::View<'_>, ParseError> {
+        self.view::<H>().unwrap_or_else(|| Err(missing::<H>()))
+    }
+
     /// Every value of a field, borrowing from the message.
     pub fn views<H: ViewField>(&self) -> impl Iterator<Item = Result<H::View<'_>, ParseError>> {
         let mut end_of_lines = 0;
@@ -238,8 +244,7 @@ impl Headers {
     /// # Errors
     /// If the field is absent or malformed.
     pub fn require<H: HeaderField>(&self) -> Result<H, ParseError> {
-        self.get::<H>()
-            .unwrap_or_else(|| Err(ParseError::header(ParseErrorKind::Missing, H::NAME, 0)))
+        self.get::<H>().unwrap_or_else(|| Err(missing::<H>()))
     }
 
     /// Whether there is a line of this field.
@@ -427,6 +432,11 @@ impl Headers {
             None => HeaderName::from_wire(self.name_text(line)),
         }
     }
+}
+
+#[cold]
+fn missing<H: HeaderField>() -> ParseError {
+    ParseError::header(ParseErrorKind::Missing, H::NAME, 0)
 }
 
 impl std::fmt::Debug for Headers {
