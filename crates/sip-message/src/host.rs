@@ -206,28 +206,30 @@ pub(crate) fn host_end(text: &[u8], at: usize) -> Result<usize, ParseError> {
     }
 }
 
-/// The end of the name or IPv4 address that starts at `at`: labels that are not empty, with dots between them.
+/// The end of the name or IPv4 address that starts at `at`.
 #[inline]
 pub(crate) fn name_end(text: &[u8], at: usize) -> Option<usize> {
     let (end, is_name) = name(text, at);
     is_name.then_some(end)
 }
 
-/// As [`name_end`], and where it stopped if it is no name.
-#[inline(always)]
+/// As [`name_end`], and where it stopped if it is no name: labels that are not empty, with dots between them. A name may end in
+/// a dot (RFC 3261 §25.1).
+#[inline(never)]
 pub(crate) fn name(text: &[u8], at: usize) -> (usize, bool) {
-    let mut label = at;
-    loop {
-        let end = scan::run(text, label, scan::LABEL);
-        if scan::byte(text, end) != b'.' {
-            // A name may end in a dot (RFC 3261 §25.1).
-            return (end, end > at && scan::byte(text, at) != b'-');
+    let (mut end, mut label) = (at, at);
+    for &byte in text.get(at..).unwrap_or_default() {
+        if byte == b'.' {
+            if end == label {
+                return (end, false);
+            }
+            label = end + 1;
+        } else if !scan::is(byte, scan::LABEL) {
+            break;
         }
-        if end == label {
-            return (end, false);
-        }
-        label = end + 1;
+        end += 1;
     }
+    (end, end > at && text[at] != b'-')
 }
 
 #[cold]
@@ -276,46 +278,38 @@ pub(crate) fn port(text: &[u8], at: usize) -> Result<(u16, usize), ParseError> {
 pub(crate) fn common_port(text: &[u8], at: usize) -> Option<(u16, usize)> {
     let mut end = at;
     let mut value = 0_u32;
-    loop {
-        let digit = scan::byte(text, end).wrapping_sub(b'0');
-        if digit > 9 || end == at + 5 {
+    for byte in text.get(at..)?.iter().take(6) {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
             break;
         }
         value = value * 10 + u32::from(digit);
         end += 1;
     }
     match u16::try_from(value) {
-        Ok(port) if end > at && !scan::byte(text, end).is_ascii_digit() => Some((port, end)),
+        Ok(port) if (at + 1..=at + 5).contains(&end) => Some((port, end)),
         _ => None,
     }
 }
 
 /// An IPv4 address that is all of `text`.
 pub(crate) fn ipv4(text: &[u8]) -> Option<Ipv4Addr> {
-    let mut octets = [0; 4];
-    let mut at = 0;
-    for (place, octet) in octets.iter_mut().enumerate() {
-        if place > 0 {
-            if scan::byte(text, at) != b'.' {
+    let mut octets = [0_u8; 4];
+    let (mut place, mut is_empty) = (0, true);
+    for &byte in text {
+        let digit = byte.wrapping_sub(b'0');
+        if digit <= 9 {
+            // A leading zero would be read as octal by some.
+            if !is_empty && octets[place] == 0 {
                 return None;
             }
-            at += 1;
-        }
-        let start = at;
-        let mut value = 0_u16;
-        while at < start + 3 {
-            let digit = scan::byte(text, at).wrapping_sub(b'0');
-            if digit > 9 {
-                break;
-            }
-            value = value * 10 + u16::from(digit);
-            at += 1;
-        }
-        // A leading zero would be read as octal by some.
-        if at == start || (at > start + 1 && text[start] == b'0') {
+            octets[place] = octets[place].checked_mul(10)?.checked_add(digit)?;
+            is_empty = false;
+        } else if byte == b'.' && !is_empty && place < 3 {
+            (place, is_empty) = (place + 1, true);
+        } else {
             return None;
         }
-        *octet = u8::try_from(value).ok()?;
     }
-    (at == text.len()).then(|| Ipv4Addr::from(octets))
+    (place == 3 && !is_empty).then(|| Ipv4Addr::from(octets))
 }

@@ -106,7 +106,9 @@ impl<'a> NameAddrView<'a> {
     }
 
     /// The address that `text` starts with, and its end: behind it there is nothing or a comma.
-    #[inline]
+    ///
+    /// It is called from a dozen places, which share one copy of it: a copy is 40 lines of code that must be fetched.
+    #[inline(never)]
     pub(crate) fn read(text: &'a [u8]) -> Result<(Self, usize), ParseError> {
         match Self::common(text) {
             Some(read) => Ok(read),

@@ -11,15 +11,13 @@ use wide::u8x16;
 pub(crate) const TOKEN: u8 = 1;
 /// `user` without escapes: `unreserved / user-unreserved`, and what many send unescaped.
 pub(crate) const USER: u8 = 2;
-/// A host name, or an IPv4 address; `_` is seen in the wild.
-pub(crate) const HOST: u8 = 4;
 /// `paramchar` of a URI without escapes.
 pub(crate) const URI_PARAM: u8 = 8;
 /// Linear white space, line ends of folds included.
 pub(crate) const LWS: u8 = 16;
 /// An unquoted value of a header parameter: `token / host`, and the punctuation that is seen in the wild.
 pub(crate) const VALUE: u8 = 32;
-/// What stands between the dots of a host name.
+/// What stands between the dots of a host name; `_` is seen in the wild.
 pub(crate) const LABEL: u8 = 64;
 /// `word`, of which Call-IDs are made.
 pub(crate) const WORD: u8 = 128;
@@ -32,7 +30,7 @@ const fn classes() -> [u8; 256] {
     while byte < 256 {
         let b = byte as u8;
         if b.is_ascii_alphanumeric() {
-            table[byte] = TOKEN | USER | HOST | URI_PARAM | VALUE | LABEL | WORD;
+            table[byte] = TOKEN | USER | URI_PARAM | VALUE | LABEL | WORD;
         }
         if b > b' ' && b != 0x7f {
             table[byte] |= VALUE;
@@ -43,7 +41,6 @@ const fn classes() -> [u8; 256] {
     table = mark(table, b"-_.!~*'()&=+$,;?/", USER);
     // Not legal unescaped in a user part, but harmless and in use: `#` by phones that dial it, braces by old gateways.
     table = mark(table, b"#{}|^`[]", USER);
-    table = mark(table, b"-._", HOST);
     table = mark(table, b"-_.!~*'()[]/:&+$", URI_PARAM);
     table = mark(table, b" \t\r\n", LWS);
     table = mark(table, b"-_", LABEL);
@@ -75,11 +72,14 @@ pub(crate) const fn is(byte: u8, class: u8) -> bool {
 }
 
 /// The end of the run of bytes of `class` that starts at `at`.
-#[inline]
+///
+/// Not inlined: its callers have so many runs that each copy would lack registers.
+#[inline(never)]
 pub(crate) fn run(text: &[u8], at: usize, class: u8) -> usize {
     let mut at = at;
     // Four at a time: one check of the length for all of them.
-    while let Some(&[a, b, c, d]) = text.get(at..).and_then(<[u8]>::first_chunk::<4>) {
+    let (fours, rest) = text.get(at..).unwrap_or_default().as_chunks::<4>();
+    for &[a, b, c, d] in fours {
         if !is(a, class) {
             return at;
         }
@@ -94,7 +94,7 @@ pub(crate) fn run(text: &[u8], at: usize, class: u8) -> usize {
         }
         at += 4;
     }
-    while let Some(&byte) = text.get(at) {
+    for &byte in rest {
         if !is(byte, class) {
             break;
         }

@@ -78,7 +78,7 @@ impl Headers {
     }
 
     /// Reads the lines from `start` up to the empty line.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn read(&mut self, start: usize, limits: &Limits) -> Result<BodyAt, ParseError> {
         parse::header_lines(&self.wire, start, limits, &mut self.lines, &mut self.places)
     }

@@ -303,7 +303,9 @@ impl ViewField for Via {
 display_as_value!(Via);
 
 /// The Via that `text` starts with, and its end: behind it there is nothing or a comma.
-#[inline]
+///
+/// One copy for all who call it: a copy is 25 lines of code that must be fetched.
+#[inline(never)]
 fn read(text: &[u8]) -> Result<(Parts, usize), ParseError> {
     match common(text) {
         Some(read) => Ok(read),

@@ -56,28 +56,19 @@ fn scheme(text: &[u8], start: usize) -> Option<(Scheme, usize)> {
 /// What nearly every URI looks like: no password, no escapes, no headers, a name or an IPv4 address. Answers nothing for all
 /// others, and for those that are wrong.
 ///
-/// The first run of bytes is taken for a host until an `@` or a byte that no host has shows that it was a user.
+/// The first run of bytes is a user if an `@` ends it, and otherwise starts with the host.
 #[inline(always)]
 fn common(text: &[u8], start: usize, colon: usize, scheme: Scheme) -> Option<Parts> {
     if text.len() > u32::MAX as usize {
         return None;
     }
     let first = colon + 1;
-    let (mut user_end, mut at, mut host) = (colon, colon, first);
-    let (mut host_end, mut is_name) = host::name(text, first);
-    let stop = scan::byte(text, host_end);
-    if scan::is(stop, scan::USER) && !matches!(stop, b';' | b'?') {
-        user_end = scan::run(text, host_end, scan::USER);
-        if scan::byte(text, user_end) != b'@' {
-            return None;
-        }
-    } else if stop == b'@' {
-        user_end = host_end;
+    let (mut user_end, mut host) = (colon, first);
+    let user = scan::run(text, first, scan::USER);
+    if user > first && scan::byte(text, user) == b'@' {
+        (user_end, host) = (user, user + 1);
     }
-    if user_end > first {
-        (at, host) = (user_end, user_end + 1);
-        (host_end, is_name) = host::name(text, host);
-    }
+    let (host_end, is_name) = host::name(text, host);
     if !is_name {
         return None;
     }
@@ -111,7 +102,7 @@ fn common(text: &[u8], start: usize, colon: usize, scheme: Scheme) -> Option<Par
         start: start as u32,
         colon: colon as u32,
         user_end: user_end as u32,
-        at: at as u32,
+        at: user_end as u32,
         host: host as u32,
         host_end: host_end as u32,
         params: params as u32,
