@@ -37,6 +37,10 @@ pub struct TimerQueue<K> {
     occupied: [u64; LEVELS],
     due: VecDeque<u32>,
     live: usize,
+    /// The first tick at which a slot of some level begins that is not empty
+    edge: u64,
+    /// When to ask again: kept, because it is asked for many times a turn and seldom changes
+    next: Option<Instant>,
     /// The instant that was asked about last, and how long after the origin it is: most of what happens in one turn is
     /// about the same
     present: (Instant, Duration),
@@ -62,6 +66,8 @@ impl<K> TimerQueue<K> {
             occupied: [0; LEVELS],
             due: VecDeque::new(),
             live: 0,
+            edge: NEVER,
+            next: None,
             present: (origin, Duration::ZERO),
         }
     }
@@ -116,7 +122,10 @@ impl<K> TimerQueue<K> {
         }
         match node.place {
             Place::Slot { level, slot } => self.unlink(id.index, level, slot),
-            Place::Due => self.due.retain(|&index| index != id.index),
+            Place::Due => {
+                self.due.retain(|&index| index != id.index);
+                self.note_next();
+            }
             Place::Free => return None,
         }
         self.release(id.index)
@@ -127,20 +136,15 @@ impl<K> TimerQueue<K> {
         let since = self.since_origin(now);
         self.advance(tick_down(since));
         let index = self.due.pop_front()?;
-        self.release(index)
+        let key = self.release(index);
+        self.note_next();
+        key
     }
 
     /// When to ask again; `None` when no timer is set.
-    pub fn next(&self) -> Option<Instant> {
-        if self.live == 0 {
-            return None;
-        }
-        let tick = if self.due.is_empty() {
-            self.edge().unwrap_or(self.tick)
-        } else {
-            self.tick
-        };
-        Some(self.origin + Duration::from_millis(tick))
+    #[inline]
+    pub const fn next(&self) -> Option<Instant> {
+        self.next
     }
 
     /// How many timers are set.
@@ -156,28 +160,35 @@ impl<K> TimerQueue<K> {
     /// Moves time forward to `target`, from edge to edge, as far as something is due.
     fn advance(&mut self, target: u64) {
         while self.due.is_empty() {
-            match self.edge() {
-                Some(edge) if edge <= target => {
-                    self.tick = edge;
-                    self.cascade();
-                }
-                _ => {
-                    self.tick = self.tick.max(target);
-                    return;
-                }
+            if self.edge > target {
+                self.tick = self.tick.max(target);
+                return;
             }
+            self.tick = self.edge;
+            self.cascade();
+            self.edge = self.first_edge();
+            self.note_next();
         }
     }
 
-    /// The first tick at which a slot of some level begins.
-    fn edge(&self) -> Option<u64> {
-        (0..LEVELS).filter_map(|level| self.level_edge(level)).min()
+    fn note_next(&mut self) {
+        let tick = if self.due.is_empty() {
+            self.edge
+        } else {
+            self.tick
+        };
+        self.next = (tick != NEVER).then(|| self.origin + Duration::from_millis(tick));
     }
 
-    fn level_edge(&self, level: usize) -> Option<u64> {
+    fn first_edge(&self) -> u64 {
+        let edges = (0..LEVELS).map(|level| self.level_edge(level));
+        edges.fold(NEVER, u64::min)
+    }
+
+    fn level_edge(&self, level: usize) -> u64 {
         let occupied = self.occupied[level];
         if occupied == 0 {
-            return None;
+            return NEVER;
         }
         let shift = BITS * level as u32;
         let current = self.tick >> shift;
@@ -188,13 +199,13 @@ impl<K> TimerQueue<K> {
         );
         if distance == 0 {
             // The slot of now: on level 0 due at once; above, what came round a whole turn later.
-            return Some(if level == 0 {
+            return if level == 0 {
                 self.tick
             } else {
                 (current + SLOTS as u64) << shift
-            });
+            };
         }
-        Some((current + distance) << shift)
+        (current + distance) << shift
     }
 
     /// Empties the slots that begin at `self.tick`, from the highest level down.
@@ -232,10 +243,8 @@ impl<K> TimerQueue<K> {
     fn link(&mut self, index: u32) {
         let deadline = self.nodes[index as usize].deadline;
         let distance = deadline.saturating_sub(self.tick);
-        let mut level = 0;
-        while level < LEVELS - 1 && distance >= 1 << (BITS * (level as u32 + 1)) {
-            level += 1;
-        }
+        let level = (distance.max(1).ilog2() / BITS) as usize;
+        let level = level.min(LEVELS - 1);
         let shift = BITS * level as u32;
         // Beyond the last level's reach a timer waits in the furthest slot and is linked anew when time gets there.
         let place = (deadline >> shift).min((self.tick >> shift) + SLOTS as u64 - 1);
@@ -253,6 +262,11 @@ impl<K> TimerQueue<K> {
         };
         self.heads[level][slot] = index;
         self.occupied[level] |= 1 << slot;
+        let begin = place << shift;
+        if begin < self.edge {
+            self.edge = begin;
+            self.note_next();
+        }
     }
 
     fn unlink(&mut self, index: u32, level: u8, slot: u8) {
@@ -267,6 +281,11 @@ impl<K> TimerQueue<K> {
         }
         if self.heads[level][slot] == NONE {
             self.occupied[level] &= !(1 << slot);
+            let shift = BITS * level as u32;
+            if (self.edge >> shift) & MASK == slot as u64 {
+                self.edge = self.first_edge();
+                self.note_next();
+            }
         }
     }
 
@@ -327,6 +346,7 @@ const BITS: u32 = 6;
 const SLOTS: usize = 1 << BITS;
 const MASK: u64 = SLOTS as u64 - 1;
 const NONE: u32 = u32::MAX;
+const NEVER: u64 = u64::MAX;
 
 #[cfg(test)]
 #[allow(clippy::disallowed_methods)] // a test needs an instant to start from
@@ -467,6 +487,7 @@ mod tests {
                         }
                     }
                 }
+                assert_eq!(timers.edge, timers.first_edge(), "seed {seed}");
                 assert_eq!(timers.len(), model.len());
             }
         }
