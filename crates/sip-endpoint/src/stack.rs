@@ -30,6 +30,8 @@ pub struct Stack<C: Core> {
     events: VecDeque<StackEvent<C::Event>>,
     /// When to go on with what was left for later
     resume: Option<Instant>,
+    /// When something is due, as it stands since the last step: a driver asks more often than there are steps
+    timeout: Option<Instant>,
 }
 
 /// What a [`Stack`] tells its owner.
@@ -92,12 +94,15 @@ pub(crate) enum Notice {
 impl<C: Core> Stack<C> {
     /// A stack without listeners.
     pub fn new(config: EndpointConfig, core: C) -> Self {
-        Self {
+        let mut stack = Self {
             endpoint: Endpoint::new(config),
             core,
             events: VecDeque::new(),
             resume: None,
-        }
+            timeout: None,
+        };
+        stack.timeout = stack.next_timeout();
+        stack
     }
 
     /// Gives commands to the core or the endpoint.
@@ -196,6 +201,16 @@ impl<C: Core> Stack<C> {
                 Notice::LookupNeeded { id, question } => StackEvent::LookupNeeded { id, question },
             });
         }
+        self.timeout = self.next_timeout();
+    }
+
+    fn next_timeout(&self) -> Option<Instant> {
+        let timeouts = [
+            self.endpoint.poll_timeout(),
+            self.core.poll_timeout(),
+            self.resume,
+        ];
+        timeouts.into_iter().flatten().min()
     }
 
     /// The answer to a request that no core took.
@@ -243,21 +258,15 @@ impl<C: Core> StateMachine for Stack<C> {
 
     fn poll_event(&mut self) -> Option<Self::Event> {
         // The core's queue is as good as one here, and an event is not moved twice.
-        match self.events.pop_front() {
-            Some(event) => Some(event),
-            None => self.core.poll_event().map(StackEvent::Core),
+        if let Some(event) = self.events.pop_front() {
+            return Some(event);
         }
+        let event = self.core.poll_event()?;
+        Some(StackEvent::Core(event))
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        [
-            self.endpoint.poll_timeout(),
-            self.core.poll_timeout(),
-            self.resume,
-        ]
-        .into_iter()
-        .flatten()
-        .min()
+        self.timeout
     }
 }
 
