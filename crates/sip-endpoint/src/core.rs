@@ -197,10 +197,12 @@ impl<A: Core, B: Core> Core for (A, B) {
     }
 
     fn poll_event(&mut self) -> Option<Self::Event> {
-        self.0
-            .poll_event()
-            .map(Either::Left)
-            .or_else(|| self.1.poll_event().map(Either::Right))
+        // Not by `map`: most of the time there is nothing, which need not be moved.
+        if let Some(event) = self.0.poll_event() {
+            return Some(Either::Left(event));
+        }
+        let event = self.1.poll_event()?;
+        Some(Either::Right(event))
     }
 
     fn shutdown(&mut self, cx: &mut Context<'_>) {

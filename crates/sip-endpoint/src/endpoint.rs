@@ -448,7 +448,9 @@ impl Endpoint {
     }
 
     pub(crate) fn handle_receive(&mut self, now: Instant, receive: Receive) {
-        if let Some(receive) = self.names.handle_receive(now, receive) {
+        if self.names.wants(&receive) {
+            self.names.handle_receive(now, receive);
+        } else {
             self.transport.handle_receive(now, receive);
         }
     }
@@ -480,13 +482,16 @@ impl Endpoint {
     }
 
     pub(crate) fn poll_transmit(&mut self) -> Option<Transmit> {
-        let earlier = self.transmits.pop_front();
-        earlier.or_else(|| self.transport.poll_transmit())
+        if let Some(earlier) = self.transmits.pop_front() {
+            return Some(earlier);
+        }
+        self.transport.poll_transmit()
     }
 
     /// Lets the layers hand to each other until none has anything for another; afterwards `events` holds what is for
     /// the core, and only `poll_transmit` is left to ask.
     pub(crate) fn settle(&mut self, now: Instant) {
+        let mut asks = false;
         loop {
             let mut quiet = true;
             while let Some(event) = self.transport.poll_event() {
@@ -501,13 +506,19 @@ impl Endpoint {
                 quiet = false;
                 self.handle_transaction_send(now, send);
             }
-            while let Some(event) = self.names.poll_event(now) {
-                quiet = false;
-                self.handle_name_event(now, event);
+            if self.names.is_stirred() {
+                asks = true;
+                while let Some(event) = self.names.poll_event(now) {
+                    quiet = false;
+                    self.handle_name_event(now, event);
+                }
             }
             if quiet {
                 break;
             }
+        }
+        if !asks {
+            return;
         }
         // What is sent keeps its order, whenever it is polled.
         while let Some(question) = self.names.poll_transmit() {

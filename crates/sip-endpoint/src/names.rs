@@ -259,19 +259,21 @@ impl Names {
         }
     }
 
-    /// Takes what is for a DNS client, hands the rest on.
-    pub(crate) fn handle_receive(&mut self, now: Instant, receive: Receive) -> Option<Receive> {
+    /// Whether it is for a DNS client.
+    pub(crate) fn wants(&self, receive: &Receive) -> bool {
+        let mut clients = self.views.iter().filter_map(|known| known.client.as_ref());
+        clients.any(|client| client.wants(receive))
+    }
+
+    /// Takes in what [`wants`](Self::wants) has said to be for a DNS client.
+    pub(crate) fn handle_receive(&mut self, now: Instant, receive: Receive) {
         let mut clients = self
             .views
             .iter_mut()
             .filter_map(|known| known.client.as_mut());
-        match clients.find(|client| client.wants(&receive)) {
-            Some(client) => {
-                self.stirred = true;
-                client.handle_receive(now, receive);
-                None
-            }
-            None => Some(receive),
+        if let Some(client) = clients.find(|client| client.wants(&receive)) {
+            self.stirred = true;
+            client.handle_receive(now, receive);
         }
     }
 
@@ -303,11 +305,13 @@ impl Names {
             .find_map(|client| client.out.pop_front())
     }
 
+    /// Whether there may be events, or something to send.
+    pub(crate) const fn is_stirred(&self) -> bool {
+        self.stirred
+    }
+
     /// The next event for the endpoint; with a DNS client questions are asked and answered inside.
     pub(crate) fn poll_event(&mut self, now: Instant) -> Option<NameEvent> {
-        if !self.stirred {
-            return None;
-        }
         let event = self
             .views
             .iter_mut()

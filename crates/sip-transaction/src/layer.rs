@@ -450,16 +450,19 @@ impl TransactionLayer {
     }
 
     /// The next message to send, until `None`.
+    #[inline]
     pub fn poll_transmit(&mut self) -> Option<Send> {
         self.transmits.pop_front()
     }
 
     /// The next thing that happened, until `None`.
+    #[inline]
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called next; `None` when nothing is owed.
+    #[inline]
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.timers.next()
     }

@@ -353,10 +353,15 @@ impl Transport {
 
     /// Stops reading from every connection, or goes on: for a user that has no room for what comes. Datagrams go on
     /// coming, for those who send them can bear their loss.
+    #[inline]
     pub fn hold(&mut self, hold: bool) {
-        if std::mem::replace(&mut self.held, hold) == hold {
-            return;
+        if self.held != hold {
+            self.set_held(hold);
         }
+    }
+
+    fn set_held(&mut self, hold: bool) {
+        self.held = hold;
         for flow in self.connections.flows() {
             self.transmits.push_back(if hold {
                 Transmit::Pause { flow }
@@ -509,10 +514,12 @@ impl StateMachine for Transport {
         self.look_at_certificates(now);
     }
 
+    #[inline]
     fn poll_transmit(&mut self) -> Option<Transmit> {
         self.transmits.pop_front()
     }
 
+    #[inline]
     fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
     }
