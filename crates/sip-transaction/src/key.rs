@@ -76,8 +76,9 @@ impl Keys {
         text.clear();
         match branch {
             Some(branch) => {
-                push_folded(text, branch);
-                push_folded(text, via.host_raw());
+                push(text, branch);
+                push(text, via.host_raw());
+                text.make_ascii_lowercase();
                 push_number(text, via.port().unwrap_or(0).into());
             }
             None => push_loose(text, request, method)?,
@@ -136,7 +137,9 @@ pub(crate) fn hasher(rng: &mut Rng) -> RandomState {
 pub(crate) fn branch<'a>(via: &'a ViaView<'_>) -> Option<&'a [u8]> {
     let branch = via.branch_raw()?;
     let (cookie, rest) = branch.split_at_checked(COOKIE.len())?;
-    (cookie.eq_ignore_ascii_case(COOKIE) && !rest.is_empty()).then_some(branch)
+    // Nearly everybody writes it as the RFC does, and to compare that is one instruction or two.
+    let has_cookie = cookie == COOKIE || cookie.eq_ignore_ascii_case(COOKIE);
+    (has_cookie && !rest.is_empty()).then_some(branch)
 }
 
 /// RFC 2543 has no branches: there the whole lot of header fields has to be equal (§17.2.3).
