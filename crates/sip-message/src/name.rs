@@ -32,14 +32,14 @@ pub(crate) const UNKNOWN: u8 = 127;
 
 struct Known {
     name: &'static str,
-    /// The name as a line starts with it, colon and space included.
+    /// The name as a line starts with it, with the line end before it, colon and space.
     line_start: &'static str,
     compact: u8,
 }
 
 macro_rules! names {
     ($($id:literal $constant:ident $name:literal $compact:literal)*) => {
-        const TABLE: &[Known] = &[$(Known { name: $name, line_start: concat!($name, ": "), compact: $compact }),*];
+        const TABLE: &[Known] = &[$(Known { name: $name, line_start: concat!("\r\n", $name, ": "), compact: $compact }),*];
 
         impl HeaderName {
             $(#[doc = concat!("`", $name, "`.")] pub const $constant: Self = Self(Repr::Known($id));)*
@@ -386,7 +386,7 @@ impl HeaderName {
         }
     }
 
-    /// What a line of a known field starts with: name, colon, space.
+    /// What a line of a known field starts with: the line end before it, name, colon, space.
     pub(crate) const fn line_start(&self) -> Option<&'static str> {
         match self.0 {
             Repr::Known(id) => Some(TABLE[id as usize].line_start),

@@ -50,10 +50,7 @@ impl Headers {
                 out.push(&wire[start..end]);
                 open = false;
             } else {
-                if open {
-                    out.push(CRLF);
-                }
-                open = self.edited_pieces(line, out);
+                open = self.edited_pieces(line, open, out);
             }
             rest = after;
         }
@@ -63,29 +60,27 @@ impl Headers {
         }
     }
 
-    /// Hands out an edited line; answers whether its line end is still to come.
+    /// Hands out an edited line, after the line end before it if that is `open`; answers whether its own is still to come.
     #[inline]
-    fn edited_pieces<'a>(&'a self, line: Line, out: &mut Pieces<'a>) -> bool {
-        match line.index() {
-            Some(index) => {
-                let added = &self.added[index];
-                match added.name.line_start() {
-                    Some(start) => out.push(start.as_bytes()),
-                    None => {
-                        out.push(added.name.as_str().as_bytes());
-                        out.push(b": ");
-                    }
-                }
-                out.push(added.value.as_bytes());
-                true
-            }
-            None => {
-                out.push(self.name_text(line));
-                out.push(b": ");
-                out.push(&self.wire[usize::from(line.value)..self.line_end(line)]);
-                false
-            }
+    fn edited_pieces<'a>(&'a self, line: Line, open: bool, out: &mut Pieces<'a>) -> bool {
+        let added = line.index().map(|index| &self.added[index]);
+        if let Some(added) = added
+            && let Some(start) = added.name.line_start()
+        {
+            out.push(&start.as_bytes()[if open { 0 } else { CRLF.len() }..]);
+            out.push(added.value.as_bytes());
+            return true;
         }
+        if open {
+            out.push(CRLF);
+        }
+        out.push(self.name_text(line));
+        out.push(b": ");
+        match added {
+            Some(added) => out.push(added.value.as_bytes()),
+            None => out.push(&self.wire[usize::from(line.value)..self.line_end(line)]),
+        }
+        added.is_some()
     }
 
     /// More bytes than the lines have: those of the message that they stand in, and those of added fields.
