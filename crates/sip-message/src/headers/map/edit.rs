@@ -142,33 +142,28 @@ impl Headers {
     /// Puts the lines of some fields of another section behind its own; both stand in the same buffer.
     ///
     /// `ids` are those of the fields, in the order in which the lines shall stand.
-    #[inline]
     pub(crate) fn copy_lines(&mut self, other: &Self, ids: &[u8]) {
         self.modified = true;
+        let theirs = other.lines.as_slice();
         for &id in ids {
-            let name = HeaderName::from_id(id);
-            let Some(first) = other.first_place(&name) else {
+            let place = other.places.first(id);
+            let first = place.unwrap_or_else(|| theirs.iter().position(|line| line.id() == id));
+            let Some(first) = first else {
                 continue;
             };
-            for &line in &other.lines[first..other.end(&name)] {
-                if line.id() == id {
-                    self.places.pushed(id, self.lines.len());
-                    self.copy_line(other, line);
+            let end = other.places.end(id).unwrap_or(theirs.len());
+            for line in theirs[first..end].iter().filter(|line| line.id() == id) {
+                self.places.pushed(id, self.lines.len());
+                match line.index() {
+                    None => self.lines.push(*line),
+                    Some(index) => {
+                        let added = other.added[index].clone();
+                        let line = self.add(added.name, added.value);
+                        self.lines.push(line);
+                    }
                 }
             }
         }
-    }
-
-    #[inline]
-    fn copy_line(&mut self, other: &Self, line: Line) {
-        let line = match line.index() {
-            Some(index) => {
-                let added = other.added[index].clone();
-                self.add(added.name, added.value)
-            }
-            None => line,
-        };
-        self.lines.push(line);
     }
 
     // ---- inside ------------------------------------------------------------------------------------------------------
@@ -205,7 +200,7 @@ impl Headers {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn add(&mut self, name: HeaderName, value: HeaderValue) -> Line {
         if self.added.len() > 64 && self.added.len() > 2 * self.lines.len() {
             self.forget_removed();
