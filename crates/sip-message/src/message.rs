@@ -213,10 +213,11 @@ pub(crate) fn check(headers: &Headers, method: Option<&Method>) -> Result<(), Pa
 }
 
 fn once<H: ViewField>(headers: &Headers) -> Result<(), ParseError> {
-    if !headers.is_readable::<H>() {
-        // What is wrong is found out by reading it again.
-        headers.require::<H>()?;
+    if headers.is_one_value::<H>() {
+        return Ok(());
     }
+    // What is wrong is found out by reading it again.
+    headers.require::<H>()?;
     not_repeated::<H>(headers)
 }
 

@@ -109,9 +109,9 @@ impl Headers {
     /// empty list of a field that is read value by value (`Accept:` alone, RFC 3261 §20.1) has no first value;
     /// [`Headers::contains`] tells it from a field that is absent.
     pub fn get<H: HeaderField>(&self) -> Option<Result<H, ParseError>> {
-        let name = H::NAME;
-        let place = self.first_place(&name)?;
-        if H::SHAPE == Shape::Joined && self.has_another(place, &name) {
+        let name = name_of::<H>();
+        let place = self.first_place(name)?;
+        if H::SHAPE == Shape::Joined && self.has_another(place, name) {
             return Some(self.joined::<H>());
         }
         let line = self.lines[place];
@@ -120,14 +120,14 @@ impl Headers {
         }
         Some(
             H::first_of(self.value_at(line))
-                .map_err(|error| error.within(&name, self.offset_of(line))),
+                .map_err(|error| error.within(name, self.offset_of(line))),
         )
     }
 
     /// The first value of a field, borrowing from the message: for readers that look and do not keep.
     #[inline]
     pub fn view<H: ViewField>(&self) -> Option<Result<H::View<'_>, ParseError>> {
-        let line = self.lines[self.first_place(&H::NAME)?];
+        let line = self.lines[self.first_place(name_of::<H>())?];
         Some(match H::view(self.text_at(line)) {
             Ok((view, _)) => Ok(view),
             Err(error) => Err(self.located::<H>(error, line, 0)),
@@ -144,15 +144,15 @@ impl Headers {
     pub fn views<H: ViewField>(&self) -> impl Iterator<Item = Result<H::View<'_>, ParseError>> {
         let mut end_of_lines = 0;
         let mut place = 0;
-        if let Some(first) = self.first_place(&H::NAME) {
-            (place, end_of_lines) = (first, self.end(&H::NAME));
+        if let Some(first) = self.first_place(name_of::<H>()) {
+            (place, end_of_lines) = (first, self.end(name_of::<H>()));
         }
         let mut at = 0;
         std::iter::from_fn(move || {
             let rest = self.lines.get(place..end_of_lines)?;
             place += rest
                 .iter()
-                .position(|line| self.is_named(*line, &H::NAME))?;
+                .position(|line| self.is_named(*line, name_of::<H>()))?;
             let line = self.lines[place];
             let text = self.text_at(line);
             let start = scan::skip_lws(text, at).min(text.len());
@@ -180,7 +180,7 @@ impl Headers {
     #[cold]
     #[inline(never)]
     fn located<H: HeaderField>(&self, error: ParseError, line: Line, start: usize) -> ParseError {
-        error.within(&H::NAME, self.offset_of(line) + start)
+        error.within(name_of::<H>(), self.offset_of(line) + start)
     }
 
     #[inline(always)]
@@ -202,9 +202,13 @@ impl Headers {
 
     #[inline(never)]
     fn look_for(&self, name: &HeaderName) -> Option<usize> {
-        self.lines
-            .iter()
-            .position(|&line| self.is_named(line, name))
+        match name.id() {
+            name::UNKNOWN => self
+                .lines
+                .iter()
+                .position(|&line| self.is_named(line, name)),
+            id => self.lines.iter().position(|line| line.id() == id),
+        }
     }
 
     /// The value of a line, with its commas.
@@ -219,7 +223,7 @@ impl Headers {
     #[cold]
     fn joined<H: HeaderField>(&self) -> Result<H, ParseError> {
         let mut text = Vec::new();
-        for place in self.places(&H::NAME) {
+        for place in self.places(name_of::<H>()) {
             let value = self.value_at(self.lines[place]);
             if value.is_empty() {
                 continue;
@@ -229,7 +233,8 @@ impl Headers {
             }
             text.extend_from_slice(value.as_bytes());
         }
-        H::parse(&HeaderValue::from_wire(text.into())).map_err(|error| error.within(&H::NAME, 0))
+        H::parse(&HeaderValue::from_wire(text.into()))
+            .map_err(|error| error.within(name_of::<H>(), 0))
     }
 
     /// Every value of a field, whether on one line with commas or on several.
@@ -249,29 +254,32 @@ impl Headers {
 
     /// Whether there is a line of this field.
     pub fn contains<H: HeaderField>(&self) -> bool {
-        self.first_place(&H::NAME).is_some()
+        self.first_place(name_of::<H>()).is_some()
     }
 
     /// Whether the field is there, and every value of it can be read.
     #[inline]
     pub(crate) fn is_readable<H: ViewField>(&self) -> bool {
-        let Some(place) = self.first_place(&H::NAME) else {
+        self.is_one_value::<H>()
+            || self.contains::<H>() && self.views::<H>().all(|view| view.is_ok())
+    }
+
+    /// Whether the field has one line only, all of which is one value that can be read.
+    #[inline]
+    pub(crate) fn is_one_value<H: ViewField>(&self) -> bool {
+        let Some(place) = self.first_place(name_of::<H>()) else {
             return false;
         };
         let text = self.text_at(self.lines[place]);
-        match H::view(text) {
-            Err(_) => false,
-            Ok((_, end)) if H::SHAPE == Shape::Single => end == text.len(),
-            Ok((_, end)) if end == text.len() && !self.has_another(place, &H::NAME) => true,
-            Ok(_) => self.views::<H>().all(|view| view.is_ok()),
-        }
+        !self.has_another(place, name_of::<H>())
+            && H::view(text).is_ok_and(|(_, end)| end == text.len())
     }
 
     /// Whether there is more than one line of the field.
     #[inline]
     pub(crate) fn is_repeated<H: HeaderField>(&self) -> bool {
-        let first = self.first_place(&H::NAME);
-        first.is_some_and(|first| self.has_another(first, &H::NAME))
+        let first = self.first_place(name_of::<H>());
+        first.is_some_and(|first| self.has_another(first, name_of::<H>()))
     }
 
     /// How many values the field has.
@@ -353,9 +361,11 @@ impl Headers {
     /// Whether another line of the name comes after the first one.
     #[inline]
     fn has_another(&self, first: usize, name: &HeaderName) -> bool {
-        self.lines[first + 1..self.end(name).max(first + 1)]
-            .iter()
-            .any(|&line| self.is_named(line, name))
+        let (next, end) = (first + 1, self.end(name));
+        end > next
+            && self.lines[next..end]
+                .iter()
+                .any(|&line| self.is_named(line, name))
     }
 
     /// Every value and its offset in the message.
@@ -432,6 +442,12 @@ impl Headers {
             None => HeaderName::from_wire(self.name_text(line)),
         }
     }
+}
+
+/// The name of a field, which a constant would make anew, and drop, at each use.
+#[inline(always)]
+const fn name_of<H: HeaderField>() -> &'static HeaderName {
+    const { &H::NAME }
 }
 
 #[cold]
