@@ -358,14 +358,11 @@ impl<T: Copy> DialogLayer<T> {
 
     /// The dialog that a request belongs to: its To tag is ours, its From tag the peer's (RFC 3261 §12.2.2).
     pub fn find(&self, request: &Request) -> Option<DialogKey> {
-        // By the views, which copy nothing: every request within a dialog comes here.
-        let headers = request.headers();
-        let to = headers.view::<headers::To>()?.ok()?;
-        let from = headers.view::<headers::From>()?.ok()?;
-        let call_id = headers.view::<headers::CallId>()?.ok()?;
+        // By what copies nothing: every request within a dialog comes here.
+        let call_id = request.headers().view::<headers::CallId>()?.ok()?;
         // Something else than a token is no tag, here as in `DialogId`.
-        let local_tag = to.tag().filter(|tag| is_token(tag))?;
-        let remote_tag = from.tag().filter(|tag| is_token(tag));
+        let local_tag = request.to_tag_raw().filter(|tag| is_token(tag))?;
+        let remote_tag = request.from_tag_raw().filter(|tag| is_token(tag));
         let id = self.fingerprint(call_id.as_bytes(), local_tag, remote_tag);
         self.by_id.get(&id).copied()
     }
@@ -404,16 +401,16 @@ impl<T: Copy> DialogLayer<T> {
     fn fingerprint_of(&self, id: &DialogId) -> Fingerprint {
         self.fingerprint(
             id.call_id().as_bytes(),
-            id.local_tag().as_str(),
-            id.remote_tag().map(Tag::as_str),
+            id.local_tag().as_bytes(),
+            id.remote_tag().map(Tag::as_bytes),
         )
     }
 
     fn fingerprint(
         &self,
         call_id: &[u8],
-        local_tag: &str,
-        remote_tag: Option<&str>,
+        local_tag: &[u8],
+        remote_tag: Option<&[u8]>,
     ) -> Fingerprint {
         let mut text = SmallVec::<[u8; 192]>::new();
         text.extend_from_slice(call_id);
@@ -421,7 +418,7 @@ impl<T: Copy> DialogLayer<T> {
         for tag in [Some(local_tag), remote_tag].into_iter().flatten() {
             // No part of a message has a zero byte, so parts cannot run into each other.
             text.push(0);
-            text.extend_from_slice(tag.as_bytes());
+            text.extend_from_slice(tag);
         }
         // RFC 3261 §7.3.1: tags are tokens, equal whatever their case.
         text[tags..].make_ascii_lowercase();
@@ -509,9 +506,9 @@ enum What {
     Deadline,
 }
 
-fn is_token(tag: &str) -> bool {
-    tag.bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&byte))
+fn is_token(tag: &[u8]) -> bool {
+    tag.iter()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(byte))
 }
 
 fn entry_mut<T>(dialogs: &mut Slab<Entry<T>>, key: DialogKey) -> Option<&mut Entry<T>> {

@@ -395,10 +395,7 @@ fn has_tag(to: &[u8]) -> bool {
     if name_addr::ends_with_uri(to) {
         return false;
     }
-    match To::view(to) {
-        Ok((to, _)) => to.has_param("tag"),
-        Err(_) => true,
-    }
+    name_addr::only_tag(to).is_some() || To::view(to).map_or(true, |(to, _)| to.has_param("tag"))
 }
 
 /// Methods whose responses may create a dialog, or stand in one (RFC 3261 §12.1, RFC 6665, RFC 3515); an unknown one may.

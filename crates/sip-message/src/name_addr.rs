@@ -234,13 +234,17 @@ pub(crate) fn ends_with_uri(text: &[u8]) -> bool {
     scan::byte(text, open) == b'<' && memchr::memchr(b'>', text) == Some(text.len() - 1)
 }
 
-/// The tag, where it is the last parameter of an address and nothing behind it can be of a URI or a quoted string: in nearly
-/// every address that has one. For all others the answer is none.
-pub(crate) fn last_is_tag(text: &[u8]) -> Option<&[u8]> {
-    let name = memchr::memrchr(b';', text)? + 1;
-    let tag = name + 4;
-    (is_tag(text, name) && tag < text.len() && scan::run(text, tag, scan::TOKEN) == text.len())
-        .then(|| &text[tag..])
+/// The tag, where it is the only parameter of an address in angle brackets: in nearly every address that has one. For all
+/// others the answer is none.
+pub(crate) fn only_tag(text: &[u8]) -> Option<&[u8]> {
+    // A bracket inside of a quoted name has no token behind it that ends the text.
+    let params = memchr::memchr(b'>', text)? + 1;
+    let tag = params + 5;
+    (scan::byte(text, params) == b';'
+        && is_tag(text, params + 1)
+        && tag < text.len()
+        && scan::run(text, tag, scan::TOKEN) == text.len())
+    .then(|| &text[tag..])
 }
 
 /// Whether `tag=` stands at `at`.
@@ -486,9 +490,13 @@ mod tests {
             if let Some((address, end)) = NameAddrView::common(text) {
                 prop_assert_eq!(&any, &Ok((places(address), end)));
             }
-            if let (true, Ok((_, end))) = (ends_with_uri(text), any) {
+            if let (true, Ok((_, end))) = (ends_with_uri(text), &any) {
                 let (address, _) = NameAddrView::read(text).expect("was read");
-                prop_assert_eq!((address.params().count(), end), (0, text.len()));
+                prop_assert_eq!((address.params().count(), *end), (0, text.len()));
+            }
+            if let (Some(tag), Ok(_)) = (only_tag(text), any) {
+                let (address, _) = NameAddrView::read(text).expect("was read");
+                prop_assert_eq!(address.tag_raw(), Some(tag));
             }
         }
     }

@@ -181,14 +181,20 @@ impl Request {
         if name_addr::ends_with_uri(text) {
             return false;
         }
-        let to = To::view(text);
-        to.is_ok_and(|(to, _)| to.tag_raw().is_some() || to.has_param("tag"))
+        name_addr::only_tag(text).is_some()
+            || To::view(text).is_ok_and(|(to, _)| to.has_param("tag"))
     }
 
     /// The From tag as it is written, if there is one: for readers that only compare.
     pub fn from_tag_raw(&self) -> Option<&[u8]> {
         let text = self.headers.raw_bytes(&HeaderName::FROM)?;
-        name_addr::last_is_tag(text).or_else(|| From::view(text).ok()?.0.into_tag_raw())
+        name_addr::only_tag(text).or_else(|| From::view(text).ok()?.0.into_tag_raw())
+    }
+
+    /// As [`Request::from_tag_raw`], of To.
+    pub fn to_tag_raw(&self) -> Option<&[u8]> {
+        let text = self.headers.raw_bytes(&HeaderName::TO)?;
+        name_addr::only_tag(text).or_else(|| To::view(text).ok()?.0.into_tag_raw())
     }
 
     /// Call-ID.

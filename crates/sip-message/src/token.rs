@@ -158,13 +158,14 @@ impl Tag {
         Token::from_bytes(text).ok().map(Self)
     }
 
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        self.0.bytes()
-    }
-
     /// The text as written.
     pub fn as_str(&self) -> &str {
         self.0.as_str()
+    }
+
+    /// As [`Tag::as_str`], as bytes: for readers that only compare.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.bytes()
     }
 }
 
