@@ -64,7 +64,7 @@ pub enum Event {
         /// The new call
         call: CallId,
         /// The INVITE; its body is the offer, if it has one
-        request: Request,
+        request: Box<Request>,
         /// What it came on
         flow: Flow,
     },
@@ -98,7 +98,7 @@ pub enum Event {
         /// The early dialog it belongs to; `None` when it makes none, or there are too many
         dialog: Option<DialogKey>,
         /// The response
-        response: Response,
+        response: Box<Response>,
     },
     /// An early dialog of a call of ours is over, and the call goes on without it.
     EarlyEnded {
@@ -114,7 +114,7 @@ pub enum Event {
         /// The dialog that won
         dialog: DialogKey,
         /// The 2xx
-        response: Response,
+        response: Box<Response>,
     },
     /// The ACK was sent, or has come: the call is up.
     Established {
@@ -144,7 +144,7 @@ pub enum Event {
         /// The address that is bound, as the registrar lists it
         contact: Uri,
         /// The registrar's response
-        response: Response,
+        response: Box<Response>,
         /// What it came on
         flow: Flow,
     },
@@ -169,7 +169,7 @@ pub enum Event {
         /// Which request
         request: RequestKey,
         /// The final response and what it came on, or why there is none
-        result: Result<(Response, Flow), Failure>,
+        result: Result<(Box<Response>, Flow), Failure>,
     },
     /// A request that the application listens to; answer with [`respond`](crate::UserAgent::respond).
     Request {
@@ -178,7 +178,7 @@ pub enum Event {
         /// The call in whose dialog it came
         call: Option<CallId>,
         /// The request
-        request: Request,
+        request: Box<Request>,
         /// What it came on
         flow: Flow,
     },
@@ -193,7 +193,7 @@ pub struct Ended {
     /// Why
     pub cause: Cause,
     /// The final response that ended a call of ours before it was established, or that told that its dialog is lost
-    pub response: Option<Response>,
+    pub response: Option<Box<Response>>,
     /// How long it was established; `None` when it never was
     pub duration: Option<Duration>,
     /// What the peer's CANCEL or BYE said about why (RFC 3326), such as that somebody else has taken the call
@@ -226,11 +226,10 @@ pub enum Cause {
 
 /// Why a re-INVITE of ours changed nothing.
 #[derive(Clone, Debug)]
-#[allow(clippy::large_enum_variant)] // made once and handed over once
 #[non_exhaustive]
 pub enum ReofferFailure {
     /// The peer refused it
-    Rejected(Response),
+    Rejected(Box<Response>),
     /// Both sides kept offering at the same time
     Glare,
     /// The peer accepted and sent no answer
@@ -244,9 +243,9 @@ pub enum ReofferFailure {
 #[non_exhaustive]
 pub enum RequestError {
     /// The response was final and not 2xx
-    Rejected(Response),
+    Rejected(Box<Response>),
     /// Our credentials were refused, or we have none for what was asked
-    Unauthorized(Response),
+    Unauthorized(Box<Response>),
     /// There was no response
     Failed(Failure),
 }

@@ -149,9 +149,9 @@ impl UserAgent {
     ) {
         let Some(key) = dialog else {
             match *request.method() {
-                Method::INVITE => self.invite_received(cx, id, flow, *request),
+                Method::INVITE => self.invite_received(cx, id, flow, request),
                 Method::OPTIONS => self.options_received(cx, id, flow, &request, false),
-                _ => self.hand_out(cx, id, flow, *request, None),
+                _ => self.hand_out(cx, id, flow, request, None),
             }
             return;
         };
@@ -167,12 +167,12 @@ impl UserAgent {
             return;
         }
         match *request.method() {
-            Method::INVITE => self.reinvite_received(cx, id, flow, *request, key),
+            Method::INVITE => self.reinvite_received(cx, id, flow, request, key),
             Method::BYE => self.bye_received(cx, id, &request, key),
             Method::OPTIONS => self.options_received(cx, id, flow, &request, true),
             _ => {
                 let call = self.calls_by_dialog.get(&key).copied();
-                self.hand_out(cx, id, flow, *request, call);
+                self.hand_out(cx, id, flow, request, call);
             }
         }
     }
@@ -207,7 +207,7 @@ impl UserAgent {
         cx: &mut Context<'_>,
         id: ServerTransactionId,
         flow: Flow,
-        request: Request,
+        request: Box<Request>,
         call: Option<crate::CallId>,
     ) {
         if !self.running {

@@ -260,7 +260,7 @@ impl UserAgent {
         cx: &mut Context<'_>,
         request: RequestId,
         id: RegistrationId,
-        response: Response,
+        response: Box<Response>,
         flow: Flow,
     ) {
         if response.status().is_provisional() {
@@ -347,7 +347,7 @@ impl UserAgent {
         cx: &mut Context<'_>,
         id: RegistrationId,
         message: &Request,
-        response: Response,
+        response: Box<Response>,
         flow: Flow,
     ) {
         let Some(registration) = self.registrations.get_mut(id) else {

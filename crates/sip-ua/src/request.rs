@@ -227,7 +227,7 @@ impl UserAgent {
         cx: &mut Context<'_>,
         id: RequestId,
         key: RequestKey,
-        response: Response,
+        response: Box<Response>,
         flow: Flow,
     ) {
         if response.status().is_provisional() {

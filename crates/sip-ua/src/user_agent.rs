@@ -229,7 +229,7 @@ impl UserAgent {
         &mut self,
         cx: &mut Context<'_>,
         id: RequestId,
-        response: Response,
+        response: Box<Response>,
         flow: Flow,
     ) {
         match self.purposes.remove(&id) {
@@ -298,7 +298,7 @@ impl Core for UserAgent {
                 None => Some(event),
             },
             EndpointEvent::Response { id, response, flow } if self.purposes.contains_key(&id) => {
-                self.response_received(cx, id, *response, flow);
+                self.response_received(cx, id, response, flow);
                 None
             }
             EndpointEvent::RequestFailed { id, reason } if self.purposes.contains_key(&id) => {

@@ -65,7 +65,7 @@ fn status_of(request: &Request) -> StatusCode {
 
 fn handed_out(event: &Event) -> Option<(ServerTransactionId, Request)> {
     match event {
-        Event::Request { id, request, .. } => Some((*id, request.clone())),
+        Event::Request { id, request, .. } => Some((*id, Request::clone(request))),
         _ => None,
     }
 }

@@ -48,7 +48,7 @@ pub(crate) struct App {
 }
 
 /// The outcome of a request outside dialogs.
-pub(crate) type Answered = Result<(Response, Flow), RequestError>;
+pub(crate) type Answered = Result<(Box<Response>, Flow), RequestError>;
 
 impl App {
     pub(crate) fn new(
@@ -161,7 +161,7 @@ impl App {
         machine: &mut Machine,
         now: Instant,
         call: CallId,
-        request: Request,
+        request: Box<Request>,
         flow: Flow,
     ) {
         let (status, headers) = match self.calls.refusal_of_offer(&request) {
@@ -192,7 +192,7 @@ impl App {
         machine: &mut Machine,
         now: Instant,
         id: ServerTransactionId,
-        request: Request,
+        request: Box<Request>,
         flow: Flow,
     ) {
         let delivered = Delivered {

@@ -57,7 +57,7 @@ impl Ended {
 
     /// The response that ended it, if one did.
     pub fn response(&self) -> Option<&Response> {
-        self.ended.response.as_ref()
+        self.ended.response.as_deref()
     }
 
     /// What the peer said about why, when it gave up or hung up (RFC 3326): `SIP` with cause 200 means that somebody else
@@ -114,11 +114,11 @@ pub enum CallEvent {
 pub(crate) enum Note {
     Ringing {
         dialog: Option<DialogKey>,
-        response: Response,
+        response: Box<Response>,
     },
     EarlyMedia {
         dialog: DialogKey,
-        response: Option<Response>,
+        response: Option<Box<Response>>,
     },
     EarlyEnded {
         dialog: DialogKey,
@@ -284,7 +284,7 @@ impl Calls {
                 response,
             } => {
                 if let Some(slot) = self.slots.get_mut(&call) {
-                    slot.last_provisional = Some(Box::new(response.clone()));
+                    slot.last_provisional = Some(response.clone());
                     slot.note(Note::Ringing { dialog, response });
                 }
             }
@@ -353,7 +353,7 @@ impl Calls {
         if early {
             slot.note(Note::EarlyMedia {
                 dialog,
-                response: slot.last_provisional.as_deref().cloned(),
+                response: slot.last_provisional.clone(),
             });
         }
     }

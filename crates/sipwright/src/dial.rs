@@ -154,7 +154,7 @@ pub enum Progress {
 #[derive(Clone, Debug)]
 pub struct EarlyDialog {
     key: Option<DialogKey>,
-    response: Option<Response>,
+    response: Option<Box<Response>>,
 }
 
 impl EarlyDialog {
@@ -169,7 +169,7 @@ impl EarlyDialog {
 
     /// The last provisional response of the place, unless it has ended.
     pub fn response(&self) -> Option<&Response> {
-        self.response.as_ref()
+        self.response.as_deref()
     }
 }
 
@@ -245,7 +245,7 @@ impl Calling {
             (Cause::Expired, _) => CallError::NoAnswer,
             (Cause::NoSession, _) => CallError::NoSession,
             (Cause::Failed(failure), _) => CallError::Request(failure.clone().into()),
-            (_, Some(response)) => CallError::Rejected(Box::new(response.clone())),
+            (_, Some(response)) => CallError::Rejected(response.clone()),
             _ => CallError::Gone,
         }
     }

@@ -29,7 +29,7 @@ pub(crate) struct Ringing {
     /// Whose call it is
     pub(crate) shard: Shard,
     pub(crate) call: CallId,
-    pub(crate) request: Request,
+    pub(crate) request: Box<Request>,
     pub(crate) flow: Flow,
     pub(crate) handle: CallHandle,
 }

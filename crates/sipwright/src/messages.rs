@@ -19,7 +19,7 @@ use std::{
 pub struct IncomingMessage {
     shared: Shared,
     id: ServerTransactionId,
-    request: Request,
+    request: Box<Request>,
     flow: Flow,
     answered: bool,
 }
@@ -29,7 +29,7 @@ pub(crate) struct Delivered {
     /// Whose message it is
     pub(crate) shard: Shard,
     pub(crate) id: ServerTransactionId,
-    pub(crate) request: Request,
+    pub(crate) request: Box<Request>,
     pub(crate) flow: Flow,
 }
 

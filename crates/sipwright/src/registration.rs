@@ -270,7 +270,7 @@ impl Slot {
 impl From<sip_ua::RequestError> for RegisterError {
     fn from(error: sip_ua::RequestError) -> Self {
         match error {
-            sip_ua::RequestError::Rejected(response) => Self::Rejected(Box::new(response)),
+            sip_ua::RequestError::Rejected(response) => Self::Rejected(response),
             sip_ua::RequestError::Unauthorized(response) => Self::Unauthorized {
                 realm: realm(&response),
             },

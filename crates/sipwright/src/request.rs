@@ -82,7 +82,10 @@ impl Outgoing {
             Ok::<_, sip_ua::StartError>(())
         });
         match sent.await {
-            Ok(Ok(())) => receiver.await.unwrap_or(Err(RequestError::Gone)),
+            Ok(Ok(())) => {
+                let (response, flow) = receiver.await.unwrap_or(Err(RequestError::Gone))?;
+                Ok((*response, flow))
+            }
             Ok(Err(error)) => Err(error.into()),
             Err(_) => Err(RequestError::Gone),
         }

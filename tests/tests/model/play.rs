@@ -518,7 +518,7 @@ impl Application<Machine> for User {
                 });
             }
             Event::Request { id, request, .. } => {
-                self.asked.push((id, request));
+                self.asked.push((id, *request));
                 if self.is_closing {
                     self.answer_requests(machine, now);
                 }

@@ -21,7 +21,7 @@ impl UserAgent {
         cx: &mut Context<'_>,
         id: RequestId,
         invite: &mut Invite,
-        response: Response,
+        response: Box<Response>,
     ) {
         let tag = tag_of(&response);
         if let Some(leg) = invite.legs.iter().find(|leg| leg.tag == tag) {
@@ -77,7 +77,7 @@ impl UserAgent {
         invite: &mut Invite,
         call: CallId,
         dialog: DialogKey,
-        response: Response,
+        response: Box<Response>,
     ) {
         let Some(calling) = self.calling(call, id) else {
             return;
@@ -150,7 +150,7 @@ impl UserAgent {
         id: RequestId,
         invite: &mut Invite,
         dialog: DialogKey,
-        response: Response,
+        response: Box<Response>,
     ) {
         let tag = invite.legs.last().and_then(|leg| leg.tag.clone());
         self.acknowledge(cx, invite, dialog, tag, None);
@@ -173,7 +173,7 @@ impl UserAgent {
         cx: &mut Context<'_>,
         id: RequestId,
         invite: &Invite,
-        response: Response,
+        response: Box<Response>,
     ) {
         if let Some(call) = invite.call
             && self.calling(call, id).is_some()

@@ -130,7 +130,7 @@ impl UserAgent {
         cx: &mut Context<'_>,
         id: RequestId,
         mut farewell: Box<Farewell>,
-        response: Response,
+        response: Box<Response>,
     ) {
         if response.status().is_provisional() {
             self.purposes.insert(id, Purpose::Bye(farewell));

@@ -139,7 +139,7 @@ impl UserAgent {
         cx: &mut Context<'_>,
         id: ServerTransactionId,
         flow: Flow,
-        request: Request,
+        request: Box<Request>,
     ) {
         if let Some(status) = self.refusal_of_calls() {
             self.answer_with(cx, id, &request, status);
@@ -185,7 +185,7 @@ impl UserAgent {
         let ringing = Ringing {
             transaction: id,
             offer: session_of_request(&request),
-            invite: request.clone(),
+            invite: (*request).clone(),
             flow,
             tag,
             unmade: Some(Box::new(dialog)),

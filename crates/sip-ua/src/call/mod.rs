@@ -274,7 +274,7 @@ impl Ended {
         }
     }
 
-    pub(crate) fn with_response(mut self, response: Response) -> Self {
+    pub(crate) fn with_response(mut self, response: Box<Response>) -> Self {
         self.response = Some(response);
         self
     }

@@ -206,7 +206,7 @@ impl UserAgent {
         cx: &mut Context<'_>,
         id: RequestId,
         mut invite: Box<Invite>,
-        response: Response,
+        response: Box<Response>,
     ) {
         let status = response.status();
         if status.is_success() {
@@ -252,7 +252,13 @@ impl UserAgent {
     }
 
     /// 300 to 699 to the first INVITE.
-    fn refused(&mut self, cx: &mut Context<'_>, id: RequestId, invite: Invite, response: Response) {
+    fn refused(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: RequestId,
+        invite: Invite,
+        response: Box<Response>,
+    ) {
         let Some(call) = invite.call else {
             return;
         };

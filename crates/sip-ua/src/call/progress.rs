@@ -11,7 +11,7 @@ use crate::{
 
 impl UserAgent {
     /// A provisional response to the first INVITE of a call of ours.
-    pub(crate) fn progressed(&mut self, id: RequestId, invite: &Invite, response: Response) {
+    pub(crate) fn progressed(&mut self, id: RequestId, invite: &Invite, response: Box<Response>) {
         let status = response.status();
         let Some(call) = invite.call else {
             return;

@@ -209,7 +209,7 @@ impl UserAgent {
         cx: &mut Context<'_>,
         id: RequestId,
         invite: Invite,
-        response: Response,
+        response: Box<Response>,
     ) {
         let Some(key) = invite.within else {
             return;
@@ -288,7 +288,7 @@ impl UserAgent {
         cx: &mut Context<'_>,
         id: ServerTransactionId,
         flow: Flow,
-        request: Request,
+        request: Box<Request>,
         key: DialogKey,
     ) {
         let call = self.calls_by_dialog.get(&key).copied();
@@ -337,7 +337,7 @@ impl UserAgent {
         if let Some(up) = self.calls.get_mut(call).and_then(Call::up_mut) {
             up.theirs = Some(Box::new(Theirs {
                 transaction: id,
-                request,
+                request: *request,
                 flow,
             }));
             up.offered.clone_from(&offer);

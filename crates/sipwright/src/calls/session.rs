@@ -501,7 +501,7 @@ impl Leg {
 impl From<ReofferFailure> for ReofferError {
     fn from(failure: ReofferFailure) -> Self {
         match failure {
-            ReofferFailure::Rejected(response) => Self::Rejected(Box::new(response)),
+            ReofferFailure::Rejected(response) => Self::Rejected(response),
             ReofferFailure::Glare => Self::Busy,
             ReofferFailure::NoAnswer => Self::NoAnswer,
             _ => Self::Gone,
