@@ -68,7 +68,22 @@ impl Datagrams {
     }
 
     /// Receives one batch, or what ICMP has said.
+    ///
+    /// Places for a whole batch are made only while so many come: to make them costs more than to receive one datagram.
     pub(crate) fn recv<S>(&self, socket: &S, batch: &mut Batch) -> io::Result<Received>
+    where
+        S: Sock,
+    {
+        let received = if batch.flooded {
+            self.recv_up_to::<{ Batch::SIZE }, S>(socket, batch)
+        } else {
+            self.recv_up_to::<FEW, S>(socket, batch)
+        };
+        batch.flooded = matches!(received, Ok(Received::Some));
+        received
+    }
+
+    fn recv_up_to<const N: usize, S>(&self, socket: &S, batch: &mut Batch) -> io::Result<Received>
     where
         S: Sock,
     {
@@ -76,9 +91,9 @@ impl Datagrams {
             // Untouched pages cost nothing, so there is room for the largest datagrams at once.
             batch.space = vec![0; Batch::SIZE * DATAGRAM];
         }
-        let mut meta = [RecvMeta::default(); Batch::SIZE];
+        let mut meta = [RecvMeta::default(); N];
         let mut chunks = batch.space.chunks_exact_mut(DATAGRAM);
-        let mut buffers: [IoSliceMut<'_>; Batch::SIZE] =
+        let mut buffers: [IoSliceMut<'_>; N] =
             array::from_fn(|_| IoSliceMut::new(chunks.next().unwrap_or_default()));
         let received = loop {
             match self
@@ -109,7 +124,7 @@ impl Datagrams {
                 });
             }
         }
-        Ok(if received < Batch::SIZE {
+        Ok(if received < N {
             Received::All
         } else {
             Received::Some
@@ -361,6 +376,9 @@ mod errors {
         false
     }
 }
+
+/// For how many datagrams there is room while single ones come.
+const FEW: usize = 4;
 
 /// The longest datagram.
 const DATAGRAM: usize = 65_536;

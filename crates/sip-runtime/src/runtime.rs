@@ -287,6 +287,9 @@ pub struct Batch {
     /// Read buffers, made when a socket of the system first asks for them
     #[cfg(feature = "_os")]
     pub(crate) space: Vec<u8>,
+    /// Whether the last read found as many as it had asked for
+    #[cfg(feature = "_os")]
+    pub(crate) flooded: bool,
 }
 
 /// A datagram that came, or that is to leave.
