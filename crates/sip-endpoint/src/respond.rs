@@ -56,17 +56,14 @@ impl Endpoint {
         id: ServerTransactionId,
         mut response: Response,
     ) -> Result<(), RespondError> {
-        // The layer has read the Via; on a flow that is gone sending fails, and then the way is looked for.
-        let flow = self
-            .transactions
-            .server_flow(id)
-            .ok_or(RespondError::Gone)?;
-        if flow.is_stream() {
+        let flow = self.transactions.server_flow(id);
+        if flow.ok_or(RespondError::Gone)?.is_stream() {
             // RFC 3261 §18.3: what came in a datagram may lack what a stream is framed by.
             response.ensure_content_length();
         }
         self.tell_overload(now, &mut response);
-        self.transactions.respond(now, id, &response, flow)
+        // The layer has read the Via; on a flow that is gone sending fails, and then the way is looked for.
+        self.transactions.respond_back(now, id, &response)
     }
 
     /// As [`Self::respond`], but what answers a request other than INVITE is forgotten at once: a copy of the request is a

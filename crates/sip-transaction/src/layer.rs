@@ -29,6 +29,7 @@ use crate::{
     stats::Stats,
     table::{Id, Table},
     timers::{Timer, Timers},
+    way::Way,
 };
 use servers::timers_of;
 use sip_io::{Flow, Rng, TimerQueue};
@@ -87,7 +88,7 @@ struct Arrival {
     /// For a CANCEL, the key of the INVITE that it wants to end
     cancels: Option<Key>,
     /// Where responses go
-    back: Flow,
+    back: Way,
     is_loose: bool,
 }
 
@@ -316,6 +317,30 @@ impl TransactionLayer {
         response: &Response,
         flow: Flow,
     ) -> Result<(), RespondError> {
+        self.respond_over(now, id, response, Some(flow.into()))
+    }
+
+    /// As [`Self::respond`], over the [flow](Self::server_flow) that the transaction has already.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`Self::respond`].
+    pub fn respond_back(
+        &mut self,
+        now: Instant,
+        id: ServerTransactionId,
+        response: &Response,
+    ) -> Result<(), RespondError> {
+        self.respond_over(now, id, response, None)
+    }
+
+    fn respond_over(
+        &mut self,
+        now: Instant,
+        id: ServerTransactionId,
+        response: &Response,
+        other_way: Option<Way>,
+    ) -> Result<(), RespondError> {
         let status = response.status();
         let timers = timers_of(&self.own_timers, &self.config.timers, id.0);
         let server = self.servers.get_mut(id.0).ok_or(RespondError::Gone)?;
@@ -326,7 +351,9 @@ impl TransactionLayer {
                 _ => RespondError::NotAllowed(status),
             });
         }
-        server.way = flow.into();
+        if let Some(way) = other_way {
+            server.way = way;
+        }
         server.status = Some(status);
         if server.loose_tag.is_some() {
             server.loose_tag = self.keys.tag(response.headers());
@@ -377,7 +404,7 @@ impl TransactionLayer {
                 let timers = timers_of(&self.own_timers, &self.config.timers, id);
                 if let Some(server) = self.servers.get_mut(id) {
                     // The way back is that of the newest copy: the old one may be a NAT binding that is gone.
-                    server.way = arrival.back.into();
+                    server.way = arrival.back;
                     let action = server.step(server::Input::Request, timers);
                     self.perform_server(now, id, action, Bytes::new());
                 }
@@ -474,6 +501,7 @@ impl TransactionLayer {
 
     /// The flow of a server transaction that has not ended: where its request came from, or where
     /// [`set_server_flow`](Self::set_server_flow) said that its responses go.
+    #[inline]
     pub fn server_flow(&self, id: ServerTransactionId) -> Option<Flow> {
         self.servers.get(id.0).map(|server| server.way.flow())
     }
@@ -564,7 +592,7 @@ impl TransactionLayer {
         Some(Arrival {
             key,
             cancels,
-            back: return_flow(flow, &via),
+            back: return_flow(flow, &via).into(),
             is_loose: branch.is_none(),
         })
     }

@@ -17,6 +17,7 @@ pub(crate) enum Way {
 }
 
 impl Way {
+    #[inline]
     pub(crate) fn flow(&self) -> Flow {
         match self {
             Self::Datagrams { local, remote } => Flow::udp((*local).into(), (*remote).into()),

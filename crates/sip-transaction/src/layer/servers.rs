@@ -47,7 +47,7 @@ impl TransactionLayer {
         };
         let mut server = Server {
             machine,
-            way: arrival.back.into(),
+            way: arrival.back,
             contents: trying.map_or_else(Bytes::new, |_| request.to_bytes()),
             status: None,
             loose_tag: arrival.is_loose.then_some(NO_TAG),
