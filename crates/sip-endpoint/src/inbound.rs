@@ -14,7 +14,10 @@ use sip_transaction::{Event as TransactionEvent, ServerTransactionId};
 use sip_transport::{CloseReason, Event as TransportEvent, ResponseRoute};
 use std::time::Instant;
 
+// None of these three is to be inlined into the loop of `settle`: it would begin with working out the addresses of all
+// that they touch, 55 instructions and 3.5 KB of stack each time, most of the times for nothing.
 impl Endpoint {
+    #[inline(never)]
     pub(crate) fn handle_transport_event(&mut self, now: Instant, event: TransportEvent) {
         match event {
             TransportEvent::Request { flow, request } => {
@@ -58,6 +61,7 @@ impl Endpoint {
         }
     }
 
+    #[inline(never)]
     pub(crate) fn handle_transaction_event(&mut self, now: Instant, event: TransactionEvent) {
         match event {
             TransactionEvent::Request { id, flow, request } => {
@@ -120,6 +124,7 @@ impl Endpoint {
         }
     }
 
+    #[inline(never)]
     pub(crate) fn handle_name_event(&mut self, now: Instant, event: NameEvent) {
         let (id, targets) = match event {
             NameEvent::Question { id, question } => {

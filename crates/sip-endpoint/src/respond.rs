@@ -92,6 +92,8 @@ impl Endpoint {
             .respond_statelessly(now, id, &response, flow)
     }
 
+    /// Not to be inlined into the loop of [`settle`](Self::settle), for the reason that stands at the others.
+    #[inline(never)]
     pub(crate) fn handle_transaction_send(&mut self, now: Instant, send: Send) {
         let Send {
             flow,
