@@ -41,6 +41,11 @@ pub trait Core {
     fn is_idle(&self) -> bool {
         true
     }
+
+    /// Whether there is nobody, so that no event need be moved there and back.
+    fn is_absent(&self) -> bool {
+        false
+    }
 }
 
 /// Now, and the endpoint to give commands to.
@@ -175,6 +180,9 @@ impl<A: Core, B: Core> Core for (A, B) {
     type Event = Either<A::Event, B::Event>;
 
     fn handle_event(&mut self, cx: &mut Context<'_>, event: Event) -> Option<Event> {
+        if self.0.is_absent() {
+            return self.1.handle_event(cx, event);
+        }
         // What ends concerns everyone who may have noted it.
         if let Event::FlowClosed { .. } | Event::NetworkChanged = event {
             let _taken = self.0.handle_event(cx, event.clone());
@@ -213,6 +221,10 @@ impl<A: Core, B: Core> Core for (A, B) {
     fn is_idle(&self) -> bool {
         self.0.is_idle() && self.1.is_idle()
     }
+
+    fn is_absent(&self) -> bool {
+        self.0.is_absent() && self.1.is_absent()
+    }
 }
 
 /// A core that may be absent: then every event is handed on.
@@ -248,5 +260,9 @@ impl<C: Core> Core for Option<C> {
 
     fn is_idle(&self) -> bool {
         self.as_ref().is_none_or(Core::is_idle)
+    }
+
+    fn is_absent(&self) -> bool {
+        self.as_ref().is_none_or(Core::is_absent)
     }
 }
