@@ -345,6 +345,7 @@ impl Endpoint {
     }
 
     /// The next observed message; see [`EndpointConfig::observe`].
+    #[inline]
     pub fn poll_observation(&mut self) -> Option<Observation> {
         self.observer.pop()
     }
@@ -481,6 +482,7 @@ impl Endpoint {
         layers.into_iter().flatten().min()
     }
 
+    #[inline]
     pub(crate) fn poll_transmit(&mut self) -> Option<Transmit> {
         if let Some(earlier) = self.transmits.pop_front() {
             return Some(earlier);

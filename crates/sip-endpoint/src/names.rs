@@ -288,14 +288,15 @@ impl Names {
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        let of_each = self.views.iter().flat_map(|known| {
+        let of_each = self.views.iter().filter_map(|known| {
+            let lookup = known.resolver.poll_timeout();
             let client = known.client.as_ref();
-            [
-                known.resolver.poll_timeout(),
-                client.and_then(|client| client.dns.poll_timeout()),
-            ]
+            match client.and_then(|client| client.dns.poll_timeout()) {
+                Some(question) => Some(lookup.map_or(question, |lookup| lookup.min(question))),
+                None => lookup,
+            }
         });
-        of_each.flatten().min()
+        of_each.min()
     }
 
     pub(crate) fn poll_transmit(&mut self) -> Option<Transmit> {

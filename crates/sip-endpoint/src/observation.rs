@@ -63,6 +63,7 @@ impl Observer {
         });
     }
 
+    #[inline]
     pub(crate) fn pop(&mut self) -> Option<Observation> {
         self.kept.pop_front()
     }

@@ -87,9 +87,10 @@ impl StateMachine for Machine {
     }
 
     fn poll_transmit(&mut self) -> Option<Transmit> {
-        self.stack
-            .poll_transmit()
-            .or_else(|| self.media.poll_transmit())
+        if let Some(transmit) = self.stack.poll_transmit() {
+            return Some(transmit);
+        }
+        self.media.poll_transmit()
     }
 
     fn poll_event(&mut self) -> Option<MachineEvent> {
