@@ -77,6 +77,7 @@ pub struct Dialog {
     id: DialogId,
     role: Role,
     state: State,
+    /// Perhaps without our tag, which is in the id
     local: NameAddr,
     remote: NameAddr,
     local_cseq: Option<u32>,
@@ -145,14 +146,12 @@ impl Dialog {
             return Err(DialogError::NoContact);
         }
         let from = request.from()?;
-        let mut local = request.to()?.address().clone();
-        local.set_param("tag", local_tag.as_str());
         Ok(Self {
             id: DialogId::new(request.call_id()?, local_tag, from.tag()),
             role: Role::Uas,
             state: State::Early,
-            local,
-            remote: from.address().clone(),
+            local: request.to()?.into(),
+            remote: from.into(),
             local_cseq: None,
             remote_cseq: Some(request.cseq()?.number()),
             route_set: RouteSet::of_request(request)?,
@@ -306,8 +305,10 @@ impl Dialog {
     }
 
     /// What our requests have in From, with our tag.
-    pub const fn local(&self) -> &NameAddr {
-        &self.local
+    pub fn local(&self) -> NameAddr {
+        self.local
+            .clone()
+            .with_param("tag", self.id.local_tag().as_str())
     }
 
     /// What our requests have in To, with the peer's tag.

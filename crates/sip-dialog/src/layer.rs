@@ -3,6 +3,7 @@
 use std::{
     collections::{HashMap, VecDeque},
     fmt,
+    hash::{BuildHasher, Hasher},
     time::{Duration, Instant},
 };
 
@@ -10,7 +11,6 @@ use ahash::RandomState;
 use sip_io::{Rng, TimerId, TimerQueue};
 use sip_message::{Request, Response, Tag, headers};
 use slab::Slab;
-use smallvec::SmallVec;
 use thiserror::Error;
 
 use crate::{
@@ -163,7 +163,6 @@ pub struct DialogLayer<T> {
     config: DialogConfig,
     dialogs: Slab<Entry<T>>,
     by_id: HashMap<Fingerprint, DialogKey, RandomState>,
-    hashers: [RandomState; 2],
     next_generation: u32,
     timers: TimerQueue<Due>,
     events: VecDeque<Event<T>>,
@@ -172,19 +171,16 @@ pub struct DialogLayer<T> {
 impl<T: Copy> DialogLayer<T> {
     /// An empty table.
     pub fn new(config: DialogConfig, rng: &mut Rng, now: Instant) -> Self {
-        let mut hasher = || {
-            RandomState::with_seeds(
-                rng.next_u64(),
-                rng.next_u64(),
-                rng.next_u64(),
-                rng.next_u64(),
-            )
-        };
+        let hasher = RandomState::with_seeds(
+            rng.next_u64(),
+            rng.next_u64(),
+            rng.next_u64(),
+            rng.next_u64(),
+        );
         Self {
             config,
             dialogs: Slab::new(),
-            by_id: HashMap::with_hasher(hasher()),
-            hashers: [hasher(), hasher()],
+            by_id: HashMap::with_hasher(hasher),
             next_generation: 0,
             timers: TimerQueue::new(now),
             events: VecDeque::new(),
@@ -195,11 +191,13 @@ impl<T: Copy> DialogLayer<T> {
     ///
     /// # Errors
     /// When the table is full, or one with the same Call-ID and tags is in it.
-    pub fn insert(&mut self, dialog: Dialog) -> Result<DialogKey, InsertError> {
+    pub fn insert(&mut self, dialog: impl Into<Box<Dialog>>) -> Result<DialogKey, InsertError> {
+        let dialog = dialog.into();
         if self.dialogs.len() >= self.config.limit {
             return Err(InsertError::Full(self.config.limit));
         }
-        let id = self.fingerprint_of(dialog.id());
+        let id = self.fingerprint(dialog.id().into());
+        // By a chance of one in 2**64 it is another dialog, and this one is refused for nothing.
         if self.by_id.contains_key(&id) {
             return Err(InsertError::Exists);
         }
@@ -219,10 +217,10 @@ impl<T: Copy> DialogLayer<T> {
     }
 
     /// Takes a dialog out, and with it the timers of its 2xx.
-    pub fn remove(&mut self, key: DialogKey) -> Option<Dialog> {
+    pub fn remove(&mut self, key: DialogKey) -> Option<Box<Dialog>> {
         self.entry(key)?;
         let entry = self.dialogs.remove(key.index as usize);
-        let id = self.fingerprint_of(entry.dialog.id());
+        let id = self.fingerprint(entry.dialog.id().into());
         self.by_id.remove(&id);
         for accepted in &entry.accepted {
             accepted.cancel(&mut self.timers);
@@ -358,28 +356,29 @@ impl<T: Copy> DialogLayer<T> {
 
     /// The dialog that a request belongs to: its To tag is ours, its From tag the peer's (RFC 3261 §12.2.2).
     pub fn find(&self, request: &Request) -> Option<DialogKey> {
-        // By what copies nothing: every request within a dialog comes here.
+        // By the bytes that came, of which nothing is copied: every request within a dialog comes here.
         let call_id = request.headers().view::<headers::CallId>()?.ok()?;
-        // Something else than a token is no tag, here as in `DialogId`.
-        let local_tag = request.to_tag_raw().filter(|tag| is_token(tag))?;
-        let remote_tag = request.from_tag_raw().filter(|tag| is_token(tag));
-        let id = self.fingerprint(call_id.as_bytes(), local_tag, remote_tag);
-        self.by_id.get(&id).copied()
+        self.find_parts(Parts {
+            call_id: call_id.as_bytes(),
+            local_tag: request.to_tag_raw()?,
+            // Something else than a token is no tag, here as in `DialogId`.
+            remote_tag: request.from_tag_raw().filter(|tag| is_token(tag)),
+        })
     }
 
     /// The dialog with this Call-ID and these tags.
     pub fn find_id(&self, id: &DialogId) -> Option<DialogKey> {
-        self.by_id.get(&self.fingerprint_of(id)).copied()
+        self.find_parts(id.into())
     }
 
     /// A dialog.
     pub fn get(&self, key: DialogKey) -> Option<&Dialog> {
-        self.entry(key).map(|entry| &entry.dialog)
+        self.entry(key).map(|entry| &*entry.dialog)
     }
 
     /// A dialog, to change it.
     pub fn get_mut(&mut self, key: DialogKey) -> Option<&mut Dialog> {
-        entry_mut(&mut self.dialogs, key).map(|entry| &mut entry.dialog)
+        entry_mut(&mut self.dialogs, key).map(|entry| &mut *entry.dialog)
     }
 
     /// Whether some 2xx of the dialog waits for its ACK.
@@ -398,35 +397,25 @@ impl<T: Copy> DialogLayer<T> {
         self.dialogs.is_empty()
     }
 
-    fn fingerprint_of(&self, id: &DialogId) -> Fingerprint {
-        self.fingerprint(
-            id.call_id().as_bytes(),
-            id.local_tag().as_bytes(),
-            id.remote_tag().map(Tag::as_bytes),
-        )
+    fn find_parts(&self, parts: Parts<'_>) -> Option<DialogKey> {
+        let key = *self.by_id.get(&self.fingerprint(parts))?;
+        parts.name(self.entry(key)?.dialog.id()).then_some(key)
     }
 
-    fn fingerprint(
-        &self,
-        call_id: &[u8],
-        local_tag: &[u8],
-        remote_tag: Option<&[u8]>,
-    ) -> Fingerprint {
-        let mut text = SmallVec::<[u8; 192]>::new();
-        text.extend_from_slice(call_id);
-        let tags = text.len();
-        for tag in [Some(local_tag), remote_tag].into_iter().flatten() {
-            // No part of a message has a zero byte, so parts cannot run into each other.
-            text.push(0);
-            text.extend_from_slice(tag);
+    fn fingerprint(&self, parts: Parts<'_>) -> Fingerprint {
+        let mut hasher = self.by_id.hasher().build_hasher();
+        hasher.write(parts.call_id);
+        for tag in [Some(parts.local_tag), parts.remote_tag]
+            .into_iter()
+            .flatten()
+        {
+            for letters in tag.chunks(8) {
+                // RFC 3261 §7.3.1: tags are equal whatever their case.
+                let fold = |word, &byte: &u8| word << 8 | u64::from(byte | 0x20);
+                hasher.write_u64(letters.iter().fold(0, fold));
+            }
         }
-        // RFC 3261 §7.3.1: tags are tokens, equal whatever their case.
-        text[tags..].make_ascii_lowercase();
-        let [one, other] = &self.hashers;
-        (
-            one.hash_one(text.as_slice()),
-            other.hash_one(text.as_slice()),
-        )
+        hasher.finish()
     }
 
     fn entry(&self, key: DialogKey) -> Option<&Entry<T>> {
@@ -467,13 +456,44 @@ impl<T> fmt::Debug for DialogLayer<T> {
 /// INVITE before it has acknowledged the last one.
 pub const ACCEPTED_LIMIT: usize = 4;
 
-/// Call-ID and tags of a dialog as a keyed fingerprint: a peer does not know the seeds, so it cannot make two meet, and
-/// looking up copies nothing.
-type Fingerprint = (u64, u64);
+/// Call-ID and tags of a dialog under a keyed hash: a peer does not know the seeds, so it cannot make many meet. What is
+/// found by it is compared.
+type Fingerprint = u64;
+
+/// Call-ID and tags where they stand.
+#[derive(Clone, Copy)]
+struct Parts<'a> {
+    call_id: &'a [u8],
+    local_tag: &'a [u8],
+    remote_tag: Option<&'a [u8]>,
+}
+
+impl<'a> From<&'a DialogId> for Parts<'a> {
+    fn from(id: &'a DialogId) -> Self {
+        Self {
+            call_id: id.call_id().as_bytes(),
+            local_tag: id.local_tag().as_bytes(),
+            remote_tag: id.remote_tag().map(Tag::as_bytes),
+        }
+    }
+}
+
+impl Parts<'_> {
+    fn name(self, id: &DialogId) -> bool {
+        let other = Parts::from(id);
+        self.call_id == other.call_id
+            && self.local_tag.eq_ignore_ascii_case(other.local_tag)
+            && match (self.remote_tag, other.remote_tag) {
+                (Some(one), Some(other)) => one.eq_ignore_ascii_case(other),
+                (one, other) => one.is_none() && other.is_none(),
+            }
+    }
+}
 
 struct Entry<T> {
     generation: u32,
-    dialog: Dialog,
+    /// It comes in a box and goes in one; the table of all stays small
+    dialog: Box<Dialog>,
     accepted: Vec<Accepted<T>>,
 }
 
