@@ -6,6 +6,7 @@ use sip_message::{HeaderValue, Request, Response};
 use sip_transaction::{RespondError, ServerTransactionId, Timers};
 use sip_transport::{Listener, ListenerId};
 use std::{
+    borrow::BorrowMut,
     ops::{Deref, DerefMut},
     time::{Duration, Instant},
 };
@@ -118,7 +119,7 @@ impl Context<'_> {
     pub fn respond(
         &mut self,
         id: ServerTransactionId,
-        response: Response,
+        response: impl BorrowMut<Response>,
     ) -> Result<(), RespondError> {
         self.endpoint.respond(self.now, id, response)
     }

@@ -7,7 +7,7 @@ use sip_message::{Response, headers::Via};
 use sip_resolver::{LookupId, Query};
 use sip_transaction::{Owner, RespondError, Send, ServerTransactionId};
 use sip_transport::{ResponseRoute, Target};
-use std::{collections::VecDeque, time::Instant};
+use std::{borrow::BorrowMut, collections::VecDeque, time::Instant};
 
 /// The newest response of a transaction that has no open flow; an older one is worth nothing.
 ///
@@ -47,6 +47,9 @@ impl Endpoint {
     /// when that one is gone (RFC 3261 §18.2.2, RFC 3263 §5). A `maddr` that is a name is not looked up while the
     /// source can be reached: anyone could have a third party be answered.
     ///
+    /// Who may need the response again lends it instead of giving it away; what is said in it about overload is replaced
+    /// the next time.
+    ///
     /// # Errors
     ///
     /// When the transaction is gone or has had its final response.
@@ -54,16 +57,17 @@ impl Endpoint {
         &mut self,
         now: Instant,
         id: ServerTransactionId,
-        mut response: Response,
+        mut response: impl BorrowMut<Response>,
     ) -> Result<(), RespondError> {
+        let response = response.borrow_mut();
         let flow = self.transactions.server_flow(id);
         if flow.ok_or(RespondError::Gone)?.is_stream() {
             // RFC 3261 §18.3: what came in a datagram may lack what a stream is framed by.
             response.ensure_content_length();
         }
-        self.tell_overload(now, &mut response);
+        self.tell_overload(now, response);
         // The layer has read the Via; on a flow that is gone sending fails, and then the way is looked for.
-        self.transactions.respond_back(now, id, &response)
+        self.transactions.respond_back(now, id, response)
     }
 
     /// As [`Self::respond`], but what answers a request other than INVITE is forgotten at once: a copy of the request is a

@@ -31,11 +31,6 @@ impl Capabilities {
         response.raw_header(HeaderName::ALLOW, self.allow.clone())
     }
 
-    /// The extensions that are supported.
-    pub(crate) fn supported(&self, response: ResponseBuilder) -> ResponseBuilder {
-        response.raw_header(HeaderName::SUPPORTED, self.supported.clone())
-    }
-
     /// Says in a response what is served and supported.
     pub(crate) fn describe(&self, headers: &mut Headers) {
         headers.push_raw(HeaderName::ALLOW, self.allow.clone());

@@ -242,9 +242,12 @@ impl UserAgent {
         request: &Request,
         status: StatusCode,
     ) {
-        let response = request.response(status).to_tag(cx.tag_for(id)).build();
+        let mut response = request.response(status);
+        if !request.has_to_tag() {
+            response = response.to_tag(cx.tag_for(id));
+        }
         self.asked.remove(&id);
-        respond_to(cx, id, response);
+        respond_to(cx, id, response.build());
     }
 
     fn serves(&self, method: &Method) -> bool {

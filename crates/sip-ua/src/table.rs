@@ -28,9 +28,16 @@ impl<K: Key, T> Table<K, T> {
     }
 
     pub(crate) fn insert(&mut self, value: T) -> K {
+        self.insert_with(|_| value)
+    }
+
+    /// Inserts what knows its own id.
+    pub(crate) fn insert_with(&mut self, value: impl FnOnce(K) -> T) -> K {
         self.generation = self.generation.wrapping_add(1);
-        let index = self.slots.insert((self.generation, value));
-        K::new(index as u32, self.generation)
+        let slot = self.slots.vacant_entry();
+        let key = K::new(slot.key() as u32, self.generation);
+        slot.insert((self.generation, value(key)));
+        key
     }
 
     pub(crate) fn get(&self, key: K) -> Option<&T> {

@@ -1,6 +1,7 @@
 //! The table of a user agent, and who gets which event.
 
 use std::{
+    borrow::BorrowMut,
     collections::{BTreeMap, HashMap, VecDeque},
     fmt,
     ops::AddAssign,
@@ -345,10 +346,10 @@ impl Core for UserAgent {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        [self.dialogs.poll_timeout(), self.timers.next()]
-            .into_iter()
-            .flatten()
-            .min()
+        match (self.dialogs.poll_timeout(), self.timers.next()) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        }
     }
 
     fn poll_event(&mut self) -> Option<Event> {
@@ -389,8 +390,12 @@ impl Core for UserAgent {
 }
 
 /// Answers a server transaction; one that is gone wants no answer any more.
-pub(crate) fn respond_to(cx: &mut Context<'_>, id: ServerTransactionId, response: Response) {
-    let status = response.status();
+pub(crate) fn respond_to(
+    cx: &mut Context<'_>,
+    id: ServerTransactionId,
+    response: impl BorrowMut<Response>,
+) {
+    let status = response.borrow().status();
     if let Err(error) = cx.respond(id, response) {
         tracing::debug!(%status, %error, "a response came too late");
     }

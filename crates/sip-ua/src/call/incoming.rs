@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use sip_dialog::Dialog;
 use sip_endpoint::{Context, ServerTransactionId};
 use sip_io::Flow;
@@ -127,7 +126,7 @@ impl UserAgent {
         if let Some(call) = self.calls.get_mut(id) {
             call.party = party;
             if let Some(ringing) = call.ringing_mut() {
-                ringing.contact = None;
+                ringing.response = None;
             }
         }
         Ok(())
@@ -148,7 +147,7 @@ impl UserAgent {
         let tag = cx.tag_for(id);
         // The dialog's needs are looked at now, so that a request that cannot be answered gets its 400 at once.
         let dialog = match Dialog::uas(&request, tag.clone()) {
-            Ok(dialog) => dialog,
+            Ok(dialog) => Box::new(dialog),
             Err(error) => {
                 let response = request
                     .response(StatusCode::BAD_REQUEST)
@@ -173,32 +172,26 @@ impl UserAgent {
         let patience = expires.map_or(self.config.ring_for, |expires| {
             expires.min(self.config.ring_for)
         });
-        let call = self.calls.insert(Call {
+        let until = cx.now + patience;
+        let call = self.calls.insert_with(|call| Call {
             party,
             local: None,
             question: None,
-            stage: Stage::Parting {
-                ended: Box::new(Ended::new(false, Cause::Cancelled)),
-            },
+            stage: Stage::Ringing(Box::new(Ringing {
+                transaction: id,
+                offer: session_of_request(&request),
+                invite: (*request).clone(),
+                flow,
+                tag,
+                unmade: Some(dialog),
+                dialog: None,
+                pending: None,
+                provisional: None,
+                response: None,
+                limit: self.timers.insert(until, Due::RingLimit(call)),
+                expires: expires.is_some_and(|expires| expires <= patience),
+            })),
         });
-        let limit = self.timers.insert(cx.now + patience, Due::RingLimit(call));
-        let ringing = Ringing {
-            transaction: id,
-            offer: session_of_request(&request),
-            invite: (*request).clone(),
-            flow,
-            tag,
-            unmade: Some(Box::new(dialog)),
-            dialog: None,
-            pending: None,
-            provisional: None,
-            contact: None,
-            limit,
-            expires: expires.is_some_and(|expires| expires <= patience),
-        };
-        if let Some(call) = self.calls.get_mut(call) {
-            call.stage = Stage::Ringing(Box::new(ringing));
-        }
         self.asked.insert(id, Asked::Invite(call));
         self.events.push_back(Event::IncomingCall {
             call,
@@ -216,19 +209,13 @@ impl UserAgent {
         session: bool,
     ) {
         self.make_dialog(id);
-        let Some(response) = self.response_to_invite(cx, id, status, session) else {
+        self.respond_to_invite(cx, id, status, session);
+        let Some(ringing) = self.calls.get_mut(id).and_then(Call::ringing_mut) else {
             return;
         };
         let again = self
             .timers
             .insert(cx.now + REPEAT_PROVISIONAL, Due::RingAgain(id));
-        let Some(call) = self.calls.get_mut(id) else {
-            return;
-        };
-        let Some(ringing) = call.ringing_mut() else {
-            return;
-        };
-        let transaction = ringing.transaction;
         if matches!(ringing.pending, Some(Pending::Progress(_))) {
             ringing.pending = None;
         }
@@ -236,7 +223,6 @@ impl UserAgent {
             self.timers.cancel(before);
         }
         let remote = session.then(|| ringing.offer.clone()).flatten();
-        respond_to(cx, transaction, response);
         if let Some(remote) = remote {
             self.session_ready(id, remote, true);
         }
@@ -245,9 +231,7 @@ impl UserAgent {
     /// The minute is over.
     pub(crate) fn ring_again(&mut self, cx: &mut Context<'_>, id: CallId) {
         let ringing = self.calls.get(id).and_then(Call::ringing);
-        let Some((transaction, (status, session, _))) =
-            ringing.and_then(|ringing| Some((ringing.transaction, ringing.provisional?)))
-        else {
+        let Some((status, session, _)) = ringing.and_then(|ringing| ringing.provisional) else {
             return;
         };
         let again = self
@@ -256,9 +240,7 @@ impl UserAgent {
         if let Some(ringing) = self.calls.get_mut(id).and_then(Call::ringing_mut) {
             ringing.provisional = Some((status, session, again));
         }
-        if let Some(response) = self.response_to_invite(cx, id, status, session) {
-            respond_to(cx, transaction, response);
-        }
+        self.respond_to_invite(cx, id, status, session);
     }
 
     /// The session is known and the call is to be answered: sends the 2xx.
@@ -277,23 +259,20 @@ impl UserAgent {
         let offer = ringing.offer.clone();
         let cseq = ringing.invite.cseq().map_or(0, |cseq| cseq.number());
         self.make_dialog(id);
-        let Some(mut response) = self.response_to_invite(cx, id, status, true) else {
-            return;
-        };
-        for (name, value) in headers {
-            response.headers_mut().push_raw(name, value);
-        }
-        let Some(dialog) = self
-            .calls
-            .get_mut(id)
-            .and_then(Call::ringing_mut)
-            .and_then(|ringing| ringing.dialog)
-        else {
+        let Some(dialog) = self.ringing(id).ok().and_then(|ringing| ringing.dialog) else {
             // The table of dialogs is full.
             let ended = Ended::new(true, Cause::Rejected);
             self.turn_down(cx, id, StatusCode::SERVICE_UNAVAILABLE, Vec::new(), ended);
             return;
         };
+        let Some(response) = self.response_to_invite(cx, id, status, true) else {
+            return;
+        };
+        for (name, value) in headers {
+            response.headers_mut().push_raw(name, value);
+        }
+        respond_to(cx, transaction, response);
+        self.asked.remove(&transaction);
         if let Some(state) = self.dialogs.get_mut(dialog) {
             state.confirm();
             match &offer {
@@ -301,11 +280,6 @@ impl UserAgent {
                 None => state.offer_answer_mut().offer_locally().ok(),
             };
         }
-        self.dialogs
-            .accept(cx.now, dialog, cseq, transaction, response.clone())
-            .ok();
-        self.asked.remove(&transaction);
-        respond_to(cx, transaction, response);
         let Some(call) = self.calls.get_mut(id) else {
             return;
         };
@@ -314,6 +288,11 @@ impl UserAgent {
             self.timers.cancel(ringing.limit);
             if let Some((.., again)) = ringing.provisional {
                 self.timers.cancel(again);
+            }
+            if let Some(response) = ringing.response {
+                self.dialogs
+                    .accept(cx.now, dialog, cseq, transaction, response)
+                    .ok();
             }
         }
         if let Some(offer) = offer {
@@ -366,51 +345,68 @@ impl UserAgent {
         if ringing.offer.is_some() {
             dialog.offer_answer_mut().offer_remotely().ok();
         }
-        ringing.dialog = self.dialogs.insert(*dialog).ok();
+        ringing.dialog = self.dialogs.insert(dialog).ok();
         if let Some(dialog) = ringing.dialog {
             self.calls_by_dialog.insert(dialog, id);
         }
     }
 
+    fn respond_to_invite(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: CallId,
+        status: StatusCode,
+        session: bool,
+    ) {
+        let Some(transaction) = self.ringing(id).ok().map(|ringing| ringing.transaction) else {
+            return;
+        };
+        if let Some(response) = self.response_to_invite(cx, id, status, session) {
+            respond_to(cx, transaction, response);
+        }
+    }
+
+    /// A response that makes or keeps the dialog: what we serve, and perhaps the session (RFC 3261 §13.3.1).
     fn response_to_invite(
         &mut self,
         cx: &Context<'_>,
         id: CallId,
         status: StatusCode,
         session: bool,
-    ) -> Option<Response> {
-        let Some(Call {
+    ) -> Option<&mut Response> {
+        let Call {
             stage: Stage::Ringing(ringing),
             party,
             local,
             ..
-        }) = self.calls.get_mut(id)
+        } = self.calls.get_mut(id)?
         else {
             return None;
         };
-        let body = local.clone().filter(|_| session);
-        let user = party.contact_user.as_deref();
-        let (invite, flow) = (&ringing.invite, &ringing.flow);
-        let contact = ringing
-            .contact
-            .get_or_insert_with(|| cx.contact_for(invite, flow, user));
-        let contact = contact.clone();
-        let builder = ringing.invite.response(status).to_tag(ringing.tag.clone());
-        Some(self.dialog_response(builder.raw_header(HeaderName::CONTACT, contact), body))
-    }
-
-    /// Completes a response that makes or keeps a dialog: what we serve, and the session (RFC 3261 §13.3.1).
-    pub(crate) fn dialog_response(
-        &self,
-        builder: sip_message::ResponseBuilder,
-        session: Option<Bytes>,
-    ) -> Response {
-        let builder = self.capabilities.allow(builder);
-        let builder = self.capabilities.supported(builder);
-        match session {
-            Some(session) => builder.body(ContentType::APPLICATION_SDP, session).build(),
-            None => builder.build(),
+        let Ringing {
+            invite,
+            flow,
+            tag,
+            response,
+            ..
+        } = &mut **ringing;
+        let response = response.get_or_insert_with(|| {
+            let contact = cx.contact_for(invite, flow, party.contact_user.as_deref());
+            let mut response = invite.response(status).to_tag(tag.clone());
+            let headers = response.headers_mut();
+            headers.push_raw(HeaderName::CONTACT, contact);
+            self.capabilities.describe(headers);
+            response.build()
+        });
+        response.set_status(status);
+        match local {
+            Some(local) if session => {
+                response.set_body(ContentType::APPLICATION_SDP, local.clone());
+            }
+            _ if response.body().is_empty() => {}
+            _ => response.remove_body(),
         }
+        Some(response)
     }
 
     fn ringing(&mut self, id: CallId) -> Result<&mut Ringing, AnswerError> {

@@ -117,8 +117,8 @@ pub(crate) struct Ringing {
     pub(crate) pending: Option<Pending>,
     /// The last provisional response and whether a session stands in it, for its repetition each minute
     pub(crate) provisional: Option<(StatusCode, bool, TimerId)>,
-    /// What our responses have in Contact, once the first was made
-    pub(crate) contact: Option<HeaderValue>,
+    /// The last response that keeps the dialog: from one to the next only status and session change
+    pub(crate) response: Option<Response>,
     pub(crate) limit: TimerId,
     /// Whether the limit is the INVITE's own Expires
     pub(crate) expires: bool,

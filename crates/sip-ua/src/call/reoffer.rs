@@ -377,10 +377,11 @@ impl UserAgent {
         let offer = call.up_mut().and_then(|up| up.offered.take());
         call.local = Some(session.clone());
         let contact = cx.contact_uri_for(&request, &flow, call.party.contact_user.as_deref());
-        let builder = request
+        let mut response = request
             .response(StatusCode::OK)
             .contact(Contact::new(contact));
-        let response = self.dialog_response(builder, Some(session));
+        self.capabilities.describe(response.headers_mut());
+        let response = response.body(ContentType::APPLICATION_SDP, session).build();
         let cseq = request.cseq().map_or(0, |cseq| cseq.number());
         let Some(dialog) = self.dialogs.get_mut(key) else {
             return;
