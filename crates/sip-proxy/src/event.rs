@@ -44,7 +44,7 @@ pub enum Event {
         /// The request's name
         id: ProxyId,
         /// The request, without Routes that were ours and without credentials that were for us
-        request: Request,
+        request: Box<Request>,
         /// Who sent it, if that was shown
         user: Option<String>,
         /// Whether the Request-URI is of a domain that we are responsible for; if not, the usual plan is to relay to
@@ -70,7 +70,7 @@ pub enum Event {
         /// The request's name
         id: ProxyId,
         /// The best of the responses, as it would go upstream
-        response: Response,
+        response: Box<Response>,
     },
     /// A final response went upstream; 2xx responses of other branches may still follow. The name is of no more use.
     Answered {

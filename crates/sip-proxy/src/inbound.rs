@@ -173,7 +173,7 @@ impl Proxy {
         let request = self
             .contexts
             .get(proxy_id)
-            .map(|context| context.request.clone());
+            .map(|context| Box::new(context.request.clone()));
         if let Some(request) = request {
             self.await_decision(cx.now, proxy_id);
             self.events.push_back(Event::RouteNeeded {

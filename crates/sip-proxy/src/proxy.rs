@@ -491,7 +491,7 @@ impl Proxy {
             context.stage = Stage::Held;
             let response = self.as_response(cx, id, best);
             self.await_decision(cx.now, id);
-            if let Some(response) = response {
+            if let Some(response) = response.map(Box::new) {
                 self.events.push_back(Event::RelayFailed { id, response });
             }
             return;

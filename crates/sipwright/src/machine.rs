@@ -26,10 +26,6 @@ pub(crate) struct Machine {
 
 /// What happened in one of the two. It is handed on at once, never kept.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a box for each event would cost more than the move"
-)]
 pub(crate) enum MachineEvent {
     Sip(StackEvent<<Cores as sip_endpoint::Core>::Event>),
     Media(sip_media::Event),

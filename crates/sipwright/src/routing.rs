@@ -135,7 +135,7 @@ impl Routing {
                     });
                     return;
                 }
-                let inbound = Inbound::new(id, request, user, ours, flow, self.asks.clone());
+                let inbound = Inbound::new(id, *request, user, ours, flow, self.asks.clone());
                 let routed = AssertUnwindSafe(self.router.route(inbound)).catch_unwind();
                 let (abort, registration) = AbortHandle::new_pair();
                 let routed = Abortable::new(routed, registration);
@@ -158,7 +158,7 @@ impl Routing {
                     },
                 );
             }
-            Event::RelayFailed { id, response } => self.relayed(id, Err(response)),
+            Event::RelayFailed { id, response } => self.relayed(id, Err(*response)),
             Event::Answered { id, status } => self.relayed(id, Ok(status)),
             Event::Abandoned { id } => {
                 if let Some(parked) = self.parked.remove(&id) {

@@ -453,7 +453,7 @@ impl World {
             self.events.push_back(event);
             return;
         };
-        self.asked.push((*id, request.clone(), user.clone()));
+        self.asked.push((*id, (**request).clone(), user.clone()));
         let (id, uri, ours) = (*id, request.uri().clone(), *ours);
         match (self.route)(request) {
             Decision::Later => {}
