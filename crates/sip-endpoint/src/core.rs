@@ -1,7 +1,7 @@
 //! What stands on an endpoint.
 
 use crate::{Draft, Endpoint, Event, KeepAlive, RequestId, View, acknowledge::AckId};
-use sip_io::Flow;
+use sip_io::{Flow, earliest};
 use sip_message::{HeaderValue, Request, Response};
 use sip_transaction::{RespondError, ServerTransactionId, Timers};
 use sip_transport::{Listener, ListenerId};
@@ -199,10 +199,7 @@ impl<A: Core, B: Core> Core for (A, B) {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        [self.0.poll_timeout(), self.1.poll_timeout()]
-            .into_iter()
-            .flatten()
-            .min()
+        earliest([self.0.poll_timeout(), self.1.poll_timeout()])
     }
 
     fn poll_event(&mut self) -> Option<Self::Event> {

@@ -16,7 +16,9 @@ use crate::{
     table::Table,
 };
 use ahash::RandomState;
-use sip_io::{Flow, Note, Receive, Rng, Shard, StateMachine, TimerQueue, Transmit, WallClock};
+use sip_io::{
+    Flow, Note, Receive, Rng, Shard, StateMachine, TimerQueue, Transmit, WallClock, earliest,
+};
 use sip_message::{Request, Response, StatusCode, Uri};
 use sip_resolver::{Answer, Cached, LookupError, LookupId, QuestionId, ServerKey};
 use sip_transaction::{
@@ -473,13 +475,12 @@ impl Endpoint {
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        let layers = [
+        earliest([
             self.transport.poll_timeout(),
             self.transactions.poll_timeout(),
             self.names.poll_timeout(),
             self.timers.next(),
-        ];
-        layers.into_iter().flatten().min()
+        ])
     }
 
     #[inline]

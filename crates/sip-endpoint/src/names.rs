@@ -2,7 +2,7 @@
 
 use ahash::RandomState;
 use bytes::Bytes;
-use sip_io::{BindToken, Flow, Protocol, Receive, Rng, StreamId, Transmit};
+use sip_io::{BindToken, Flow, Protocol, Receive, Rng, StreamId, Transmit, earliest};
 use sip_message::Uri;
 use sip_resolver::{
     Answer, Cached, DnsClient, DnsConfig, DnsStream, DnsStreamId, Families, LookupError, LookupId,
@@ -289,12 +289,11 @@ impl Names {
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         let of_each = self.views.iter().filter_map(|known| {
-            let lookup = known.resolver.poll_timeout();
             let client = known.client.as_ref();
-            match client.and_then(|client| client.dns.poll_timeout()) {
-                Some(question) => Some(lookup.map_or(question, |lookup| lookup.min(question))),
-                None => lookup,
-            }
+            earliest([
+                known.resolver.poll_timeout(),
+                client.and_then(|client| client.dns.poll_timeout()),
+            ])
         });
         of_each.min()
     }

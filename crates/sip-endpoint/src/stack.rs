@@ -4,7 +4,7 @@ use crate::{
     Answer, Context, Core, Endpoint, EndpointConfig, Event, LookupError, Observation, Question,
     QuestionId,
 };
-use sip_io::{Receive, StateMachine, Transmit};
+use sip_io::{Receive, StateMachine, Transmit, earliest};
 use sip_message::{
     HeaderField, HeaderValue, Method, Request, StatusCode,
     headers::{Allow, To},
@@ -205,12 +205,11 @@ impl<C: Core> Stack<C> {
     }
 
     fn next_timeout(&self) -> Option<Instant> {
-        let timeouts = [
+        earliest([
             self.endpoint.poll_timeout(),
             self.core.poll_timeout(),
             self.resume,
-        ];
-        timeouts.into_iter().flatten().min()
+        ])
     }
 
     /// The answer to a request that no core took.

@@ -42,7 +42,7 @@ mod transmit;
 
 pub use clock::WallClock;
 pub use flow::{Flow, Protocol, StreamId};
-pub use machine::StateMachine;
+pub use machine::{StateMachine, earliest};
 pub use rng::Rng;
 pub use shard::{Note, Parcel, Shard};
 pub use timer::{TimerId, TimerQueue};

@@ -2,7 +2,7 @@
 
 use crate::dispatch::DispatchSet;
 use sip_endpoint::{Context, Observation, Stack, StackEvent};
-use sip_io::{BindToken, Receive, StateMachine, Transmit};
+use sip_io::{BindToken, Receive, StateMachine, Transmit, earliest};
 use sip_media::MediaEngine;
 use sip_proxy::{Dispatcher, Proxy};
 use sip_registrar::Registrar;
@@ -101,10 +101,7 @@ impl StateMachine for Machine {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        [self.stack.poll_timeout(), self.media.poll_timeout()]
-            .into_iter()
-            .flatten()
-            .min()
+        earliest([self.stack.poll_timeout(), self.media.poll_timeout()])
     }
 }
 
