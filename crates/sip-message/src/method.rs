@@ -38,10 +38,8 @@ macro_rules! methods {
             /// The method that has a constant and is called `name`.
             #[inline]
             pub(crate) fn known(name: &[u8]) -> Option<Self> {
-                // Eight bytes tell all of them apart.
-                let start = word(name);
-                $(if start == const { word(stringify!($name).as_bytes()) } {
-                    return (name == stringify!($name).as_bytes()).then_some(Self::$name);
+                $(if name == stringify!($name).as_bytes() {
+                    return Some(Self::$name);
                 })*
                 None
             }
@@ -74,18 +72,6 @@ methods! {
     SUBSCRIBE "Asks for notifications (RFC 6665)."
     NOTIFY "Reports state (RFC 6665)."
     PUBLISH "Publishes event state (RFC 3903)."
-}
-
-/// The first eight bytes of a name, filled up with zeros.
-#[inline]
-const fn word(name: &[u8]) -> u64 {
-    let mut word = 0;
-    let mut at = 0;
-    while at < name.len() && at < 8 {
-        word |= (name[at] as u64) << (at * 8);
-        at += 1;
-    }
-    word
 }
 
 impl Method {
