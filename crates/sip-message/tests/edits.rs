@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use sip_message::{
-    HeaderName, Message, Method, ParseErrorKind, Request, Response, StatusCode, Tag, Uri,
+    HeaderField, HeaderName, Headers, Message, Method, ParseErrorKind, Request, Response,
+    StatusCode, Tag, Uri,
     headers::{
         CallId, Contact, ContentType, From, MaxForwards, RecordRoute, Route, Supported, To, Via,
     },
@@ -31,6 +32,40 @@ fn invite() -> Request {
 fn an_untouched_message_is_written_as_it_came() {
     assert_eq!(invite().to_bytes(), INVITE);
     invite().check().expect("has all that it must have");
+}
+
+#[test]
+fn the_top_via_is_read_anew_after_an_edit() {
+    let via = || {
+        Via::new(
+            "WS",
+            Uri::parse("sip:new.example.com").expect("a URI").host(),
+            None,
+        )
+    };
+    let edits: [fn(&mut Headers, Via); 8] = [
+        |headers, via| headers.push_front(via),
+        |headers, via| headers.replace_front(via),
+        |headers, via| headers.set(via),
+        |headers, via| headers.push(via),
+        |headers, via| headers.insert_raw(0, HeaderName::VIA, via.value()),
+        |headers, _| drop(headers.pop_front::<Via>()),
+        |headers, _| assert!(headers.remove::<Via>()),
+        |headers, _| assert!(headers.remove::<Contact>()),
+    ];
+    for edit in edits {
+        let mut request = invite();
+        let headers = request.headers_mut();
+        assert!(headers.view::<Via>().is_some_and(|via| via.is_ok()));
+        edit(headers, via());
+        let viewed = headers
+            .view::<Via>()
+            .map(|via| via.expect("a Via").sent_by().into_owned());
+        let read = headers
+            .get::<Via>()
+            .map(|via| via.expect("a Via").sent_by().into_owned());
+        assert_eq!(viewed, read);
+    }
 }
 
 #[test]

@@ -90,6 +90,17 @@ pub trait ViewField: HeaderField {
     /// # Errors
     /// If it does not follow the field's grammar.
     fn view(line: &[u8]) -> Result<(Self::View<'_>, usize), ParseError>;
+
+    /// As [`ViewField::view`], of the first line of the field in `headers`.
+    #[doc(hidden)]
+    #[inline]
+    fn view_first<'h>(
+        headers: &'h Headers,
+        line: &'h [u8],
+    ) -> Result<(Self::View<'h>, usize), ParseError> {
+        let _ = headers;
+        Self::view(line)
+    }
 }
 
 /// How the values of a field are spread over lines (RFC 3261 §7.3.1).

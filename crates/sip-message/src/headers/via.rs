@@ -4,7 +4,7 @@ use std::{borrow::Cow, net::IpAddr};
 
 use bytes::Bytes;
 
-use crate::{HeaderField, HeaderName, HeaderValue, Host, ParseError, ParseErrorKind, Shape, ViewField, host, params, scan};
+use crate::{HeaderField, HeaderName, HeaderValue, Headers, Host, ParseError, ParseErrorKind, Shape, ViewField, host, params, scan};
 
 /// One hop that the request took, and that the response takes back (RFC 3261 §20.42).
 ///
@@ -34,7 +34,7 @@ pub type ViaView<'a> = Via<&'a [u8]>;
 
 /// Places in the value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Parts {
+pub(crate) struct Parts {
     transport: (u32, u32),
     host: (u32, u32),
     port: Option<u16>,
@@ -297,6 +297,18 @@ impl ViewField for Via {
     #[inline]
     fn view(line: &[u8]) -> Result<(ViaView<'_>, usize), ParseError> {
         read(line).map(|(parts, end)| (Via { text: line, parts }, end))
+    }
+
+    #[inline]
+    fn view_first<'h>(headers: &'h Headers, line: &'h [u8]) -> Result<(ViaView<'h>, usize), ParseError> {
+        let parts = match headers.top_via().get() {
+            Some(parts) => *parts,
+            None => {
+                let (parts, _) = read(line)?;
+                *headers.top_via().get_or_init(|| parts)
+            }
+        };
+        Ok((Via { text: line, parts }, parts.params.1 as usize))
     }
 }
 

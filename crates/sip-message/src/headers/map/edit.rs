@@ -31,7 +31,7 @@ impl Headers {
     pub fn pop_front<H: HeaderField>(&mut self) -> Option<HeaderValue> {
         let place = self.first_place(&H::NAME)?;
         let line = self.lines[place];
-        self.modified = true;
+        self.edited();
         let value = self.value_at(line);
         let text = value.as_bytes();
         let end = if H::SHAPE == Shape::List {
@@ -122,8 +122,8 @@ impl Headers {
         lines.retain(|line| !self.is_named(*line, name));
         self.lines = lines;
         let removed = self.lines.len() < before;
-        self.modified |= removed;
         if removed {
+            self.edited();
             self.places.forget();
         }
         removed
@@ -143,7 +143,7 @@ impl Headers {
     ///
     /// `ids` are those of the fields, in the order in which the lines shall stand.
     pub(crate) fn copy_lines(&mut self, other: &Self, ids: &[u8]) {
-        self.modified = true;
+        self.edited();
         let theirs = other.lines.as_slice();
         for &id in ids {
             let place = other.places.first(id);
@@ -168,6 +168,12 @@ impl Headers {
 
     // ---- inside ------------------------------------------------------------------------------------------------------
 
+    /// Notes that the section is not as it came.
+    fn edited(&mut self) {
+        self.modified = true;
+        self.top_via.take();
+    }
+
     /// Before the first line that customarily comes later.
     fn customary_place(&self, name: &HeaderName) -> usize {
         let rank = name::RANKS[usize::from(name.id())];
@@ -181,7 +187,7 @@ impl Headers {
     }
 
     fn insert(&mut self, place: usize, name: HeaderName, value: HeaderValue) {
-        self.modified = true;
+        self.edited();
         let line = self.add(name, value);
         if place == self.lines.len() {
             self.places.pushed(line.id(), place);
@@ -193,7 +199,7 @@ impl Headers {
     }
 
     fn put(&mut self, place: usize, name: HeaderName, value: HeaderValue) {
-        self.modified = true;
+        self.edited();
         match self.lines[place].index() {
             Some(index) => self.added[index] = Added { name, value },
             None => self.lines[place] = self.add(name, value),
@@ -228,7 +234,7 @@ impl Headers {
     }
 
     fn remove_at(&mut self, place: usize) {
-        self.modified = true;
+        self.edited();
         let line = self.lines.remove(place);
         self.places.forget();
         if line
