@@ -157,8 +157,7 @@ impl Headers {
                 match line.index() {
                     None => self.lines.push(*line),
                     Some(index) => {
-                        let added = other.added[index].clone();
-                        let line = self.add(added.name, added.value);
+                        let line = self.add(other.added[index].clone());
                         self.lines.push(line);
                     }
                 }
@@ -188,7 +187,7 @@ impl Headers {
 
     fn insert(&mut self, place: usize, name: HeaderName, value: HeaderValue) {
         self.edited();
-        let line = self.add(name, value);
+        let line = self.add(Added { name, value });
         if place == self.lines.len() {
             self.places.pushed(line.id(), place);
             self.lines.push(line);
@@ -202,12 +201,12 @@ impl Headers {
         self.edited();
         match self.lines[place].index() {
             Some(index) => self.added[index] = Added { name, value },
-            None => self.lines[place] = self.add(name, value),
+            None => self.lines[place] = self.add(Added { name, value }),
         }
     }
 
     #[inline(always)]
-    fn add(&mut self, name: HeaderName, value: HeaderValue) -> Line {
+    fn add(&mut self, added: Added) -> Line {
         if self.added.len() > 64 && self.added.len() > 2 * self.lines.len() {
             self.forget_removed();
         }
@@ -215,8 +214,8 @@ impl Headers {
             // What most responses add, without growing on the way.
             self.added.reserve(USUALLY_ADDED);
         }
-        let line = Line::added(self.added.len(), name.id());
-        self.added.push(Added { name, value });
+        let line = Line::added(self.added.len(), added.name.id());
+        self.added.push(added);
         line
     }
 
