@@ -1,12 +1,11 @@
 //! Finding the start line, the header lines and the body.
 
 use bytes::Bytes;
-use smallvec::SmallVec;
 
 use crate::{
     HeaderName, Headers, Limits, Message, Method, ParseError, ParseErrorKind, Request, Response,
     StatusCode, Uri,
-    headers::{Line, Places},
+    headers::{Line, Lines, Places},
     name, scan, uri,
 };
 
@@ -259,12 +258,13 @@ pub(crate) fn header_lines(
     wire: &[u8],
     start: usize,
     limits: &Limits,
-    lines: &mut SmallVec<[Line; 32]>,
+    lines: &mut Lines,
     places: &mut Places,
 ) -> Result<BodyAt, ParseError> {
     let head_limit = limits.head_size.min(usize::from(u16::MAX));
     let mut content_length = None;
     let mut at = start;
+    let mut count = 0;
     loop {
         // The line end is looked for from where the line starts, not from behind the colon: so nothing waits for the name.
         let control = scan::control(wire, at);
@@ -280,10 +280,11 @@ pub(crate) fn header_lines(
         if next > head_limit {
             return Err(too_large(head_limit));
         }
-        if lines.len() >= limits.header_lines {
+        if count >= limits.header_lines {
             return Err(too_many(limits.header_lines, at));
         }
-        let is_first = places.pushed(id, lines.len());
+        let is_first = places.pushed(id, count);
+        count += 1;
         if !is_first && is_single(id) {
             return Err(duplicate(id, at));
         }

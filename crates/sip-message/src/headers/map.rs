@@ -5,7 +5,7 @@ mod line;
 mod places;
 mod write;
 
-pub(crate) use line::Line;
+pub(crate) use line::{Line, Lines};
 pub(crate) use places::Places;
 pub(crate) use write::Pieces;
 
@@ -41,7 +41,7 @@ use crate::{
 pub struct Headers {
     /// The message that the lines stand in.
     wire: Bytes,
-    lines: SmallVec<[Line; 32]>,
+    lines: Lines,
     /// Fields that did not come over the wire.
     added: Vec<Added>,
     modified: bool,
@@ -312,6 +312,7 @@ impl Headers {
     }
 
     /// As [`Headers::raw`], borrowing.
+    #[inline]
     pub(crate) fn raw_bytes(&self, name: &HeaderName) -> Option<&[u8]> {
         let place = self.first_place(name)?;
         Some(self.text_at(self.lines[place]))

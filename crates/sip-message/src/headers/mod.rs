@@ -18,7 +18,7 @@ mod valued;
 
 pub use auth::{AuthParam, AuthView};
 pub use map::Headers;
-pub(crate) use map::{Line, Pieces, Places};
+pub(crate) use map::{Line, Lines, Pieces, Places};
 
 use crate::{HeaderName, HeaderValue, ParseError, scan};
 

@@ -1,6 +1,11 @@
 //! Header lines as the section keeps them: eight bytes each.
 
+use smallvec::SmallVec;
+
 use crate::{HeaderName, HeaderValue};
+
+/// The lines of a section, the first of which need no allocation: so many that the INVITE of a carrier has room.
+pub(crate) type Lines = SmallVec<[Line; 32]>;
 
 /// One header line: places in the message, or the index of an added field.
 #[derive(Clone, Copy, Debug)]
