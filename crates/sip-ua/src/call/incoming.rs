@@ -396,7 +396,7 @@ impl UserAgent {
             let headers = response.headers_mut();
             headers.push_raw(HeaderName::CONTACT, contact);
             self.capabilities.describe(headers);
-            response.build()
+            Box::new(response.build())
         });
         response.set_status(status);
         match local {

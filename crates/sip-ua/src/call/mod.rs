@@ -118,7 +118,7 @@ pub(crate) struct Ringing {
     /// The last provisional response and whether a session stands in it, for its repetition each minute
     pub(crate) provisional: Option<(StatusCode, bool, TimerId)>,
     /// The last response that keeps the dialog: from one to the next only status and session change
-    pub(crate) response: Option<Response>,
+    pub(crate) response: Option<Box<Response>>,
     pub(crate) limit: TimerId,
     /// Whether the limit is the INVITE's own Expires
     pub(crate) expires: bool,
