@@ -6,6 +6,7 @@
 
 use clap::Parser;
 use futures_util::StreamExt;
+use memchr::{memchr2, memmem};
 use sipwright::{AnswerError, IncomingCall, Listener, UserAgent, message::StatusCode};
 use std::{net::IpAddr, process::ExitCode, time::Duration};
 
@@ -163,16 +164,18 @@ fn silence(offer: &[u8], local: IpAddr) -> String {
     say(&["v=0\r\no=- 1 1 IN ", family, " ", &local, "\r\ns=-\r\n"]);
     say(&["c=IN ", family, " ", &local, "\r\nt=0 0\r\n"]);
     let offer = if offer.is_empty() {
-        b"m=audio 9 RTP/AVP 0"
+        b"\nm=audio 9 RTP/AVP 0"
     } else {
         offer
     };
     let fixed = |format: &&str| format.parse().is_ok_and(|number: u8| number < 35);
-    for line in offer.split(|byte| *byte == b'\n') {
-        let Some(Ok(stream)) = line.strip_prefix(b"m=").map(str::from_utf8) else {
+    for start in memmem::find_iter(offer, b"\nm=") {
+        let rest = offer.get(start + 3..).unwrap_or_default();
+        let line = rest.get(..memchr2(b'\r', b'\n', rest).unwrap_or(rest.len()));
+        let Some(Ok(stream)) = line.map(str::from_utf8) else {
             continue;
         };
-        let mut words = stream.trim_end().split(' ');
+        let mut words = stream.split(' ');
         let media = words.next().unwrap_or("audio");
         let protocol = words.nth(1).unwrap_or("RTP/AVP");
         let accepted = words.clone().any(|format| fixed(&format));
