@@ -218,14 +218,15 @@ pub(crate) fn name_end(text: &[u8], at: usize) -> Option<usize> {
 #[inline(never)]
 pub(crate) fn name(text: &[u8], at: usize) -> (usize, bool) {
     let (mut end, mut label) = (at, at);
-    for &byte in text.get(at..).unwrap_or_default() {
-        if byte == b'.' {
+    while let Some(&byte) = text.get(end) {
+        if !scan::is(byte, scan::LABEL) {
+            if byte != b'.' {
+                break;
+            }
             if end == label {
                 return (end, false);
             }
             label = end + 1;
-        } else if !scan::is(byte, scan::LABEL) {
-            break;
         }
         end += 1;
     }
