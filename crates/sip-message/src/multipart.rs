@@ -216,7 +216,7 @@ pub fn write(subtype: &str, boundary: &str, parts: &[Part]) -> (ContentType, Byt
         .iter()
         .map(|part| {
             let mut head = Pieces::new();
-            part.headers.pieces(b"", &mut head);
+            part.headers.each_piece(b"", &mut |piece| head.push(piece));
             head.concat()
         })
         .collect();

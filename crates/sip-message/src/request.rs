@@ -246,11 +246,18 @@ impl Request {
 
     /// As [`Message::write_to`].
     pub fn write_to(&self, out: &mut BytesMut) {
-        let pieces = self.pieces();
-        out.reserve(pieces.iter().map(|piece| piece.len()).sum());
-        for piece in pieces {
-            out.extend_from_slice(piece);
+        if !self.modified && !self.headers.is_modified() {
+            out.extend_from_slice(self.headers.wire());
+            return;
         }
+        out.reserve(
+            self.method.as_str().len()
+                + self.uri.as_bytes().len()
+                + 16
+                + self.headers.size_bound()
+                + self.body.len(),
+        );
+        self.each_piece(&mut |piece| out.extend_from_slice(piece));
     }
 
     /// As [`Message::to_slices`].
@@ -261,7 +268,7 @@ impl Request {
     /// As [`Message::to_bytes_compact`].
     pub fn to_bytes_compact(&self) -> Bytes {
         let mut start = Pieces::new();
-        self.start_line(&mut start);
+        self.start_line(&mut |piece| start.push(piece));
         message::write_compact(&start, &self.headers, &self.body)
     }
 
@@ -271,23 +278,29 @@ impl Request {
         if !self.modified && !self.headers.is_modified() {
             pieces.push(self.headers.wire());
         } else {
-            self.start_line(&mut pieces);
-            self.headers.pieces(&self.body, &mut pieces);
+            self.each_piece(&mut |piece| pieces.push(piece));
         }
         pieces
     }
 
+    /// The message as it goes over the wire, piece by piece.
     #[inline]
-    fn start_line<'a>(&'a self, out: &mut Pieces<'a>) {
+    fn each_piece<'a>(&'a self, out: &mut impl FnMut(&'a [u8])) {
+        self.start_line(out);
+        self.headers.each_piece(&self.body, out);
+    }
+
+    #[inline]
+    fn start_line<'a>(&'a self, out: &mut impl FnMut(&'a [u8])) {
         match self.method.line_start() {
-            Some(start) => out.push(start.as_bytes()),
+            Some(start) => out(start.as_bytes()),
             None => {
-                out.push(self.method.as_str().as_bytes());
-                out.push(b" ");
+                out(self.method.as_str().as_bytes());
+                out(b" ");
             }
         }
-        out.push(self.uri.as_bytes());
-        out.push(b" SIP/2.0\r\n");
+        out(self.uri.as_bytes());
+        out(b" SIP/2.0\r\n");
     }
 }
 

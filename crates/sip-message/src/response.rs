@@ -207,11 +207,12 @@ impl Response {
 
     /// As [`Message::write_to`].
     pub fn write_to(&self, out: &mut BytesMut) {
-        let pieces = self.pieces();
-        out.reserve(pieces.iter().map(|piece| piece.len()).sum());
-        for piece in pieces {
-            out.extend_from_slice(piece);
+        if !self.modified && !self.headers.is_modified() {
+            out.extend_from_slice(self.headers.wire());
+            return;
         }
+        out.reserve(self.reason_bytes().len() + 16 + self.headers.size_bound() + self.body.len());
+        self.each_piece(&mut |piece| out.extend_from_slice(piece));
     }
 
     /// As [`Message::to_slices`].
@@ -222,7 +223,7 @@ impl Response {
     /// As [`Message::to_bytes_compact`].
     pub fn to_bytes_compact(&self) -> Bytes {
         let mut start = Pieces::new();
-        self.start_line(&mut start);
+        self.start_line(&mut |piece| start.push(piece));
         message::write_compact(&start, &self.headers, &self.body)
     }
 
@@ -232,23 +233,29 @@ impl Response {
         if !self.modified && !self.headers.is_modified() {
             pieces.push(self.headers.wire());
         } else {
-            self.start_line(&mut pieces);
-            self.headers.pieces(&self.body, &mut pieces);
+            self.each_piece(&mut |piece| pieces.push(piece));
         }
         pieces
     }
 
+    /// The message as it goes over the wire, piece by piece.
     #[inline]
-    fn start_line<'a>(&'a self, out: &mut Pieces<'a>) {
+    fn each_piece<'a>(&'a self, out: &mut impl FnMut(&'a [u8])) {
+        self.start_line(out);
+        self.headers.each_piece(&self.body, out);
+    }
+
+    #[inline]
+    fn start_line<'a>(&'a self, out: &mut impl FnMut(&'a [u8])) {
         if let (None, Some(line)) = (&self.reason, self.status.line()) {
-            out.push(line.as_bytes());
+            out(line.as_bytes());
             return;
         }
-        out.push(b"SIP/2.0 ");
-        out.push(self.status.digits());
-        out.push(b" ");
-        out.push(self.reason_bytes());
-        out.push(b"\r\n");
+        out(b"SIP/2.0 ");
+        out(self.status.digits());
+        out(b" ");
+        out(self.reason_bytes());
+        out(b"\r\n");
     }
 }
 

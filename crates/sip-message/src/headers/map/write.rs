@@ -18,7 +18,7 @@ impl Headers {
     /// Lines that are as they came stand in runs; a run takes the line end before it, the empty line and the body along
     /// where they stand beside it.
     #[inline]
-    pub(crate) fn pieces<'a>(&'a self, body: &'a [u8], out: &mut Pieces<'a>) {
+    pub(crate) fn each_piece<'a>(&'a self, body: &'a [u8], out: &mut impl FnMut(&'a [u8])) {
         let wire = &self.wire[..];
         // A line was written of which the line end is still to come.
         let mut open = false;
@@ -39,46 +39,46 @@ impl Headers {
                     if wire[..start].ends_with(CRLF) {
                         start -= CRLF.len();
                     } else {
-                        out.push(CRLF);
+                        out(CRLF);
                     }
                 }
                 let end = self.line_end(last);
                 if after.is_empty() && ends_in(&wire[end..], body) {
-                    out.push(&wire[start..]);
+                    out(&wire[start..]);
                     return;
                 }
-                out.push(&wire[start..end]);
+                out(&wire[start..end]);
                 open = false;
             } else {
                 open = self.edited_pieces(line, open, out);
             }
             rest = after;
         }
-        out.push(if open { b"\r\n\r\n" } else { CRLF });
+        out(if open { b"\r\n\r\n" } else { CRLF });
         if !body.is_empty() {
-            out.push(body);
+            out(body);
         }
     }
 
     /// Hands out an edited line, after the line end before it if that is `open`; answers whether its own is still to come.
     #[inline]
-    fn edited_pieces<'a>(&'a self, line: Line, open: bool, out: &mut Pieces<'a>) -> bool {
+    fn edited_pieces<'a>(&'a self, line: Line, open: bool, out: &mut impl FnMut(&'a [u8])) -> bool {
         let added = line.index().map(|index| &self.added[index]);
         if let Some(added) = added
             && let Some(start) = added.name.line_start()
         {
-            out.push(&start.as_bytes()[if open { 0 } else { CRLF.len() }..]);
-            out.push(added.value.as_bytes());
+            out(&start.as_bytes()[if open { 0 } else { CRLF.len() }..]);
+            out(added.value.as_bytes());
             return true;
         }
         if open {
-            out.push(CRLF);
+            out(CRLF);
         }
-        out.push(self.name_text(line));
-        out.push(b": ");
+        out(self.name_text(line));
+        out(b": ");
         match added {
-            Some(added) => out.push(added.value.as_bytes()),
-            None => out.push(&self.wire[usize::from(line.value)..self.line_end(line)]),
+            Some(added) => out(added.value.as_bytes()),
+            None => out(&self.wire[usize::from(line.value)..self.line_end(line)]),
         }
         added.is_some()
     }
