@@ -9,7 +9,7 @@ use sip_auth::{Admission, Confirmation, Granted, Question, Secret};
 use sip_endpoint::{
     Context, Core, Event as EndpointEvent, ServerTransactionId, is_first_hop, neighbour_flow_of,
 };
-use sip_io::{Flow, TimerId, TimerQueue};
+use sip_io::{Flow, TimerId, TimerQueue, earliest};
 use sip_message::{
     Aor, Method, Request, StatusCode, Uri,
     headers::{Contact, Date, FlowTimer, Path, Require, Route, Supported},
@@ -507,7 +507,7 @@ impl Core for Registrar {
             .location
             .as_ref()
             .and_then(|location| location.poll_timeout());
-        [self.timers.next(), location].into_iter().flatten().min()
+        earliest([self.timers.next(), location])
     }
 
     fn poll_event(&mut self) -> Option<Event> {

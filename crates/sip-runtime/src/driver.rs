@@ -8,7 +8,7 @@ use crate::{
     runtime::{Runtime, Timer},
     shards::Member,
 };
-use sip_io::StateMachine;
+use sip_io::{StateMachine, earliest};
 use std::{
     fmt,
     future::Future,
@@ -150,8 +150,6 @@ pub struct Driver<M: StateMachine, A: Application<M>> {
     inbox: Arc<Inbox<M, A>>,
     wakers: Wakers,
     timer: Option<Pin<Box<dyn Timer>>>,
-    /// When the machine wants to be called, unless something has happened to it since it was asked
-    timeout: Option<Option<Instant>>,
     /// When the timer will fire
     armed: Option<Instant>,
     /// Whether the timer was set or woken since it was polled
@@ -205,7 +203,6 @@ impl<M: StateMachine, A: Application<M>> Driver<M, A> {
             ready,
             inbox,
             timer: None,
-            timeout: None,
             armed: None,
             timer_stirred: false,
             stirred: true,
@@ -316,9 +313,8 @@ impl<M: StateMachine, A: Application<M>> Driver<M, A> {
             self.ports.flush_datagrams();
             self.settle_received(now);
         }
-        let timeout = self.timeout();
-        let next = [timeout, self.ports.poll_timeout()];
-        let next = next.into_iter().flatten().min();
+        let timeout = self.machine.poll_timeout();
+        let next = earliest([timeout, self.ports.poll_timeout()]);
         let sooner = next.is_some_and(|next| self.armed.is_none_or(|armed| next < armed));
         if sooner || self.ports.has_unwritten() {
             self.wake();
@@ -388,7 +384,7 @@ impl<M: StateMachine, A: Application<M>> Driver<M, A> {
     fn finish_turn(&mut self) {
         for _ in 0..ROUNDS {
             let now = self.runtime.now();
-            if self.timeout().is_some_and(|at| at <= now) {
+            if self.machine.poll_timeout().is_some_and(|at| at <= now) {
                 self.machine.handle_timeout(now);
                 self.settle(now);
             }
@@ -413,8 +409,8 @@ impl<M: StateMachine, A: Application<M>> Driver<M, A> {
     /// Arms the timer for what is next. Ready means that it has fired already.
     fn poll_timer(&mut self, now: Instant) -> Poll<()> {
         let end = self.end(now);
-        let wanted = [self.timeout(), self.ports.poll_timeout(), end];
-        if let Some(mut wanted) = wanted.into_iter().flatten().min() {
+        let wanted = [self.machine.poll_timeout(), self.ports.poll_timeout(), end];
+        if let Some(mut wanted) = earliest(wanted) {
             if wanted <= now {
                 // A machine that stays overdue shall not keep the task from everything else.
                 wanted = now + TICK;
@@ -444,7 +440,6 @@ impl<M: StateMachine, A: Application<M>> Driver<M, A> {
 
     /// Takes the machine's events and transmits, and tells it the answers, until all is said.
     fn settle(&mut self, now: Instant) {
-        self.timeout = None;
         loop {
             while let Some(event) = self.machine.poll_event() {
                 self.application.handle_event(&mut self.machine, now, event);
@@ -458,12 +453,6 @@ impl<M: StateMachine, A: Application<M>> Driver<M, A> {
                 None => return,
             }
         }
-    }
-
-    /// When the machine wants to be called. Everything that happens to it is settled, so that it is asked once in between.
-    fn timeout(&mut self) -> Option<Instant> {
-        let machine = &self.machine;
-        *self.timeout.get_or_insert_with(|| machine.poll_timeout())
     }
 
     /// As [`settle`](Self::settle), when the ports alone can have news.
@@ -511,8 +500,7 @@ impl<M: StateMachine, A: Application<M>> Future for Driver<M, A> {
         this.in_place = COMMANDS;
         this.poll_sources();
         this.finish_turn();
-        let timeout = this.timeout();
-        this.note_activity(timeout);
+        this.note_activity(this.machine.poll_timeout());
         if this.has_ended() {
             this.inbox.close();
             return Poll::Ready(());

@@ -14,7 +14,7 @@ use sip_dialog::{DialogConfig, DialogKey, DialogLayer};
 use sip_endpoint::{
     Context, Core, Event as EndpointEvent, Failure, RequestId, ServerTransactionId,
 };
-use sip_io::{Flow, Rng, TimerQueue};
+use sip_io::{Flow, Rng, TimerQueue, earliest};
 use sip_message::{Method, Response, StatusCode};
 
 use crate::{
@@ -346,10 +346,7 @@ impl Core for UserAgent {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        match (self.dialogs.poll_timeout(), self.timers.next()) {
-            (Some(one), Some(other)) => Some(one.min(other)),
-            (one, other) => one.or(other),
-        }
+        earliest([self.dialogs.poll_timeout(), self.timers.next()])
     }
 
     fn poll_event(&mut self) -> Option<Event> {
