@@ -72,6 +72,10 @@ struct Args {
     /// one for itself
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
     workers: u8,
+    /// While datagrams come more often than every so many milliseconds and yet leave most of the time free, take them in
+    /// groups that far apart; 0 takes each as it comes
+    #[arg(long, default_value_t = 1, value_name = "MS", value_parser = clap::value_parser!(u8).range(..=100))]
+    coalesce: u8,
     /// What runs the sockets
     #[arg(long, value_enum, default_value = "tokio")]
     runtime: RuntimeName,
@@ -142,7 +146,8 @@ async fn serve(runtime: Arc<dyn Runtime>, args: Args) -> Result<(), Box<dyn Erro
         };
         let own = runtime.for_shard(shard)?;
         let own = own.unwrap_or_else(|| Arc::clone(&runtime));
-        let mut driver = Driver::new(own, stack, decisions);
+        let interval = Duration::from_millis(args.coalesce.into());
+        let mut driver = Driver::new(own, stack, decisions).coalesce(interval);
         if args.workers > 1 {
             driver = driver.join(member);
         }

@@ -34,6 +34,10 @@ struct Args {
     /// one for itself
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
     workers: u8,
+    /// While datagrams come more often than every so many milliseconds and yet leave most of the time free, take them in
+    /// groups that far apart; 0 takes each as it comes
+    #[arg(long, default_value_t = 1, value_name = "MS", value_parser = clap::value_parser!(u8).range(..=100))]
+    coalesce: u8,
     /// Agree on sessions in which nothing flows, and open no sockets for audio
     #[arg(long)]
     no_media: bool,
@@ -61,6 +65,7 @@ async fn serve(args: Args) -> Result<(), Box<dyn std::error::Error>> {
     // A test peer is there to be loaded.
     let mut builder = UserAgent::builder()
         .workers(args.workers.into())
+        .coalesce(Duration::from_millis(args.coalesce.into()))
         .max_calls(100_000)
         .max_transactions(2_000_000);
     for listener in sipwright_examples::advertised(&args.listen, args.advertise.as_deref())? {

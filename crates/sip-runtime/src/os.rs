@@ -2,11 +2,13 @@
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod errors;
+mod look;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod send;
 
 use crate::runtime::{Batch, Datagram};
 use bytes::Bytes;
+use look::Known;
 use quinn_udp::{RecvMeta, UdpSockRef, UdpSocketState};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::{
@@ -25,6 +27,7 @@ pub(crate) fn entropy(bytes: &mut [u8]) {
 pub(crate) struct Datagrams {
     state: UdpSocketState,
     local: SocketAddr,
+    known: Known,
 }
 
 /// Whether a socket has more.
@@ -64,7 +67,15 @@ impl Datagrams {
         state.enable_transport_errors(UdpSockRef::from(&socket))?;
         let socket = std::net::UdpSocket::from(socket);
         let local = socket.local_addr()?;
-        Ok((socket, Self { state, local }))
+        let known = Known::default();
+        Ok((
+            socket,
+            Self {
+                state,
+                local,
+                known,
+            },
+        ))
     }
 
     /// Receives one batch, or what ICMP has said.
@@ -148,7 +159,10 @@ impl Datagrams {
             match send::datagram(&self.state, socket, source, remote, contents) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 // What ICMP said about another datagram is reported once, to whoever comes next.
-                Err(error) if attempts < 2 && is_about_a_peer(&error) => attempts += 1,
+                Err(error) if attempts < 2 && is_about_a_peer(&error) => {
+                    self.known.complain();
+                    attempts += 1;
+                }
                 result => return result,
             }
         }
@@ -165,10 +179,11 @@ impl Datagrams {
             let together = &batch[..chosen.unwrap_or(batch.len())];
             let reachable = |datagram: &Datagram| self.reachable(datagram.remote);
             // An error is met again where the first one is sent alone, and dealt with there.
-            if together.len() > 1
-                && let Ok(sent @ 1..) = send::datagrams(socket, together, reachable)
-            {
-                return Ok(sent);
+            if together.len() > 1 {
+                match send::datagrams(socket, together, reachable) {
+                    Ok(sent @ 1..) => return Ok(sent),
+                    _ => self.known.complain(),
+                }
             }
         }
         for (sent, datagram) in batch.iter().enumerate() {

@@ -230,6 +230,14 @@ pub trait UdpSocket: Send {
     /// Becomes ready when [`try_send`](Self::try_send) is worth trying after it said `WouldBlock`.
     fn poll_writable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
+    /// Whether [`poll_recv`](Self::poll_recv) is to wake its task, as it does at first. While not, it says `Pending`
+    /// where nothing is there and wakes nobody: whoever wants to know asks again. Defaults to `Unsupported`, which
+    /// changes nothing.
+    fn set_watched(&mut self, watched: bool) -> io::Result<()> {
+        let _ = watched;
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// The bound address.
     fn local_addr(&self) -> io::Result<SocketAddr>;
 

@@ -114,6 +114,7 @@ struct SmolUdp {
     socket: Async<std::net::UdpSocket>,
     datagrams: Datagrams,
     readable: Readable,
+    watched: bool,
 }
 
 /// What is known of a socket.
@@ -132,12 +133,16 @@ impl SmolUdp {
             socket: Async::new_nonblocking(socket)?,
             datagrams,
             readable: Readable::Unknown,
+            watched: true,
         })
     }
 }
 
 impl UdpSocket for SmolUdp {
     fn poll_recv(&mut self, cx: &mut Context<'_>, batch: &mut Batch) -> Poll<io::Result<()>> {
+        if !self.watched {
+            return self.datagrams.look(self.socket.get_ref(), batch);
+        }
         loop {
             if self.readable == Readable::Empty {
                 ready!(self.socket.poll_readable(cx))?;
@@ -180,6 +185,12 @@ impl UdpSocket for SmolUdp {
 
     fn poll_writable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.socket.poll_writable(cx)
+    }
+
+    fn set_watched(&mut self, watched: bool) -> io::Result<()> {
+        self.watched = watched;
+        self.readable = Readable::Unknown;
+        Ok(())
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {

@@ -39,6 +39,15 @@ macro_rules! stack_setters {
                 self
             }
 
+            /// Takes datagrams in groups, this far apart, while they come more often than that: a server that has much
+            /// to do and yet is idle for most of the time spends about half as much of a processor, and answers up to
+            /// that much later, on tokio two milliseconds more. See [`Driver::coalesce`](sip_runtime::Driver::coalesce).
+            /// Defaults to none.
+            pub fn coalesce(mut self, interval: std::time::Duration) -> Self {
+                self.stack.coalesce = Some(interval);
+                self
+            }
+
             /// Whatever else can be set of the endpoint: how much is let in, what is answered, what observers may see.
             /// What it is given has everything else already.
             pub fn endpoint(

@@ -345,6 +345,7 @@ pub(crate) struct StackBuilder {
     pub(crate) transactions: Option<usize>,
     pub(crate) close_within: Duration,
     pub(crate) dscp: Option<u8>,
+    pub(crate) coalesce: Option<Duration>,
     pub(crate) configure: Option<Configure>,
     pub(crate) workers: usize,
 }
@@ -369,6 +370,7 @@ impl StackBuilder {
             transactions: None,
             close_within: Duration::from_secs(5),
             dscp: None,
+            coalesce: None,
             configure: None,
             workers: 1,
         }
@@ -485,6 +487,9 @@ impl StackBuilder {
             }
             if let Some(dscp) = self.dscp {
                 driver = driver.dscp(dscp);
+            }
+            if let Some(interval) = self.coalesce {
+                driver = driver.coalesce(interval);
             }
             drivers.0.push(driver.spawn());
         }

@@ -1,6 +1,6 @@
 //! Datagram sockets.
 
-use super::{Bound, Due, Ports, RETRY, Sharing};
+use super::{Bound, Due, Ports, RETRY, Sharing, coalescing::Reading};
 use crate::{
     ready::Source,
     runtime::{Batch, Datagram, UdpSocket, canonical},
@@ -17,13 +17,14 @@ use std::{
 
 /// One bound datagram socket.
 pub(super) struct UdpPort {
-    socket: Box<dyn UdpSocket>,
+    pub(super) socket: Box<dyn UdpSocket>,
     local: SocketAddr,
-    waker: Waker,
+    pub(super) waker: Waker,
     /// What leaves at the next flush, or when the system has room again
     waiting: VecDeque<Datagram>,
     /// Whether the system had no room
     is_full: bool,
+    pub(super) reading: Reading,
 }
 
 impl UdpPort {
@@ -85,6 +86,7 @@ impl Ports {
             waker: self.ready.source(Source::Udp(key)),
             waiting: VecDeque::new(),
             is_full: false,
+            reading: Reading::new(self.runtime.now(), self.worked),
         });
         self.udp_at.insert(local, key);
         self.bound.insert(token, Bound::Udp(key));
@@ -174,9 +176,12 @@ impl Ports {
         let Some(port) = self.udp.get_mut(key) else {
             return;
         };
-        for _ in 0..BATCHES {
+        if port.reading.is_early(now) {
+            return;
+        }
+        for batch in 0..BATCHES {
             match port.socket.poll_recv(cx, &mut self.batch) {
-                Poll::Pending => return,
+                Poll::Pending => return self.choose_reading(now, key, batch > 0),
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(error)) => {
                     // A socket error ends no loop: what it says concerns some peer, or passes.

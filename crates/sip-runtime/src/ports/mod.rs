@@ -1,5 +1,6 @@
 //! The sockets, listeners and streams of one driver.
 
+mod coalescing;
 mod datagrams;
 mod listeners;
 mod steering;
@@ -35,6 +36,21 @@ pub(crate) struct Limits {
     pub(crate) stall: Duration,
     pub(crate) network_check: Option<Duration>,
     pub(crate) dscp: Option<u8>,
+    pub(crate) coalesce: Option<Duration>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            stream_queue: 1 << 20,
+            accepted_streams: 16_384,
+            linger: Duration::from_secs(5),
+            stall: Duration::from_secs(32),
+            network_check: Some(Duration::from_secs(15)),
+            dscp: None,
+            coalesce: None,
+        }
+    }
 }
 
 /// The sockets, listeners and streams of one driver, spoken to in the words of `sip-io`.
@@ -65,6 +81,8 @@ pub(crate) struct Ports {
     pub(crate) received: VecDeque<Receive>,
     /// The place among those that share the work
     member: Option<Member>,
+    /// For how long the driver has worked, where datagrams may be taken in groups
+    worked: Duration,
 }
 
 /// Whether other shards bind the same address.
@@ -88,6 +106,8 @@ enum Due {
     Stalled(StreamId),
     /// The interfaces are looked at
     Network,
+    /// A datagram socket is looked at
+    Look(usize),
     /// A source that failed is tried again
     Retry(Source),
 }
@@ -115,6 +135,7 @@ impl Ports {
             write_buffer: Vec::new(),
             received: VecDeque::new(),
             member: None,
+            worked: Duration::ZERO,
         }
     }
 
@@ -194,6 +215,7 @@ impl Ports {
                 Due::Linger(id) => self.give_up(id),
                 Due::Stalled(id) => self.check_stall(now, id),
                 Due::Network => self.check_network(now),
+                Due::Look(key) => self.poll_udp(now, key),
                 Due::Retry(source) => self.poll(now, source),
             }
         }
@@ -239,6 +261,9 @@ impl Ports {
                 self.flush_udp(key);
                 self.unsent.retain(|unsent| *unsent != key);
                 let port = self.udp.remove(key);
+                if let Some(timer) = port.reading.timer() {
+                    self.timers.cancel(timer);
+                }
                 self.udp_at.remove(&port.local());
             }
             Some(Bound::Listener(key)) => {

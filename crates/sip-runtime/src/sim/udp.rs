@@ -332,6 +332,7 @@ pub(super) struct SimUdp {
     shared: Arc<Shared>,
     id: u64,
     local: SocketAddr,
+    watched: bool,
 }
 
 impl SimUdp {
@@ -350,6 +351,7 @@ impl SimUdp {
             shared: Arc::clone(shared),
             id,
             local,
+            watched: true,
         })
     }
 }
@@ -361,7 +363,7 @@ impl UdpSocket for SimUdp {
                 return Poll::Pending;
             };
             if socket.inbox.is_empty() && socket.refused.is_empty() {
-                socket.waker = Some(cx.waker().clone());
+                socket.waker = self.watched.then(|| cx.waker().clone());
                 return Poll::Pending;
             }
             for (source, remote, reason) in socket.refused.drain(..) {
@@ -389,6 +391,11 @@ impl UdpSocket for SimUdp {
 
     fn poll_writable(&mut self, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
+    }
+
+    fn set_watched(&mut self, watched: bool) -> io::Result<()> {
+        self.watched = watched;
+        Ok(())
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {

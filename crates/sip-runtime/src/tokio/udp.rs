@@ -36,6 +36,9 @@ impl TokioUdp {
 
 impl UdpSocket for TokioUdp {
     fn poll_recv(&mut self, cx: &mut Context<'_>, batch: &mut Batch) -> Poll<io::Result<()>> {
+        if !self.socket.is_watched() {
+            return self.datagrams.look(self.socket.socket(), batch);
+        }
         while self.errors.as_mut().poll(cx).is_ready() {
             let mut taken = false;
             // Said to block once the queue is empty, so that tokio forgets the readiness.
@@ -89,6 +92,12 @@ impl UdpSocket for TokioUdp {
 
     fn poll_writable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.socket.poll_writable(cx)
+    }
+
+    fn set_watched(&mut self, watched: bool) -> io::Result<()> {
+        self.socket.set_watched(watched)?;
+        self.errors = Box::pin(self.socket.error());
+        Ok(())
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {

@@ -15,39 +15,72 @@ use tokio::{
 ///
 /// Each datagram that has left makes room. Who watches for that all the time is woken once more for every answer.
 pub(super) struct Watched {
-    socket: Arc<AsyncFd<UdpSocket>>,
+    socket: Socket,
     /// The same socket once more, while somebody waits for room in it
     room: Option<AsyncFd<UdpSocket>>,
     handle: Handle,
 }
 
+enum Socket {
+    Watched(Arc<AsyncFd<UdpSocket>>),
+    Left(UdpSocket),
+}
+
 impl Watched {
     pub(super) fn new(handle: &Handle, socket: UdpSocket) -> io::Result<Self> {
-        let interest = Interest::READABLE | Interest::ERROR;
         Ok(Self {
-            socket: Arc::new(watch(handle, socket, interest)?),
+            socket: Socket::Watched(Arc::new(watch(handle, socket, COMING)?)),
             room: None,
             handle: handle.clone(),
         })
     }
 
     pub(super) fn socket(&self) -> &UdpSocket {
-        self.socket.get_ref()
+        match &self.socket {
+            Socket::Watched(socket) => socket.get_ref(),
+            Socket::Left(socket) => socket,
+        }
+    }
+
+    /// Whether tokio watches for what comes.
+    pub(super) fn is_watched(&self) -> bool {
+        matches!(self.socket, Socket::Watched(_))
+    }
+
+    /// Has tokio watch for what comes, or not. Who waits for an [error](Self::error) has to wait anew.
+    pub(super) fn set_watched(&mut self, watched: bool) -> io::Result<()> {
+        if watched != self.is_watched() {
+            // The descriptor is another, the socket the same: whatever fails, one is left.
+            let again = self.socket().try_clone()?;
+            self.socket = if watched {
+                Socket::Watched(Arc::new(watch(&self.handle, again, COMING)?))
+            } else {
+                Socket::Left(again)
+            };
+        }
+        Ok(())
     }
 
     /// Completes when the error queue may have something.
     pub(super) fn error(&self) -> impl Future<Output = ()> + Send + 'static {
-        let socket = Arc::clone(&self.socket);
+        let socket = match &self.socket {
+            Socket::Watched(socket) => Some(Arc::clone(socket)),
+            Socket::Left(_) => None,
+        };
         async move {
-            if socket.ready(Interest::ERROR).await.is_err() {
-                // The runtime is being shut down.
-                std::future::pending().await
+            match socket {
+                Some(socket) if socket.ready(Interest::ERROR).await.is_ok() => {}
+                // The runtime is being shut down, or nobody watches.
+                _ => std::future::pending().await,
             }
         }
     }
 
     pub(super) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.socket.poll_read_ready(cx).map_ok(drop)
+        match &self.socket {
+            Socket::Watched(socket) => socket.poll_read_ready(cx).map_ok(drop),
+            Socket::Left(_) => Poll::Pending,
+        }
     }
 
     /// Runs `io`; when it says `WouldBlock`, tokio forgets the readiness.
@@ -56,7 +89,10 @@ impl Watched {
         interest: Interest,
         io: impl FnOnce() -> io::Result<R>,
     ) -> io::Result<R> {
-        self.socket.try_io(interest, |_socket| io())
+        match &self.socket {
+            Socket::Watched(socket) => socket.try_io(interest, |_socket| io()),
+            Socket::Left(_) => io(),
+        }
     }
 
     /// Runs `send`. Nobody remembers whether there was room.
@@ -69,7 +105,7 @@ impl Watched {
         let room = match &self.room {
             Some(room) => room,
             None => {
-                let again = self.socket.get_ref().try_clone()?;
+                let again = self.socket().try_clone()?;
                 let room = watch(&self.handle, again, Interest::WRITABLE)?;
                 self.room.insert(room)
             }
@@ -88,6 +124,9 @@ fn watch(handle: &Handle, socket: UdpSocket, interest: Interest) -> io::Result<A
     let _context = handle.enter();
     AsyncFd::with_interest(socket, interest)
 }
+
+/// What a socket is watched for.
+const COMING: Interest = Interest::READABLE.add(Interest::ERROR);
 
 #[cfg(test)]
 mod tests {

@@ -23,6 +23,19 @@ impl Watched {
         &self.socket
     }
 
+    /// Whether tokio watches for what comes: always.
+    pub(super) fn is_watched(&self) -> bool {
+        true
+    }
+
+    /// Refuses to leave the socket unwatched.
+    pub(super) fn set_watched(&self, watched: bool) -> io::Result<()> {
+        match watched {
+            true => Ok(()),
+            false => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
     /// Completes when the error queue may have something.
     pub(super) fn error(&self) -> impl Future<Output = ()> + Send + 'static {
         let socket = Arc::clone(&self.socket);

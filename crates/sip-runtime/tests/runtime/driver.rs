@@ -3,11 +3,16 @@
 use crate::common::{Driven, Event, Probe, World, any_port, drive, driver, echo, soon};
 use futures_util::{FutureExt, StreamExt, future::join_all};
 use sip_io::{BindToken, CloseReason, FailReason, Flow, Protocol, Receive, StreamId, Transmit};
-use sip_runtime::Gone;
+use sip_runtime::{Batch, Gone};
 use std::{
+    future::poll_fn,
     io,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    task::{Context, Poll, Wake, Waker},
     time::Duration,
 };
 
@@ -106,6 +111,100 @@ async fn a_refused_datagram_is_told_with_its_destination(world: World) {
     let contents = "ping".into();
     alice.send(Transmit::Datagram { flow, contents }).await;
     assert_eq!(alice.datagram().await.0, flow);
+}
+
+/// A driver that reads in groups takes its sockets out of their reactor and puts them back.
+async fn a_socket_that_is_not_watched_tells_who_asks(world: World) {
+    let mut alice = world
+        .alice
+        .bind_udp(any_port(world.alice_ip))
+        .expect("free");
+    let mut bob = world.bob.bind_udp(any_port(world.bob_ip)).expect("is free");
+    let remote = bob.local_addr().expect("is bound");
+    let woken = Arc::new(Counter::default());
+    let waker = Waker::from(Arc::clone(&woken));
+    let mut cx = Context::from_waker(&waker);
+    let mut batch = Batch::new();
+    bob.set_watched(false).expect("all of these can");
+    for _ in 0..3 {
+        assert!(bob.poll_recv(&mut cx, &mut batch).is_pending());
+        for _ in 0..40 {
+            alice.try_send(None, remote, b"ping").expect("can send");
+        }
+        let timer = world.bob.timer(world.bob.now() + Duration::from_millis(20));
+        timer.await;
+        while batch.len() < 40 {
+            if let Poll::Ready(result) = bob.poll_recv(&mut cx, &mut batch) {
+                result.expect("can receive");
+            }
+        }
+        assert!(bob.poll_recv(&mut cx, &mut batch).is_pending());
+        assert_eq!(woken.0.load(Relaxed), 0);
+        batch = Batch::new();
+    }
+    bob.set_watched(true).expect("can be watched again");
+    alice.try_send(None, remote, b"ping").expect("can send");
+    let received = poll_fn(|cx| bob.poll_recv(cx, &mut batch));
+    soon(&world.bob, received).await.expect("can receive");
+    assert_eq!(batch.len(), 1);
+}
+
+async fn an_unwatched_socket_tells_of_refusals(world: World) {
+    let mut alice = world
+        .alice
+        .bind_udp(any_port(world.alice_ip))
+        .expect("free");
+    let bob = world.bob.bind_udp(any_port(world.bob_ip)).expect("is free");
+    let closed = bob.local_addr().expect("is bound");
+    drop(bob);
+    alice.set_watched(false).expect("all of these can");
+    let mut batch = Batch::new();
+    // The second send may be told what became of the first.
+    for _ in 0..2 {
+        alice.try_send(None, closed, b"anyone?").expect("can send");
+        let timer = world
+            .alice
+            .timer(world.alice.now() + Duration::from_millis(20));
+        timer.await;
+    }
+    let refused = poll_fn(|cx| {
+        let polled = alice.poll_recv(cx, &mut batch);
+        if polled.is_pending() {
+            cx.waker().wake_by_ref();
+        }
+        polled
+    });
+    soon(&world.alice, refused).await.expect("is no error");
+    assert!(!batch.is_empty());
+}
+
+/// Counts how often it was woken.
+#[derive(Default)]
+struct Counter(AtomicUsize);
+
+impl Wake for Counter {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Relaxed);
+    }
+}
+
+async fn a_driver_that_reads_in_groups_loses_nothing(world: World) {
+    let mut alice = drive(&world.alice, Probe::default());
+    let (groups, mut bob) = driver(&world.bob, echo());
+    groups.coalesce(Duration::from_millis(1)).spawn();
+    let local = alice.bind(1, Protocol::Udp, any_port(world.alice_ip)).await;
+    let remote = bob.bind(1, Protocol::Udp, any_port(world.bob_ip)).await;
+    let flow = Flow::udp(local, remote);
+    for round in 0..150_u8 {
+        for part in 0..3 {
+            let contents = vec![round, part].into();
+            alice.send(Transmit::Datagram { flow, contents }).await;
+        }
+        for part in 0..3 {
+            assert_eq!(bob.datagram().await.1, [round, part]);
+            assert_eq!(alice.datagram().await, (flow, vec![round, part]));
+        }
+    }
 }
 
 async fn a_wildcard_socket_tells_of_refusals_with_its_concrete_address(world: World) {
@@ -524,6 +623,9 @@ on_every_runtime! {
     an_ipv6_wildcard_sees_ipv4_peers_as_such
     large_datagrams_are_not_refused
     a_refused_datagram_is_told_with_its_destination
+    a_socket_that_is_not_watched_tells_who_asks
+    an_unwatched_socket_tells_of_refusals
+    a_driver_that_reads_in_groups_loses_nothing
     a_wildcard_socket_tells_of_refusals_with_its_concrete_address
     a_datagram_that_is_too_long_fails_once
     a_datagram_without_a_socket_fails
