@@ -5,7 +5,7 @@ use sip_io::{BindToken, Flow, Parcel, Protocol, Receive, Shard, StateMachine, Tr
 use sip_runtime::{Driver, DriverHandle, Runtime, shards::mesh};
 use std::{
     collections::VecDeque,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -272,58 +272,64 @@ mod simulated {
     }
 }
 
-/// The system's own sharing of an address, with two shards on it.
-#[cfg(unix)]
-fn many_peers_are_answered(runtime: Arc<dyn Runtime>, block_on: impl FnOnce(BoxedTest)) {
-    block_on(Box::pin(async move {
-        let shards = two(&runtime, 64, true);
-        let mut local = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        for shard in &shards {
-            let transmit = bind(0, Protocol::Udp, local);
-            let binding = shard.command(move |half, (), _| half.out.push_back(transmit));
-            binding.await.expect("runs");
-            let bound = shard.command(|half, (), _| half.bound.clone()).await;
-            local = bound.expect("runs")[0];
-        }
-        let clients: Vec<_> = (0..64)
-            .map(|_| std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("is free"))
-            .collect();
-        for client in &clients {
-            client.send_to(b"ping", local).expect("is sent");
-        }
-        for client in &clients {
-            let patience = Some(Duration::from_secs(20));
-            client
-                .set_read_timeout(patience)
-                .expect("is longer than nothing");
-            let mut answer = [0; 16];
-            let (length, from) = client.recv_from(&mut answer).expect("an answer");
-            assert_eq!((&answer[..length], from), (b"ping ok".as_slice(), local));
-        }
-        assert_eq!(local.ip(), IpAddr::from(Ipv4Addr::LOCALHOST));
-        for shard in shards {
-            drop(shard.stop());
-        }
-    }));
-}
+/// The system's own sharing of an address.
+#[cfg(all(unix, any(feature = "tokio", feature = "smol")))]
+mod system {
+    use super::*;
+    use std::net::{IpAddr, Ipv4Addr};
 
-type BoxedTest = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+    /// Two shards at one address.
+    fn many_peers_are_answered(runtime: Arc<dyn Runtime>, block_on: impl FnOnce(BoxedTest)) {
+        block_on(Box::pin(async move {
+            let shards = two(&runtime, 64, true);
+            let mut local = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+            for shard in &shards {
+                let transmit = bind(0, Protocol::Udp, local);
+                let binding = shard.command(move |half, (), _| half.out.push_back(transmit));
+                binding.await.expect("runs");
+                let bound = shard.command(|half, (), _| half.bound.clone()).await;
+                local = bound.expect("runs")[0];
+            }
+            let clients: Vec<_> = (0..64)
+                .map(|_| std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("is free"))
+                .collect();
+            for client in &clients {
+                client.send_to(b"ping", local).expect("is sent");
+            }
+            for client in &clients {
+                let patience = Some(Duration::from_secs(20));
+                client
+                    .set_read_timeout(patience)
+                    .expect("is longer than nothing");
+                let mut answer = [0; 16];
+                let (length, from) = client.recv_from(&mut answer).expect("an answer");
+                assert_eq!((&answer[..length], from), (b"ping ok".as_slice(), local));
+            }
+            assert_eq!(local.ip(), IpAddr::from(Ipv4Addr::LOCALHOST));
+            for shard in shards {
+                drop(shard.stop());
+            }
+        }));
+    }
 
-#[cfg(all(feature = "tokio", unix))]
-#[test]
-fn many_peers_of_one_address_are_answered_on_tokio() {
-    let tokio = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .expect("tokio starts");
-    let runtime = Arc::new(sip_runtime::Tokio::from(tokio.handle().clone()));
-    many_peers_are_answered(runtime, |test| tokio.block_on(test));
-}
+    type BoxedTest = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
 
-#[cfg(all(feature = "smol", unix))]
-#[test]
-fn many_peers_of_one_address_are_answered_on_threads() {
-    let runtime = Arc::new(sip_runtime::Thread::new("shards").expect("a thread starts"));
-    many_peers_are_answered(runtime, smol::block_on);
+    #[cfg(feature = "tokio")]
+    #[test]
+    fn many_peers_of_one_address_are_answered_on_tokio() {
+        let tokio = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .expect("tokio starts");
+        let runtime = Arc::new(sip_runtime::Tokio::from(tokio.handle().clone()));
+        many_peers_are_answered(runtime, |test| tokio.block_on(test));
+    }
+
+    #[cfg(feature = "smol")]
+    #[test]
+    fn many_peers_of_one_address_are_answered_on_threads() {
+        let runtime = Arc::new(sip_runtime::Thread::new("shards").expect("a thread starts"));
+        many_peers_are_answered(runtime, smol::block_on);
+    }
 }
