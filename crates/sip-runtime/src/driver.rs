@@ -261,15 +261,16 @@ impl<M: StateMachine, A: Application<M>> Driver<M, A> {
     /// when it comes.
     ///
     /// To wake a thread that sleeps costs more than the work that most datagrams bring, so a server that has much to do
-    /// and yet is idle for most of the time spends about half as much of a processor. What it pays is time: a datagram
-    /// then waits for up to this long and for what the runtime's timer adds (tokio's makes two or three milliseconds of
-    /// one). SIP's shortest timer has 200 (RFC 3261 §17.2.1), so one millisecond is a good choice. Meanwhile what comes
-    /// waits in the socket's receive buffer, which the system limits (`net.core.rmem_max` on Linux).
+    /// and yet is idle for most of the time spends up to half less of a processor. What it pays is time: a datagram then
+    /// waits for as long. The driver counts that in whole milliseconds, rounded up, and tokio's timer rounds up twice
+    /// more, so that one becomes up to three. SIP's shortest timer has 200 (RFC 3261 §17.2.1), so one is a good choice.
+    /// Meanwhile what comes waits in the socket's receive buffer, which the system limits (`net.core.rmem_max` on
+    /// Linux).
     ///
     /// Each socket is judged by itself, by 32 turns at a time: it is read in groups when datagrams woke the driver more
-    /// often than once in the interval and the driver worked for less than 40 % of the time, until half of the looks
-    /// find nothing or the driver works for more than 25 % of the time. Single datagrams are therefore taken at once,
-    /// and so is everything when the driver sleeps too little to gain. Sockets of a runtime that cannot leave them
+    /// often than once in the interval and its turns took less than 40 % of the time, until more than half of the looks
+    /// find nothing or the turns take more than 25 % of the time. Single datagrams are therefore taken at once, and so
+    /// is everything when the driver sleeps too little to gain. Sockets of a runtime that cannot leave them
     /// [unwatched](crate::UdpSocket::set_watched) are always taken at once. Sockets for audio are judged likewise, so the
     /// interval should be well below the 20 ms of its packets. More than 100 ms counts as that, and zero as none.
     pub fn coalesce(mut self, interval: Duration) -> Self {
@@ -373,6 +374,10 @@ impl<M: StateMachine, A: Application<M>> Driver<M, A> {
             if news.network {
                 self.ports.announce_network();
             }
+            if news.ending.is_some() {
+                // What has come before the end is told.
+                self.ports.look_now(now);
+            }
             match news.ending {
                 Some(Ending::AtOnce) => self.ending = Some(Deadline::Now),
                 Some(Ending::WhenIdle(within)) => {
@@ -397,12 +402,14 @@ impl<M: StateMachine, A: Application<M>> Driver<M, A> {
     fn finish_turn(&mut self) {
         for _ in 0..ROUNDS {
             let now = self.runtime.now();
+            // Before the machine's timers: what has come may be what it waits for.
+            while self.ports.handle_timeout(now) {
+                self.settle_received(now);
+            }
             if self.machine.poll_timeout().is_some_and(|at| at <= now) {
                 self.machine.handle_timeout(now);
                 self.settle(now);
             }
-            self.ports.handle_timeout(now);
-            self.settle_received(now);
             if std::mem::take(&mut self.stirred) {
                 let mut cx = Context::from_waker(&self.wakers.application);
                 self.application.poll(&mut self.machine, now, &mut cx);

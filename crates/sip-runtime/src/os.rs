@@ -135,7 +135,13 @@ impl Datagrams {
                 });
             }
         }
-        Ok(if received < N {
+        // Elsewhere quinn-udp receives one by one, whatever there is.
+        let batches = cfg!(any(
+            target_os = "linux",
+            target_os = "android",
+            target_os = "freebsd"
+        ));
+        Ok(if batches && received < N {
             Received::All
         } else {
             Received::Some
@@ -180,9 +186,13 @@ impl Datagrams {
             let reachable = |datagram: &Datagram| self.reachable(datagram.remote);
             // An error is met again where the first one is sent alone, and dealt with there.
             if together.len() > 1 {
-                match send::datagrams(socket, together, reachable) {
-                    Ok(sent @ 1..) => return Ok(sent),
-                    _ => self.known.complain(),
+                let sent = send::datagrams(socket, together, reachable);
+                if !matches!(sent, Ok(sent) if sent == together.len()) {
+                    // Also where a part has left: the system tells the error that ended it to nobody.
+                    self.known.complain();
+                }
+                if let Ok(sent @ 1..) = sent {
+                    return Ok(sent);
                 }
             }
         }

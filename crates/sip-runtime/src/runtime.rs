@@ -231,8 +231,9 @@ pub trait UdpSocket: Send {
     fn poll_writable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
     /// Whether [`poll_recv`](Self::poll_recv) is to wake its task, as it does at first. While not, it says `Pending`
-    /// where nothing is there and wakes nobody: whoever wants to know asks again. Defaults to `Unsupported`, which
-    /// changes nothing.
+    /// where nothing is there, also where it found out by the last batch, and wakes nobody but who asked before: whoever
+    /// wants to know asks again. Who has it watched again asks once, and is woken from then on. An error changes
+    /// nothing. Defaults to `Unsupported`.
     fn set_watched(&mut self, watched: bool) -> io::Result<()> {
         let _ = watched;
         Err(io::ErrorKind::Unsupported.into())

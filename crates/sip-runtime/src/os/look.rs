@@ -38,15 +38,59 @@ impl Datagrams {
                 self.known.emptied.set(received == Received::All);
                 Poll::Ready(Ok(()))
             }
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                // A socket that is not watched tells of its error queue only to who asks for it.
-                if self.take_errors(socket, batch) {
-                    Poll::Ready(Ok(()))
-                } else {
-                    Poll::Pending
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Poll::Pending,
+            Err(error) => Poll::Ready(Err(error)),
+        }
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+    use crate::runtime::Datagram;
+    use std::net::{Ipv4Addr, UdpSocket};
+
+    /// The error queue is not read at every look, and a send may be the one that is told of it.
+    #[test]
+    fn a_refusal_is_told_however_often_datagrams_come() {
+        let bind = || UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("can bind");
+        let peer = bind();
+        let open = peer.local_addr().expect("is bound");
+        let closed = bind().local_addr().expect("is bound");
+        for (together, remotes) in [
+            (1, [closed].as_slice()),
+            (1, &[closed, open]),
+            (2, &[open, closed]),
+            (2, &[closed, open]),
+            (3, &[closed, open, open]),
+            (4, &[open, closed, open, open]),
+        ] {
+            let (socket, datagrams) =
+                Datagrams::bind((Ipv4Addr::LOCALHOST, 0).into()).expect("can bind");
+            socket.set_nonblocking(true).expect("is a socket");
+            let local = socket.local_addr().expect("is bound");
+            let to = |remote: &_| Datagram {
+                local: None,
+                remote: *remote,
+                contents: "anyone?".into(),
+            };
+            let batch: Vec<_> = remotes.iter().map(to).collect();
+            for batch in batch.chunks(together) {
+                let mut rest = batch;
+                while !rest.is_empty() {
+                    let sent = datagrams.send_batch(&socket, rest).expect("leaves");
+                    rest = &rest[sent..];
                 }
             }
-            Err(error) => Poll::Ready(Err(error)),
+            let mut failures = Vec::new();
+            for _ in 0..3 {
+                peer.send_to(b"I am", local).expect("can send");
+                let mut batch = Batch::new();
+                while datagrams.look(&socket, &mut batch).is_ready() {}
+                assert_eq!(batch.datagrams.len(), 1);
+                failures.extend(batch.failures.iter().map(|failure| failure.remote));
+            }
+            assert_eq!(failures, [closed], "{remotes:?}");
         }
     }
 }

@@ -1,25 +1,19 @@
 //! Datagrams taken in groups, at times of our own; see [`Driver::coalesce`](crate::Driver::coalesce).
 
 use super::{Due, Ports, datagrams::UdpPort};
-use sip_io::TimerId;
 use std::time::{Duration, Instant};
 
-/// How a datagram socket is read.
+/// How a datagram socket is read, and what the last turns found.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Reading {
-    /// Whenever something comes
-    Watched(Window),
-    /// At `next`, whatever comes
-    Timed {
-        next: Instant,
-        timer: Option<TimerId>,
-        window: Window,
-    },
+pub(super) struct Reading {
+    /// When to look next, where nobody says that something comes
+    next: Option<Instant>,
+    window: Window,
 }
 
-/// What some turns in a row found.
+/// Some turns in a row.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Window {
+struct Window {
     began: Instant,
     /// For how long the driver had worked when it began
     worked: Duration,
@@ -30,20 +24,26 @@ pub(super) struct Window {
 
 impl Reading {
     pub(super) fn new(now: Instant, worked: Duration) -> Self {
-        Self::Watched(Window::new(now, worked))
+        Self {
+            next: None,
+            window: Window::new(now, worked),
+        }
     }
 
     /// Whether it is not yet time to look.
     pub(super) fn is_early(&self, now: Instant) -> bool {
-        matches!(self, Self::Timed { next, .. } if now < *next)
+        self.next.is_some_and(|next| now < next)
     }
 
-    /// What will have the socket looked at again.
-    pub(super) fn timer(&self) -> Option<TimerId> {
-        match self {
-            Self::Timed { timer, .. } => *timer,
-            Self::Watched(_) => None,
+    /// Whether set times are better from now on.
+    fn wants_times(&self, now: Instant, worked: Duration, interval: Duration) -> bool {
+        let window = &self.window;
+        if self.next.is_some() {
+            let leaves = window.is_over() && !window.is_idle(now, worked, LEAVE);
+            return !leaves && window.empty <= WINDOW / 2;
         }
+        let often = now.saturating_duration_since(window.began) < interval * WINDOW;
+        window.is_over() && often && window.is_idle(now, worked, ENTER)
     }
 }
 
@@ -62,6 +62,10 @@ impl Window {
         self.empty += u32::from(!found);
     }
 
+    fn is_over(&self) -> bool {
+        self.turns >= WINDOW
+    }
+
     /// Whether the driver worked for less than `share` percent of the time.
     fn is_idle(&self, now: Instant, worked: Duration, share: u32) -> bool {
         let elapsed = now.saturating_duration_since(self.began);
@@ -75,42 +79,38 @@ impl Ports {
         self.worked += ended.saturating_duration_since(began);
     }
 
+    /// Looks at the sockets whose time has not come.
+    pub(crate) fn look_now(&mut self, now: Instant) {
+        let early = self.udp.iter_mut().filter_map(|(key, port)| {
+            let next = port.reading.next.as_mut()?;
+            *next = now.min(*next);
+            Some(key)
+        });
+        for key in early.collect::<Vec<_>>() {
+            self.poll_udp(now, key);
+        }
+    }
+
     /// Chooses how a socket that has nothing more is read from now on. `found` is whether this turn found anything.
     pub(super) fn choose_reading(&mut self, now: Instant, key: usize, found: bool) {
-        let (Some(interval), worked) = (self.limits.coalesce, self.worked) else {
+        let Some(interval) = self.limits.coalesce else {
             return;
         };
         let Some(port) = self.udp.get_mut(key) else {
             return;
         };
-        let (timed, mut window) = match port.reading {
-            Reading::Watched(window) => (false, window),
-            Reading::Timed { window, .. } => (true, window),
-        };
-        window.count(found);
-        let is_over = window.turns == WINDOW;
-        let timed = if timed {
-            let wanted =
-                window.empty <= WINDOW / 2 && (!is_over || window.is_idle(now, worked, LEAVE));
-            wanted || !port.watch(true)
-        } else {
-            let often = now.saturating_duration_since(window.began) < interval * WINDOW;
-            is_over && often && window.is_idle(now, worked, ENTER) && port.watch(false)
-        };
-        if is_over || timed != matches!(port.reading, Reading::Timed { .. }) {
-            window = Window::new(now, worked);
+        port.reading.window.count(found);
+        let was_timed = port.reading.next.is_some();
+        let wanted = port.reading.wants_times(now, self.worked, interval);
+        let changed = wanted != was_timed && port.watch(!wanted);
+        if changed || port.reading.window.is_over() {
+            port.reading.window = Window::new(now, self.worked);
         }
-        port.reading = if timed {
-            let next = now + interval;
-            let timer = Some(self.timers.insert(next, Due::Look(key)));
-            Reading::Timed {
-                next,
-                timer,
-                window,
-            }
-        } else {
-            Reading::Watched(window)
-        };
+        port.reading.next = (was_timed != changed).then(|| now + interval);
+        if let Some(next) = port.reading.next {
+            // Set once more where somebody looked before the last one fired; that one comes early then.
+            self.timers.insert(next, Due::Look(key));
+        }
     }
 }
 
@@ -202,10 +202,10 @@ mod tests {
                 self.sim.advance(gap);
                 let now = self.sim.now();
                 self.ports.poll(now, Source::Udp(0));
-                self.ports.handle_timeout(now);
+                while self.ports.handle_timeout(now) {}
                 self.ports.note_turn(now, now + gap * percent / 100);
             }
-            matches!(self.ports.udp[0].reading, Reading::Timed { .. })
+            self.ports.udp[0].reading.next.is_some()
         }
     }
 

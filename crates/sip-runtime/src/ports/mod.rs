@@ -209,16 +209,19 @@ impl Ports {
         self.timers.next()
     }
 
-    pub(crate) fn handle_timeout(&mut self, now: Instant) {
-        while let Some(due) = self.timers.pop(now) {
-            match due {
-                Due::Linger(id) => self.give_up(id),
-                Due::Stalled(id) => self.check_stall(now, id),
-                Due::Network => self.check_network(now),
-                Due::Look(key) => self.poll_udp(now, key),
-                Due::Retry(source) => self.poll(now, source),
-            }
+    /// Does one thing that is due; whether there was any.
+    pub(crate) fn handle_timeout(&mut self, now: Instant) -> bool {
+        let Some(due) = self.timers.pop(now) else {
+            return false;
+        };
+        match due {
+            Due::Linger(id) => self.give_up(id),
+            Due::Stalled(id) => self.check_stall(now, id),
+            Due::Network => self.check_network(now),
+            Due::Look(key) => self.poll_udp(now, key),
+            Due::Retry(source) => self.poll(now, source),
         }
+        true
     }
 
     /// Whether [`flush`](Self::flush) has something to do.
@@ -261,9 +264,6 @@ impl Ports {
                 self.flush_udp(key);
                 self.unsent.retain(|unsent| *unsent != key);
                 let port = self.udp.remove(key);
-                if let Some(timer) = port.reading.timer() {
-                    self.timers.cancel(timer);
-                }
                 self.udp_at.remove(&port.local());
             }
             Some(Bound::Listener(key)) => {

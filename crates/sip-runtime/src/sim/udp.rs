@@ -27,6 +27,7 @@ pub(super) struct Socket {
     /// From where and to whom a datagram could not be delivered, and why
     refused: VecDeque<(IpAddr, SocketAddr, FailReason)>,
     waker: Option<Waker>,
+    watched: bool,
 }
 
 /// A datagram under way.
@@ -48,6 +49,12 @@ pub(super) struct Datagram {
 impl Socket {
     pub(super) fn host(&self) -> HostId {
         self.host
+    }
+
+    /// Whether something waits for who reads at times of its own.
+    pub(super) fn is_unread(&self) -> bool {
+        let is_read = self.inbox.is_empty() && self.refused.is_empty();
+        !self.watched && !is_read
     }
 }
 
@@ -74,6 +81,7 @@ impl World {
                 inbox: VecDeque::new(),
                 refused: VecDeque::new(),
                 waker: None,
+                watched: true,
             },
         );
         Ok(id)
@@ -332,7 +340,6 @@ pub(super) struct SimUdp {
     shared: Arc<Shared>,
     id: u64,
     local: SocketAddr,
-    watched: bool,
 }
 
 impl SimUdp {
@@ -351,7 +358,6 @@ impl SimUdp {
             shared: Arc::clone(shared),
             id,
             local,
-            watched: true,
         })
     }
 }
@@ -363,7 +369,7 @@ impl UdpSocket for SimUdp {
                 return Poll::Pending;
             };
             if socket.inbox.is_empty() && socket.refused.is_empty() {
-                socket.waker = self.watched.then(|| cx.waker().clone());
+                socket.waker = socket.watched.then(|| cx.waker().clone());
                 return Poll::Pending;
             }
             for (source, remote, reason) in socket.refused.drain(..) {
@@ -394,7 +400,12 @@ impl UdpSocket for SimUdp {
     }
 
     fn set_watched(&mut self, watched: bool) -> io::Result<()> {
-        self.watched = watched;
+        self.shared.with(|world| {
+            if let Some(socket) = world.sockets.get_mut(&self.id) {
+                socket.watched = watched;
+                socket.waker = None;
+            }
+        });
         Ok(())
     }
 

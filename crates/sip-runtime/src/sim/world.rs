@@ -308,9 +308,10 @@ impl World {
         self.agenda.first_key_value().map(|((at, _), _)| *at)
     }
 
+    /// Whether packets are under way, or wait for somebody who will look.
     pub(super) fn has_packets(&self) -> bool {
         let packet = |action: &Action| !matches!(action, Action::Wake(_));
-        self.agenda.values().any(packet)
+        self.agenda.values().any(packet) || self.sockets.values().any(Socket::is_unread)
     }
 
     /// Moves time to what happens next, and lets it happen.

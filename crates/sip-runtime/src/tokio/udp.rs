@@ -108,3 +108,31 @@ impl UdpSocket for TokioUdp {
         os::set_dscp(self.socket.socket(), self.local_addr()?, dscp)
     }
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::{net::Ipv4Addr, task::Waker};
+
+    /// Who waits for errors holds the reactor's entry too.
+    #[test]
+    fn a_socket_that_is_not_watched_has_left_the_reactor() {
+        let tokio = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("starts");
+        let bound = Datagrams::bind((Ipv4Addr::LOCALHOST, 0).into()).expect("can bind");
+        let mut udp = TokioUdp::new(tokio.handle(), bound).expect("can be watched");
+        let _context = tokio.enter();
+        let (mut cx, mut batch) = (Context::from_waker(Waker::noop()), Batch::new());
+        for _ in 0..3 {
+            assert!(udp.poll_recv(&mut cx, &mut batch).is_pending());
+            let entry = udp.socket.entry();
+            assert!(entry.upgrade().is_some());
+            udp.set_watched(false).expect("has a descriptor");
+            assert!(entry.upgrade().is_none());
+            assert!(udp.poll_recv(&mut cx, &mut batch).is_pending());
+            udp.set_watched(true).expect("has a descriptor");
+        }
+    }
+}

@@ -15,21 +15,23 @@ use tokio::{
 ///
 /// Each datagram that has left makes room. Who watches for that all the time is woken once more for every answer.
 pub(super) struct Watched {
-    socket: Socket,
+    socket: State,
     /// The same socket once more, while somebody waits for room in it
     room: Option<AsyncFd<UdpSocket>>,
     handle: Handle,
 }
 
-enum Socket {
+/// Who has the socket.
+enum State {
+    /// The reactor as well
     Watched(Arc<AsyncFd<UdpSocket>>),
-    Left(UdpSocket),
+    Unwatched(UdpSocket),
 }
 
 impl Watched {
     pub(super) fn new(handle: &Handle, socket: UdpSocket) -> io::Result<Self> {
         Ok(Self {
-            socket: Socket::Watched(Arc::new(watch(handle, socket, COMING)?)),
+            socket: State::Watched(Arc::new(watch(handle, socket, COMING)?)),
             room: None,
             handle: handle.clone(),
         })
@@ -37,14 +39,14 @@ impl Watched {
 
     pub(super) fn socket(&self) -> &UdpSocket {
         match &self.socket {
-            Socket::Watched(socket) => socket.get_ref(),
-            Socket::Left(socket) => socket,
+            State::Watched(socket) => socket.get_ref(),
+            State::Unwatched(socket) => socket,
         }
     }
 
     /// Whether tokio watches for what comes.
     pub(super) fn is_watched(&self) -> bool {
-        matches!(self.socket, Socket::Watched(_))
+        matches!(self.socket, State::Watched(_))
     }
 
     /// Has tokio watch for what comes, or not. Who waits for an [error](Self::error) has to wait anew.
@@ -53,9 +55,9 @@ impl Watched {
             // The descriptor is another, the socket the same: whatever fails, one is left.
             let again = self.socket().try_clone()?;
             self.socket = if watched {
-                Socket::Watched(Arc::new(watch(&self.handle, again, COMING)?))
+                State::Watched(Arc::new(watch(&self.handle, again, COMING)?))
             } else {
-                Socket::Left(again)
+                State::Unwatched(again)
             };
         }
         Ok(())
@@ -64,8 +66,8 @@ impl Watched {
     /// Completes when the error queue may have something.
     pub(super) fn error(&self) -> impl Future<Output = ()> + Send + 'static {
         let socket = match &self.socket {
-            Socket::Watched(socket) => Some(Arc::clone(socket)),
-            Socket::Left(_) => None,
+            State::Watched(socket) => Some(Arc::clone(socket)),
+            State::Unwatched(_) => None,
         };
         async move {
             match socket {
@@ -78,8 +80,8 @@ impl Watched {
 
     pub(super) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &self.socket {
-            Socket::Watched(socket) => socket.poll_read_ready(cx).map_ok(drop),
-            Socket::Left(_) => Poll::Pending,
+            State::Watched(socket) => socket.poll_read_ready(cx).map_ok(drop),
+            State::Unwatched(_) => Poll::Pending,
         }
     }
 
@@ -90,8 +92,8 @@ impl Watched {
         io: impl FnOnce() -> io::Result<R>,
     ) -> io::Result<R> {
         match &self.socket {
-            Socket::Watched(socket) => socket.try_io(interest, |_socket| io()),
-            Socket::Left(_) => io(),
+            State::Watched(socket) => socket.try_io(interest, |_socket| io()),
+            State::Unwatched(_) => io(),
         }
     }
 
@@ -131,7 +133,17 @@ const COMING: Interest = Interest::READABLE.add(Interest::ERROR);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::{future::poll_fn, net::Ipv4Addr};
+    use std::{future::poll_fn, net::Ipv4Addr, sync::Weak};
+
+    impl Watched {
+        /// What is left of the reactor's entry.
+        pub(in super::super) fn entry(&self) -> Weak<AsyncFd<UdpSocket>> {
+            match &self.socket {
+                State::Watched(socket) => Arc::downgrade(socket),
+                State::Unwatched(_) => Weak::new(),
+            }
+        }
+    }
 
     #[test]
     fn room_is_seen_as_often_as_it_is_asked_for() {

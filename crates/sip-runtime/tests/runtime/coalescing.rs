@@ -1,7 +1,7 @@
 //! What a driver promises that takes datagrams in groups.
 
-use crate::common::{Driven, Probe, any_port, driver, echo};
-use futures_util::FutureExt;
+use crate::common::{Driven, Event, Probe, any_port, driver, echo};
+use futures_util::{FutureExt, StreamExt};
 use sip_io::{BindToken, FailReason, Flow, Protocol, Receive, Transmit};
 use sip_runtime::{
     Runtime, UdpSocket,
@@ -171,4 +171,71 @@ fn a_socket_may_be_released_while_it_is_read_in_groups() {
     assert_eq!(pair.sim.run(again), pair.remote);
     let came = pair.send(0..20, Duration::from_micros(300));
     assert_eq!(times(&came).len(), 20);
+}
+
+/// RFC 3261 §17.1: an answer that has come stops the retransmission that is due.
+#[test]
+fn what_has_come_is_told_before_a_timer_that_is_due() {
+    let mut pair = pair(INTERVAL, Probe::default());
+    let came = pair.send(0..200, Duration::from_micros(400));
+    let grouped = times(&came[..180]);
+    let (last, before) = (grouped[grouped.len() - 1], grouped[grouped.len() - 2]);
+    assert_eq!(last - before, INTERVAL, "the looks are even");
+    // At one of the looks to come.
+    let alarm = pair.sim.now() - pair.sim.elapsed() + last + 40 * INTERVAL;
+    let set = pair
+        .driven
+        .handle
+        .command(move |probe, _, _| probe.alarm = Some(alarm));
+    pair.sim.run(set).expect("the driver runs");
+    let mut told = Vec::new();
+    while pair.sim.now() < alarm + INTERVAL {
+        pair.peer
+            .try_send(None, pair.remote, b"ping")
+            .expect("can send");
+        pair.sim.advance(STEP);
+        while let Some(Some(event)) = pair.driven.events.next().now_or_never() {
+            told.push((pair.sim.now(), event));
+        }
+    }
+    let fired = told
+        .iter()
+        .position(|(_, event)| matches!(event, Event::Fired(_)))
+        .expect("the timer fires");
+    let at = told[fired].0;
+    assert_eq!(told[fired - 1].0, at, "datagrams were taken at that moment");
+    assert!(told[fired + 1..].iter().all(|(told, _)| *told > at));
+}
+
+#[test]
+fn the_network_is_not_quiet_before_everything_is_taken() {
+    let mut pair = pair(INTERVAL, Probe::default());
+    pair.send(0..200, Duration::from_micros(400));
+    // So that it comes between two looks.
+    pair.sim.advance(Duration::from_micros(370));
+    pair.peer
+        .try_send(None, pair.remote, &200_u32.to_be_bytes())
+        .expect("can send");
+    assert!(pair.sim.run_until_quiet(Duration::from_secs(1)));
+    let mut came = Vec::new();
+    take(&mut pair.driven, pair.sim.elapsed(), &mut came);
+    assert_eq!(came.len(), 1);
+}
+
+#[test]
+fn what_came_before_the_end_is_told() {
+    for interval in [Duration::ZERO, INTERVAL] {
+        let mut pair = pair(interval, Probe::default());
+        pair.send(0..200, Duration::from_micros(400));
+        pair.sim.advance(Duration::from_micros(370));
+        pair.peer
+            .try_send(None, pair.remote, &200_u32.to_be_bytes())
+            .expect("can send");
+        pair.sim.advance(LINK + Duration::from_micros(50));
+        let finish = pair.driven.handle.finish(Duration::from_secs(1));
+        pair.sim.run(finish);
+        let told = pair.sim.run(pair.driven.events.collect::<Vec<_>>());
+        let datagram = |event: &&Event| matches!(event, Event::Received(Receive::Datagram { .. }));
+        assert_eq!(told.iter().filter(datagram).count(), 1, "{interval:?}");
+    }
 }

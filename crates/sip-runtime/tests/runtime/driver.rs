@@ -125,6 +125,7 @@ async fn a_socket_that_is_not_watched_tells_who_asks(world: World) {
     let waker = Waker::from(Arc::clone(&woken));
     let mut cx = Context::from_waker(&waker);
     let mut batch = Batch::new();
+    assert!(bob.poll_recv(&mut cx, &mut batch).is_pending());
     bob.set_watched(false).expect("all of these can");
     for _ in 0..3 {
         assert!(bob.poll_recv(&mut cx, &mut batch).is_pending());
@@ -139,7 +140,8 @@ async fn a_socket_that_is_not_watched_tells_who_asks(world: World) {
             }
         }
         assert!(bob.poll_recv(&mut cx, &mut batch).is_pending());
-        assert_eq!(woken.0.load(Relaxed), 0);
+        // Once perhaps, as was asked before it was left.
+        assert!(woken.0.load(Relaxed) <= 1);
         batch = Batch::new();
     }
     bob.set_watched(true).expect("can be watched again");

@@ -1,7 +1,7 @@
 //! What a driver does when the system has no more to give.
 
 use crate::common::{Driven, Event, Probe, any_port, drive, driver, echo};
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use sip_io::{CloseReason, Flow, Protocol, Receive, StreamId, Transmit};
 use sip_runtime::{
     Batch, BoxFuture, Runtime, TcpListener, TcpStream, Timer, UdpSocket,
@@ -37,6 +37,8 @@ struct Trouble {
     timers: Vec<Instant>,
     /// Addresses beside those that the host has; `Some` when they may change
     more: Option<Vec<IpAddr>>,
+    /// Whether no socket begins or ends to be watched
+    settled: bool,
 }
 
 impl Poor {
@@ -132,6 +134,12 @@ impl UdpSocket for PoorSocket {
         }
         self.0.try_send(source, remote, contents)
     }
+    fn set_watched(&mut self, watched: bool) -> io::Result<()> {
+        if self.1.trouble.lock().expect("not poisoned").settled {
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
+        self.0.set_watched(watched)
+    }
     fn poll_writable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut trouble = self.1.trouble.lock().expect("not poisoned");
         if trouble.full {
@@ -221,6 +229,50 @@ fn a_socket_that_cannot_receive_is_asked_again_later() {
     });
     assert_eq!(trouble.lock().expect("not poisoned").failed.len(), 3);
     assert!(sim.elapsed() >= Duration::from_millis(1_500));
+}
+
+/// A descriptor more is needed for a moment, and there may be none.
+#[test]
+fn datagrams_are_taken_also_from_a_socket_that_cannot_be_read_otherwise() {
+    let sim = Sim::new(1).delay(Duration::ZERO);
+    let (alice, bob) = (sim.host("alice"), sim.host("bob"));
+    let local = any_port(bob.ipv4().into());
+    let (poor, trouble) = Poor::new(bob);
+    let runtime: Arc<dyn Runtime> = Arc::new(poor);
+    let (bob, mut driven) = driver(&runtime, Probe::default());
+    bob.coalesce(Duration::from_millis(1)).spawn();
+    let remote = sim.run(driven.bind(1, Protocol::Udp, local));
+    let peer = alice.bind_udp(any_port(alice.ipv4().into()));
+    let mut peer = peer.expect("is free");
+    let gap = Duration::from_micros(300);
+    // How many of 100 datagrams were taken when they came.
+    let mut at_once = || {
+        let mut taken = 0;
+        for _ in 0..100 {
+            peer.try_send(None, remote, b"ping").expect("can send");
+            sim.advance(gap);
+            let mut news = 0;
+            while let Some(Some(_)) = driven.events.next().now_or_never() {
+                news += 1;
+            }
+            taken += usize::from(news == 1);
+        }
+        taken
+    };
+    let settle = |settled| trouble.lock().expect("not poisoned").settled = settled;
+    settle(true);
+    assert_eq!(at_once(), 100);
+    settle(false);
+    at_once();
+    let grouped = at_once();
+    assert!(grouped < 50, "{grouped}");
+    settle(true);
+    sim.advance(Duration::from_secs(1));
+    let grouped = at_once();
+    assert!(grouped < 50, "{grouped}");
+    settle(false);
+    sim.advance(Duration::from_secs(1));
+    assert!(at_once() > 30);
 }
 
 #[test]
