@@ -25,7 +25,8 @@ impl Known {
 }
 
 impl Datagrams {
-    /// Receives what is there, or says `Pending` once, and wakes nobody.
+    /// Receives one batch, or what ICMP has said, and wakes nobody. `Pending` is nothing there; after a batch that was all
+    /// there was it is said once without asking.
     pub(crate) fn look<S: Sock>(&self, socket: &S, batch: &mut Batch) -> Poll<io::Result<()>> {
         if self.known.emptied.take() {
             return Poll::Pending;
@@ -53,10 +54,9 @@ mod tests {
     /// The error queue is not read at every look, and a send may be the one that is told of it.
     #[test]
     fn a_refusal_is_told_however_often_datagrams_come() {
-        let bind = || UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("can bind");
-        let peer = bind();
+        let peer = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("can bind");
         let open = peer.local_addr().expect("is bound");
-        let closed = bind().local_addr().expect("is bound");
+        let closed = (Ipv4Addr::new(127, 9, 9, 9), 9).into();
         for (together, remotes) in [
             (1, [closed].as_slice()),
             (1, &[closed, open]),
