@@ -73,6 +73,14 @@ impl Pair {
         };
         came.into_iter().map(waited).collect()
     }
+
+    /// Sends a datagram that comes when nobody looks.
+    fn send_between_looks(&mut self) {
+        self.sim.advance(Duration::from_micros(370));
+        self.peer
+            .try_send(None, self.remote, &200_u32.to_be_bytes())
+            .expect("can send");
+    }
 }
 
 /// How finely time is looked at.
@@ -211,11 +219,7 @@ fn what_has_come_is_told_before_a_timer_that_is_due() {
 fn the_network_is_not_quiet_before_everything_is_taken() {
     let mut pair = pair(INTERVAL, Probe::default());
     pair.send(0..200, Duration::from_micros(400));
-    // So that it comes between two looks.
-    pair.sim.advance(Duration::from_micros(370));
-    pair.peer
-        .try_send(None, pair.remote, &200_u32.to_be_bytes())
-        .expect("can send");
+    pair.send_between_looks();
     assert!(pair.sim.run_until_quiet(Duration::from_secs(1)));
     let mut came = Vec::new();
     take(&mut pair.driven, pair.sim.elapsed(), &mut came);
@@ -227,10 +231,7 @@ fn what_came_before_the_end_is_told() {
     for interval in [Duration::ZERO, INTERVAL] {
         let mut pair = pair(interval, Probe::default());
         pair.send(0..200, Duration::from_micros(400));
-        pair.sim.advance(Duration::from_micros(370));
-        pair.peer
-            .try_send(None, pair.remote, &200_u32.to_be_bytes())
-            .expect("can send");
+        pair.send_between_looks();
         pair.sim.advance(LINK + Duration::from_micros(50));
         let finish = pair.driven.handle.finish(Duration::from_secs(1));
         pair.sim.run(finish);
