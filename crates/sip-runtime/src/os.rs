@@ -2,13 +2,12 @@
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod errors;
-mod look;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod send;
+mod unwatched;
 
 use crate::runtime::{Batch, Datagram};
 use bytes::Bytes;
-use look::Known;
 use quinn_udp::{RecvMeta, UdpSockRef, UdpSocketState};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::{
@@ -16,6 +15,7 @@ use std::{
     io::{self, IoSliceMut},
     net::{IpAddr, SocketAddr},
 };
+use unwatched::Known;
 
 /// Fills `bytes` with the system's entropy.
 pub(crate) fn entropy(bytes: &mut [u8]) {
@@ -67,15 +67,12 @@ impl Datagrams {
         state.enable_transport_errors(UdpSockRef::from(&socket))?;
         let socket = std::net::UdpSocket::from(socket);
         let local = socket.local_addr()?;
-        let known = Known::default();
-        Ok((
-            socket,
-            Self {
-                state,
-                local,
-                known,
-            },
-        ))
+        let datagrams = Self {
+            state,
+            local,
+            known: Known::default(),
+        };
+        Ok((socket, datagrams))
     }
 
     /// Receives one batch, or what ICMP has said.
