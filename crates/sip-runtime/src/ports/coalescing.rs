@@ -1,6 +1,7 @@
 //! Datagrams taken in groups, at times of our own; see [`Driver::coalesce`](crate::Driver::coalesce).
 
 use super::{Due, Ports, datagrams::UdpPort};
+use crate::ready::Source;
 use std::time::{Duration, Instant};
 
 /// How a datagram socket is read, and what the last turns found.
@@ -109,7 +110,7 @@ impl Ports {
         port.reading.next = (was_timed != changed).then(|| now + interval);
         if let Some(next) = port.reading.next {
             // Set once more where somebody looked before the last one fired; that one comes early then.
-            self.timers.insert(next, Due::Look(key));
+            self.timers.insert(next, Due::Ask(Source::Udp(key)));
         }
     }
 }
@@ -150,7 +151,7 @@ mod tests {
     use super::*;
     use crate::{
         ports::Limits,
-        ready::{ReadyList, Source},
+        ready::ReadyList,
         runtime::{Runtime, UdpSocket},
         sim::Sim,
     };

@@ -186,8 +186,7 @@ impl Ports {
                 Poll::Ready(Err(error)) => {
                     // A socket error ends no loop: what it says concerns some peer, or passes.
                     tracing::warn!(%error, local = %port.local, "cannot receive");
-                    self.timers
-                        .insert(now + RETRY, Due::Retry(Source::Udp(key)));
+                    self.timers.insert(now + RETRY, Due::Ask(Source::Udp(key)));
                     return;
                 }
             }

@@ -84,7 +84,7 @@ impl Ports {
                     // Too many open files, or no memory: asking again at once would only burn time.
                     tracing::warn!(%error, local = %port.local, "cannot accept: paused");
                     self.timers
-                        .insert(now + RETRY, Due::Retry(Source::Listener(key)));
+                        .insert(now + RETRY, Due::Ask(Source::Listener(key)));
                     return;
                 }
             }

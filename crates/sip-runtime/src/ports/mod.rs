@@ -106,10 +106,8 @@ enum Due {
     Stalled(StreamId),
     /// The interfaces are looked at
     Network,
-    /// A datagram socket is looked at
-    Look(usize),
-    /// A source that failed is tried again
-    Retry(Source),
+    /// A source that failed, or that nobody watches, is asked again
+    Ask(Source),
 }
 
 impl Ports {
@@ -218,8 +216,7 @@ impl Ports {
             Due::Linger(id) => self.give_up(id),
             Due::Stalled(id) => self.check_stall(now, id),
             Due::Network => self.check_network(now),
-            Due::Look(key) => self.poll_udp(now, key),
-            Due::Retry(source) => self.poll(now, source),
+            Due::Ask(source) => self.poll(now, source),
         }
         true
     }
