@@ -40,8 +40,8 @@ macro_rules! stack_setters {
             }
 
             /// Takes datagrams in groups, this far apart, while they come more often than that: a server that has much
-            /// to do and yet is idle for most of the time spends about half as much of a processor, and answers up to
-            /// that much later, on tokio two milliseconds more. See [`Driver::coalesce`](sip_runtime::Driver::coalesce).
+            /// to do and yet is idle for most of the time spends up to half less of a processor, and answers up to that
+            /// much later, on tokio two milliseconds more. See [`Driver::coalesce`](sip_runtime::Driver::coalesce).
             /// Defaults to none.
             pub fn coalesce(mut self, interval: std::time::Duration) -> Self {
                 self.stack.coalesce = Some(interval);
