@@ -200,7 +200,8 @@ fn lose_one_of_two_servers(lose: impl FnOnce(&Namespace, Process) -> Option<Proc
     let mut caller = Process::start("caller", caller, &folder);
     thread::sleep(Duration::from_secs(7));
     let _still_there = lose(&namespace, first);
-    caller.wait(Duration::from_secs(120));
+    // A call whose server is lost between its 180 and its 200 waits: 180 s for Timer C, 32 s more for the 487 to the CANCEL.
+    caller.wait(Duration::from_secs(300));
     proxy.assert_running();
 
     let answered_by = answered_by(&read(&messages));
