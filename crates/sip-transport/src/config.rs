@@ -65,8 +65,9 @@ impl TransportConfig {
         self
     }
 
-    /// Sets the peers that [`connections_per_source`](Self::connections_per_source) does not hold: load balancers, and
-    /// the proxies of a large provider. What a load balancer or an HTTP proxy says, where it is believed, counts instead.
+    /// Sets the peers that [`connections_per_source`](Self::connections_per_source) does not hold, such as the proxies of
+    /// a large provider. Load balancers and HTTP proxies that are believed need not be among them: whom they speak for
+    /// counts.
     ///
     /// Defaults to none.
     pub fn unlimited_sources(mut self, sources: impl IntoIterator<Item = IpAddr>) -> Self {

@@ -171,7 +171,8 @@ impl Connections {
             return false;
         };
         let address = connection.flow.remote().ip().to_canonical();
-        if connection.source.is_some() {
+        // A proxy's connection counts as its client's, as soon as it has said whose that is.
+        if connection.source.is_some() || connection.stream.is_to_be_introduced() {
             return true;
         }
         if config.unlimited_sources.contains(&address) {

@@ -8,7 +8,10 @@
 //! A connection is of use when every layer's handshake is over ([`Stream::is_established`]); until then
 //! [`Stream::output`] alone says what goes to the peer.
 
-use std::{net::IpAddr, time::Instant};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Instant,
+};
 
 use bytes::Bytes;
 
@@ -60,6 +63,22 @@ impl Stream {
             tls: tls.map(Box::new),
             top,
             state: State::Waiting,
+        }
+    }
+
+    /// Says whom the connection is from, before it is open.
+    pub(crate) fn introduced(&mut self, source: SocketAddr) {
+        match &mut self.top {
+            Top::Framer(_) => {}
+            Top::WebSocket(socket) => socket.introduced(source),
+        }
+    }
+
+    /// Whether somebody between us has still to say who the peer is.
+    pub(crate) fn is_to_be_introduced(&self) -> bool {
+        match &self.top {
+            Top::Framer(_) => false,
+            Top::WebSocket(socket) => socket.is_to_be_introduced(),
         }
     }
 

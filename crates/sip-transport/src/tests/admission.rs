@@ -7,12 +7,19 @@ fn from(address: &str) -> SocketAddr {
     address.parse().unwrap()
 }
 
-/// A header of the PROXY protocol, version 2, for TCP over IPv4 from 203.0.113.9:40000.
-fn preface() -> Vec<u8> {
+/// A header of the PROXY protocol, version 2, for TCP over IPv4 from port 40000 of `source`.
+pub(super) fn preface(source: IpAddr) -> Vec<u8> {
+    let IpAddr::V4(source) = source else {
+        panic!("is written for IPv4")
+    };
     let mut bytes = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\x00\x0c".to_vec();
-    bytes.extend([203, 0, 113, 9, 192, 0, 2, 1, 0x9c, 0x40, 0x13, 0xc4]);
+    bytes.extend(source.octets());
+    bytes.extend([192, 0, 2, 1, 0x9c, 0x40, 0x13, 0xc4]);
     bytes
 }
+
+/// Whom the load balancer speaks for.
+const CLIENT: &str = "203.0.113.9";
 
 const BALANCER: &str = "10.0.0.9:33000";
 
@@ -88,7 +95,7 @@ fn a_balancer_that_is_trusted_says_whom_a_connection_is_from() {
     let mut stage = behind_balancer(TransportConfig::default());
     let flow = stage.accept_from(from(BALANCER));
     assert!(stage.events().is_empty(), "nobody knows whose it is");
-    let mut contents = preface();
+    let mut contents = preface(ip(CLIENT));
     contents.extend(options("client.invalid", "").bytes());
     // In two pieces, the cut within the header.
     stage.bytes(flow, contents[..20].to_vec());
@@ -125,7 +132,7 @@ fn a_balancer_that_is_not_trusted_or_says_nothing_is_closed() {
     assert_eq!(stage.transport.stats().connections_unannounced, 2);
     // One that does not get to the end of its header has the time of a handshake.
     let slow = stage.accept_from(from(BALANCER));
-    stage.bytes(slow, preface()[..10].to_vec());
+    stage.bytes(slow, preface(ip(CLIENT))[..10].to_vec());
     stage.until(60);
     assert!(stage.is_closing(slow));
     assert!(stage.events().is_empty());
@@ -136,11 +143,11 @@ fn a_balancer_that_is_not_trusted_or_says_nothing_is_closed() {
 fn behind_a_balancer_its_clients_are_counted() {
     let mut stage = behind_balancer(TransportConfig::default().connections_per_source(1));
     let flows: Vec<Flow> = (0..3).map(|_| stage.accept_from(from(BALANCER))).collect();
-    let mut second = preface();
+    let mut second = preface(ip(CLIENT));
     second[16..20].copy_from_slice(&[203, 0, 113, 10]);
-    stage.bytes(flows[0], preface());
+    stage.bytes(flows[0], preface(ip(CLIENT)));
     stage.bytes(flows[1], second);
-    stage.bytes(flows[2], preface());
+    stage.bytes(flows[2], preface(ip(CLIENT)));
     let refused = flows.into_iter().map(|flow| stage.is_closing(flow));
     assert_eq!(refused.collect::<Vec<_>>(), [false, false, true]);
 }

@@ -298,21 +298,26 @@ fn behind_a_trusted_proxy_its_clients_are_counted() {
     let proxy: IpAddr = "198.51.100.7".parse().unwrap();
     let config = TransportConfig::default()
         .web_socket(WebSocketConfig::default().trusted_proxies([proxy]))
-        .unlimited_sources([proxy])
         .connections_per_source(1);
     let mut stage = stage_with(config);
-    let mut admitted = |client: &str| {
+    let mut admitted = |forwarded: &str| {
         let flow = accept(&mut stage);
-        let forwarded = format!("X-Forwarded-For: {client}\r\nOrigin");
-        stage.bytes(flow, REQUEST.replace("Origin", &forwarded));
+        stage.bytes(flow, REQUEST.replace("Origin", forwarded));
         stage.out.clear();
         stage.transport.is_open(&flow)
     };
-    assert!(admitted("203.0.113.9"));
-    assert!(!admitted("203.0.113.9"));
-    assert!(admitted("203.0.113.10"));
+    let (one, other) = (
+        "X-Forwarded-For: 203.0.113.9\r\nOrigin",
+        "X-Forwarded-For: 203.0.113.10\r\nOrigin",
+    );
+    assert!(admitted(one));
+    assert!(!admitted(one));
+    assert!(admitted(other));
+    // A proxy that does not say for whom it speaks is one peer itself.
+    assert!(admitted("Origin"));
+    assert!(!admitted("Origin"));
     let stats = stage.transport.stats();
-    assert_eq!((stats.connections, stats.connections_limited), (2, 1));
+    assert_eq!((stats.connections, stats.connections_limited), (3, 2));
 }
 
 #[test]
@@ -334,6 +339,31 @@ fn a_client_behind_a_trusted_proxy_has_its_own_address() {
     };
     assert_eq!((opened.remote(), flow.remote()), (remote, remote));
     assert_eq!(request.via().unwrap().received(), Some(remote.ip()));
+}
+
+/// A load balancer that is an HTTP proxy to others is not one to those whom it introduces: these write the field as they
+/// like.
+#[test]
+fn whom_a_load_balancer_introduces_is_not_believed_to_be_a_proxy() {
+    let balancer = ip("198.51.100.7");
+    let proxy = ip("203.0.113.80");
+    let config = WebSocketConfig::default().trusted_proxies([balancer, proxy]);
+    for (introduced, believed) in [
+        (ip("203.0.113.9"), ip("203.0.113.9")),
+        (proxy, ip("10.9.9.9")),
+    ] {
+        let mut stage = Stage::bare(TransportConfig::default().web_socket(config.clone()));
+        let listener: Listener = "ws:192.0.2.1:80".parse().unwrap();
+        stage.listen(listener.announced_by([balancer]));
+        let flow = accept(&mut stage);
+        stage.bytes(flow, admission::preface(introduced));
+        let forwarded = "X-Forwarded-For: 10.9.9.9\r\nOrigin";
+        stage.bytes(flow, REQUEST.replace("Origin", forwarded));
+        match stage.events()[..] {
+            [Event::Opened { flow }] => assert_eq!(flow.remote().ip(), believed),
+            ref other => panic!("{other:?}"),
+        }
+    }
 }
 
 /// RFC 7118 §6: whoever is silent is asked, and whoever does not answer is gone.

@@ -115,6 +115,7 @@ impl Transport {
         connection.preface = None;
         if let Some(source) = source {
             connection.flow = connection.flow.with_remote(source);
+            connection.stream.introduced(source);
             if !self.connections.admit(id, &self.config) {
                 return self.limited(id);
             }

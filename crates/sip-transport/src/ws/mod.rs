@@ -101,6 +101,22 @@ impl WebSocket {
         }
     }
 
+    /// Says whom the connection is from, before its client asks for anything.
+    pub(crate) const fn introduced(&mut self, source: SocketAddr) {
+        if let State::Answering { peer, .. } = &mut self.state {
+            *peer = source;
+        }
+    }
+
+    /// Whether a trusted proxy has still to say whom it is from.
+    pub(crate) fn is_to_be_introduced(&self) -> bool {
+        let State::Answering { peer, .. } = &self.state else {
+            return false;
+        };
+        let address = peer.ip().to_canonical();
+        self.config.trusted_proxies.contains(&address)
+    }
+
     /// The connection below is open: a client asks.
     pub(crate) fn open(&mut self) {
         if let State::Silent(host) = &self.state {
