@@ -64,7 +64,7 @@ impl Proxy {
         let Some(context) = self.contexts.get_mut(id) else {
             return;
         };
-        if let Some(ring_for) = context.ring_for {
+        if let Some(ring_for) = context.manner.ring_for {
             context.timer = Some(self.timers.insert(cx.now + ring_for, Due::Group(id)));
         }
         let is_invite = context.is_invite;
@@ -74,7 +74,9 @@ impl Proxy {
                 return;
             };
             let is_binding = target.is_binding;
-            let watched = context.watch.then(|| Watched {
+            let told = context.manner.tell_provisional && is_invite;
+            let told = told.then(|| target.uri.clone());
+            let watched = context.manner.watch.then(|| Watched {
                 uri: target.uri.clone(),
                 since: cx.now,
                 heard: None,
@@ -130,6 +132,9 @@ impl Proxy {
             context.branches.push(Branch {
                 request,
                 pending: true,
+                heard: false,
+                rings: false,
+                told,
                 timer_c,
                 is_binding,
                 verdict: Verdict::AsIs,
@@ -152,6 +157,7 @@ impl Proxy {
         let timer_c = context.timer_c(self.config.timer_c);
         let is_invite = context.is_invite;
         let stage = context.stage;
+        let (ring_on, relay_100) = (context.manner.ring_on, context.manner.relay_100);
         let Some(branch) = context.branch_mut(request) else {
             return;
         };
@@ -164,19 +170,30 @@ impl Proxy {
         response.headers_mut().pop_front::<Via>();
         let for_upstream = response.headers().contains::<Via>();
         if status.is_provisional() {
-            if status != StatusCode::TRYING {
-                // RFC 3261 §16.7 step 2.
-                if let Some(timer) = branch.timer_c.take() {
-                    self.timers.cancel(timer);
-                    branch.timer_c = Some(self.timers.insert(cx.now + timer_c, Due::C(request)));
-                }
-                // RFC 4320 §4.1: nothing but 100 is provisional outside INVITE.
-                let wanted = is_invite
-                    && verdict != Verdict::Ignored
-                    && matches!(stage, Stage::Relaying { .. });
-                if for_upstream && wanted {
-                    self.send_upstream(cx, id, response);
-                }
+            branch.heard = true;
+            let rings = status != StatusCode::TRYING;
+            // RFC 3261 §16.7 step 2.
+            if rings
+                && !(branch.rings && ring_on)
+                && let Some(timer) = branch.timer_c.take()
+            {
+                self.timers.cancel(timer);
+                branch.timer_c = Some(self.timers.insert(cx.now + timer_c, Due::C(request)));
+            }
+            branch.rings |= rings;
+            // RFC 4320 §4.1: nothing but 100 is provisional outside INVITE.
+            let wanted =
+                is_invite && verdict != Verdict::Ignored && matches!(stage, Stage::Relaying { .. });
+            if !for_upstream || !wanted {
+                return;
+            }
+            if let Some(uri) = branch.told.clone() {
+                let response = Box::new(response.clone());
+                self.events
+                    .push_back(Event::Provisional { id, uri, response });
+            }
+            if rings || relay_100 {
+                self.send_upstream(cx, id, response);
             }
             return;
         }
@@ -458,7 +475,7 @@ fn draft(
     for uri in target.path.iter().rev() {
         headers.push_front(Route::new(uri));
     }
-    for (name, value) in &context.headers {
+    for (name, value) in &context.manner.headers {
         headers.push_raw(name.clone(), value.clone());
     }
     if !can_locate && !request.headers().contains::<Route>() {
@@ -476,7 +493,7 @@ fn draft(
     if let Some(record_route) = record_route {
         draft = draft.record_route(record_route);
     }
-    if let Some(timers) = &context.timers {
+    if let Some(timers) = &context.manner.timers {
         draft = draft.timers(**timers);
     }
     if let Some(uri) = next {

@@ -1,6 +1,7 @@
 //! Which of several final responses goes upstream (RFC 3261 §16.7 step 6).
 
 use sip_message::{HeaderName, HeaderValue, Method, Response, StatusCode};
+use std::{fmt, sync::Arc};
 
 /// How one branch ended without a 2xx.
 #[derive(Clone, Debug)]
@@ -27,19 +28,86 @@ impl Outcome {
     }
 }
 
+/// A final response that may go upstream, as [`Plan::rank`](crate::Plan::rank) sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct Candidate<'r> {
+    outcome: &'r Outcome,
+    rank: u32,
+}
+
+impl<'r> Candidate<'r> {
+    /// Its status, or what our own finding counts as: 408 where nobody answered.
+    pub fn status(&self) -> StatusCode {
+        self.outcome.status()
+    }
+
+    /// The response, if one came; `None` for a finding of our own.
+    pub const fn response(&self) -> Option<&'r Response> {
+        match self.outcome {
+            Outcome::Received(response) => Some(response),
+            Outcome::Found(_) | Outcome::Shed => None,
+        }
+    }
+
+    /// The rank that it has without anybody's help, less is better: the hundreds are the class, and 0 for a 6xx (RFC
+    /// 3261 §16.7 step 6).
+    pub const fn rank(&self) -> u32 {
+        self.rank
+    }
+}
+
+type Rank = dyn Fn(&Candidate<'_>) -> u32 + Send + Sync;
+
+/// How the best response is found.
+#[derive(Clone, Default)]
+pub(crate) struct Choice {
+    /// Whether a 6xx is the least, and not the most
+    pub(crate) ordinary_6xx: bool,
+    /// Whether a 503 goes upstream as one
+    pub(crate) pass_503: bool,
+    /// Whether the best response brings its own challenges alone
+    pub(crate) challenges_apart: bool,
+    pub(crate) rank: Option<Arc<Rank>>,
+}
+
+impl Choice {
+    fn rank(&self, outcome: &Outcome) -> u32 {
+        let rank = match rank(outcome) {
+            (0, _) if self.ordinary_6xx => 600,
+            (class, order) => u32::from(class) * 100 + u32::from(order),
+        };
+        match &self.rank {
+            Some(own) => own(&Candidate { outcome, rank }),
+            None => rank,
+        }
+    }
+}
+
+impl fmt::Debug for Choice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Choice")
+            .field("ordinary_6xx", &self.ordinary_6xx)
+            .field("pass_503", &self.pass_503)
+            .field("challenges_apart", &self.challenges_apart)
+            .finish_non_exhaustive()
+    }
+}
+
 /// The final responses of a response context so far: the best, and the challenges of all.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Outcomes {
     best: Option<Outcome>,
-    /// Whether a 6xx is the least, and not the most
-    ordinary_6xx: bool,
+    choice: Choice,
     challenges: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Outcomes {
-    /// Sets whether a 6xx is one failure among others.
-    pub(crate) const fn rank_6xx_last(&mut self, ordinary: bool) {
-        self.ordinary_6xx = ordinary;
+    /// None yet; the best of them is found by `choice`.
+    pub(crate) fn new(choice: Choice) -> Self {
+        Self {
+            choice,
+            ..Self::default()
+        }
     }
 
     /// Notes how a branch ended. The first of equals stays.
@@ -60,10 +128,7 @@ impl Outcomes {
     }
 
     fn prefer(&mut self, outcome: Outcome) {
-        let rank = |outcome: &Outcome| match rank(outcome) {
-            (0, _) if self.ordinary_6xx => (6, 0),
-            rank => rank,
-        };
+        let rank = |outcome: &Outcome| self.choice.rank(outcome);
         let best = self.best.as_ref();
         if best.is_none_or(|best| rank(&outcome) < rank(best)) {
             self.best = Some(outcome);
@@ -94,6 +159,7 @@ impl Outcomes {
     pub(crate) fn any(&self) -> Option<Outcome> {
         let mut best = self.best.clone()?;
         match &mut best {
+            best if self.choice.pass_503 && best.status() == StatusCode::SERVICE_UNAVAILABLE => {}
             // RFC 3261 §16.7 step 6: upstream a 503 would say that this proxy is out of order.
             Outcome::Found(status) if *status == StatusCode::SERVICE_UNAVAILABLE => {
                 *status = StatusCode::SERVER_INTERNAL_ERROR;
@@ -103,7 +169,9 @@ impl Outcomes {
                 response.headers_mut().remove_name(&HeaderName::RETRY_AFTER);
             }
             // RFC 3261 §16.7 step 7: the user agent answers all challenges at once or never gets through.
-            Outcome::Received(response) if is_challenge(response.status()) => {
+            Outcome::Received(response)
+                if is_challenge(response.status()) && !self.choice.challenges_apart =>
+            {
                 for name in [HeaderName::WWW_AUTHENTICATE, HeaderName::PROXY_AUTHENTICATE] {
                     response.headers_mut().remove_name(&name);
                 }

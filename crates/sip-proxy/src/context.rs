@@ -3,12 +3,12 @@
 use crate::{
     ProxyId,
     choice::Outcomes,
-    plan::{Plan, Target},
+    plan::{Manner, Plan, Target},
 };
 use ahash::RandomState;
-use sip_endpoint::{RequestId, ServerTransactionId, Timers};
+use sip_endpoint::{RequestId, ServerTransactionId};
 use sip_io::{Flow, TimerId};
-use sip_message::{HeaderName, HeaderValue, Request, StatusCode, Uri};
+use sip_message::{Request, StatusCode, Uri};
 use slab::Slab;
 use std::{
     collections::{HashMap, VecDeque},
@@ -40,17 +40,8 @@ pub(crate) struct ResponseContext {
     /// The user part of our Record-Route, when the request is inside a dialog already
     pub(crate) token: Option<String>,
     pub(crate) record_route: bool,
-    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     pub(crate) groups: VecDeque<Vec<Target>>,
-    pub(crate) ring_for: Option<Duration>,
-    pub(crate) failover_on: Option<Vec<StatusCode>>,
-    pub(crate) hold_failure: bool,
-    /// Whether it is told how each target does
-    pub(crate) watch: bool,
-    /// Those of its branches, where they are not those of all
-    pub(crate) timers: Option<Box<Timers>>,
-    /// Whether a 6xx speaks for its branch alone
-    pub(crate) ordinary_6xx: bool,
+    pub(crate) manner: Manner,
     pub(crate) branches: Vec<Branch>,
     /// How many targets were sent to, all plans together
     pub(crate) tried: usize,
@@ -60,6 +51,8 @@ pub(crate) struct ResponseContext {
     pub(crate) earlier: Outcomes,
     /// For the decision, or for how long a group rings
     pub(crate) timer: Option<TimerId>,
+    /// For the plan as a whole
+    pub(crate) deadline: Option<TimerId>,
 }
 
 /// How far a request is.
@@ -84,6 +77,12 @@ pub(crate) struct Branch {
     pub(crate) request: RequestId,
     /// No final response yet
     pub(crate) pending: bool,
+    /// A provisional response has come, be it 100
+    pub(crate) heard: bool,
+    /// One other than 100 has come
+    pub(crate) rings: bool,
+    /// Whose provisional responses are told, if they are
+    pub(crate) told: Option<Uri>,
     pub(crate) timer_c: Option<TimerId>,
     /// The target is a device that registered
     pub(crate) is_binding: bool,
@@ -116,17 +115,14 @@ impl ResponseContext {
     /// Takes over a plan.
     pub(crate) fn adopt(&mut self, plan: Plan, record_route: bool) {
         self.groups = plan.groups;
-        self.ring_for = plan.ring_for;
-        self.failover_on = plan.failover_on;
-        self.hold_failure = plan.hold_failure;
-        self.watch = plan.watch;
-        self.timers = plan.timers;
-        self.ordinary_6xx = plan.ordinary_6xx;
-        self.headers = plan.headers;
-        self.record_route = plan.record_route.unwrap_or(record_route);
-        let before = std::mem::take(&mut self.outcomes);
-        self.earlier.merge(before);
-        self.outcomes.rank_6xx_last(plan.ordinary_6xx);
+        self.manner = plan.manner;
+        self.record_route = self.manner.record_route.unwrap_or(record_route);
+        let outcomes = Outcomes::new(self.manner.choice.clone());
+        let mut before = std::mem::replace(&mut self.outcomes, outcomes);
+        before.merge(std::mem::take(&mut self.earlier));
+        if !self.manner.forget_earlier {
+            self.earlier = before;
+        }
         self.stage = Stage::Relaying { ending: false };
     }
 
@@ -142,7 +138,7 @@ impl ResponseContext {
         let Some(status) = self.outcomes.status() else {
             return true;
         };
-        match &self.failover_on {
+        match &self.manner.failover_on {
             Some(codes) => codes.contains(&status),
             None => !self.is_global(status),
         }
@@ -150,12 +146,12 @@ impl ResponseContext {
 
     /// How long an INVITE may ring, unless `usual` holds.
     pub(crate) fn timer_c(&self, usual: Duration) -> Duration {
-        self.timers.as_ref().map_or(usual, |timers| timers.c)
+        self.manner.timers.as_ref().map_or(usual, |timers| timers.c)
     }
 
     /// Whether a status speaks for every place where the callee might be (RFC 3261 §16.7 step 5).
     pub(crate) const fn is_global(&self, status: StatusCode) -> bool {
-        status.is_global_failure() && !self.ordinary_6xx
+        status.is_global_failure() && !self.manner.choice.ordinary_6xx
     }
 
     pub(crate) fn branch_mut(&mut self, id: RequestId) -> Option<&mut Branch> {

@@ -85,6 +85,16 @@ pub enum Event {
         /// The request's name
         id: ProxyId,
     },
+    /// A provisional response to an INVITE came, of a plan that [tells them](crate::Plan::tell_provisional). It has gone
+    /// upstream already, unless it is 100.
+    Provisional {
+        /// The request's name
+        id: ProxyId,
+        /// The target that it came from
+        uri: Uri,
+        /// The response, as it goes upstream
+        response: Box<Response>,
+    },
     /// A request goes to a target of a plan that is [watched](crate::Plan::watch). One [`TargetDone`](Self::TargetDone)
     /// follows.
     TargetTried {
@@ -126,6 +136,9 @@ pub enum RelayError {
     /// The plan has no target
     #[error("the plan has no target")]
     NoTarget,
+    /// The request is with nobody yet, or no more
+    #[error("the request is not being relayed")]
+    NotRelayed,
     /// There is no failure to forward
     #[error("there is no response to forward")]
     NothingHeld,

@@ -3,7 +3,7 @@
 use crate::{
     Event, Proxy, Target,
     context::{ResponseContext, Stage},
-    plan::Plan,
+    plan::{Manner, Plan},
     route::{self, Dialog, Way},
 };
 use sip_endpoint::{Context, Draft, Event as EndpointEvent, ServerTransactionId};
@@ -246,19 +246,14 @@ impl Proxy {
             breadth,
             token: dialog.map(|dialog| dialog.token),
             record_route: false,
-            headers: Vec::new(),
             groups: std::collections::VecDeque::new(),
-            ring_for: None,
-            failover_on: None,
-            hold_failure: false,
-            watch: false,
-            timers: None,
-            ordinary_6xx: false,
+            manner: Manner::default(),
             branches: Vec::new(),
             tried: 0,
             outcomes: crate::choice::Outcomes::default(),
             earlier: crate::choice::Outcomes::default(),
             timer: None,
+            deadline: None,
         })
     }
 

@@ -26,29 +26,29 @@
 //!
 //! | parameter or function of tm | here |
 //! |---|---|
-//! | `fr_timer`, `t_set_fr` | [`Timers::give_up_after`]: of all, of a plan ([`Plan::timers`]), of a request ([`Draft::timers`]), while it waits ([`Endpoint::set_timeout`]) |
-//! | `fr_inv_timer` | [`Plan::ring_for`] for a group, [`ProxyConfig::timer_c`] for each branch |
-//! | `max_inv_lifetime`, `max_noninv_lifetime`, `t_set_max_lifetime` | [`Draft::deadline`], [`EndpointConfig::non_invite_limit`] |
+//! | `fr_timer`, `t_set_fr` | [`Timers::give_up_after`]: of all, of a plan ([`Plan::timers`]), of a request ([`Draft::timers`]), while it waits ([`Proxy::set_timeout`], [`Endpoint::set_timeout`]) |
+//! | `fr_inv_timer`, `t_set_fr` | [`Plan::ring_for`] for a group, while it rings [`Proxy::set_ring_for`]; [`ProxyConfig::timer_c`] for each branch |
+//! | `max_inv_lifetime`, `max_noninv_lifetime`, `t_set_max_lifetime` | [`Plan::deadline`], [`Draft::deadline`], [`EndpointConfig::non_invite_limit`] |
 //! | `wt_timer` | [`Timers::remember_for`] and [`Timers::d`]: of all, or of one ([`Endpoint::set_server_timers`]) |
 //! | `retr_timer1`, `retr_timer2`, `t_set_retr` | [`Timers::t1`], [`Timers::t2`], in the same places |
-//! | `restart_fr_on_each_reply` | Timer C begins anew with each 101 to 199 (RFC 3261 §16.7 step 2), `ring_for` does not |
+//! | `restart_fr_on_each_reply` | [`Plan::restart_timer_c`]; `ring_for` never begins anew |
 //! | `noisy_ctimer` | always: who is given up gets 408 |
 //! | `auto_inv_100`, `t_set_auto_inv_100` | the proxy says 100 at once; for other cores [`EndpointConfig::trying_after`], for one request [`Endpoint::set_trying_after`] |
 //! | `auto_inv_100_reason` | [`EndpointConfig::trying_reason`] |
-//! | `aggregate_challenges` | always (RFC 3261 §16.7 step 7) |
+//! | `aggregate_challenges` | [`Plan::aggregate_challenges`] |
 //! | `blst_503…`, `blst_methods_…` | [`EndpointConfig::health`] |
 //! | `cancel_b_method` | CANCEL waits for a provisional response (RFC 3261 §9.1) |
 //! | `unmatched_cancel` | 481 |
-//! | `pass_provisional_replies` | [`Plan::watch`] |
+//! | `pass_provisional_replies` | [`Plan::tell_provisional`] |
 //! | `disable_6xx_block`, `t_set_disable_6xx` | [`Plan::ordinary_6xx`] |
-//! | `failure_reply_mode`, `t_drop_replies` | the best response of all plans counts; a held failure may be answered by any other ([`Proxy::answer`]) |
+//! | `failure_reply_mode`, `t_drop_replies` | [`Plan::forget_earlier`]; a held failure may be answered by any other response ([`Proxy::answer`]) |
 //! | `failure_exec_mode`, `failover_reply_codes` | [`Plan::failover_on`]; what fails here counts as the status that it means |
-//! | `faked_reply_prio` | of one class, what came goes before what was found here, and 408 is last |
+//! | `faked_reply_prio` | [`Plan::rank`]; without it, of one class, what came goes before what was found here, and 408 is last |
 //! | `e2e_cancel_reason`, `local_cancel_reason` | [`ProxyConfig::cancel_reason`] |
-//! | `remap_503_500` | always (RFC 3261 §16.7 step 6), but for what a server has asked not to get (RFC 7339 §5.10) |
+//! | `remap_503_500` | [`Plan::pass_503`]; what a server has asked not to get is 503 in any case (RFC 7339 §5.10) |
 //! | `dns_reuse_rcv_socket` | [`Target::by_listener`] |
 //! | `reparse_on_dns_failover` | each attempt is made of the request as it was given |
-//! | `relay_100` | never (RFC 3261 §16.7 step 5) |
+//! | `relay_100` | [`Plan::relay_100`] |
 //! | `rich_redirect`, `default_code`, `reply_408_code` | [`Plan::hold_failure`], then [`Proxy::answer`] with any response |
 //! | `contacts_avp`, `contact_flows_avp` | [`Plan::by_q`] |
 //! | `reply_matching` and its like | RFC 3261 §17.1.3 and §17.2.3, with peers of RFC 2543 |
@@ -114,6 +114,7 @@ mod route;
 mod stats;
 mod token;
 
+pub use choice::Candidate;
 pub use config::{Foreign, ProxyConfig};
 pub use dispatch::{
     Algorithm, DestinationState, DestinationStatus, DispatchError, DispatchEvent, DispatchSet,

@@ -1,9 +1,10 @@
 //! What to do with a request: a relay plan as data.
 
+use crate::choice::{Candidate, Choice};
 use sip_endpoint::Timers;
 use sip_io::Flow;
 use sip_message::{HeaderName, HeaderValue, StatusCode, Uri};
-use std::{collections::VecDeque, net::SocketAddr, time::Duration};
+use std::{collections::VecDeque, net::SocketAddr, sync::Arc, time::Duration};
 
 /// One element of a target set (RFC 3261 §16.5): the Request-URI that a branch gets, and how to reach it.
 ///
@@ -121,14 +122,32 @@ impl From<Uri> for Target {
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
     pub(crate) groups: VecDeque<Vec<Target>>,
+    pub(crate) manner: Manner,
+}
+
+/// How a plan is carried out: all of it but the targets.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Manner {
     pub(crate) ring_for: Option<Duration>,
     pub(crate) hold_failure: bool,
     pub(crate) failover_on: Option<Vec<StatusCode>>,
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     pub(crate) record_route: Option<bool>,
+    /// Whether it is told how each target does
     pub(crate) watch: bool,
+    /// Those of its branches, where they are not those of all
     pub(crate) timers: Option<Box<Timers>>,
-    pub(crate) ordinary_6xx: bool,
+    pub(crate) choice: Choice,
+    /// What the plans before it came to is forgotten
+    pub(crate) forget_earlier: bool,
+    /// Timer C runs from the first provisional response, whatever comes after it
+    pub(crate) ring_on: bool,
+    /// Whether 100 goes upstream as well
+    pub(crate) relay_100: bool,
+    /// Whether provisional responses are told
+    pub(crate) tell_provisional: bool,
+    /// How long all targets may take together
+    pub(crate) deadline: Option<Duration>,
 }
 
 impl Plan {
@@ -201,21 +220,21 @@ impl Plan {
     /// How long each group may ring before it counts as not answering (408) and the next one's turn comes. Defaults to
     /// no end but the transaction's own, and Timer C for INVITE.
     pub const fn ring_for(mut self, time: Duration) -> Self {
-        self.ring_for = Some(time);
+        self.manner.ring_for = Some(time);
         self
     }
 
     /// Whether a plan that failed is reported by [`Event::RelayFailed`](crate::Event::RelayFailed) instead of being
     /// answered with the best response. Defaults to no.
     pub const fn hold_failure(mut self, hold: bool) -> Self {
-        self.hold_failure = hold;
+        self.manner.hold_failure = hold;
         self
     }
 
     /// The timers of every branch: T1, T2, T4, how long a target may be silent, and Timer C. Defaults to those of the
     /// endpoint, and to [`ProxyConfig::timer_c`](crate::ProxyConfig::timer_c).
     pub fn timers(mut self, timers: Timers) -> Self {
-        self.timers = Some(Box::new(timers));
+        self.manner.timers = Some(Box::new(timers));
         self
     }
 
@@ -223,32 +242,98 @@ impl Plan {
     /// of another class is better. Defaults to no: a 6xx speaks for every place where the callee might be (RFC 3261
     /// §16.7 step 5), which gateways that say 603 for themselves alone do not know.
     pub const fn ordinary_6xx(mut self, ordinary: bool) -> Self {
-        self.ordinary_6xx = ordinary;
+        self.manner.choice.ordinary_6xx = ordinary;
+        self
+    }
+
+    /// Whether a 503 goes upstream as it is. Defaults to no: it becomes 500, because upstream a 503 says that this proxy is
+    /// out of order (RFC 3261 §16.7 step 6), which is what one in front of a single server may want to say.
+    pub const fn pass_503(mut self, pass: bool) -> Self {
+        self.manner.choice.pass_503 = pass;
+        self
+    }
+
+    /// Whether a 401 or 407 brings the challenges of all branches along. Defaults to yes: a user agent that has to answer
+    /// one by one never gets through (RFC 3261 §16.7 step 7). Some phones of today read no more than one.
+    pub const fn aggregate_challenges(mut self, aggregate: bool) -> Self {
+        self.manner.choice.challenges_apart = !aggregate;
+        self
+    }
+
+    /// Which final response goes upstream when all have failed: that of the least rank, the first of equals. Defaults to
+    /// [`Candidate::rank`], from which an own order may start; it is asked several times for each response.
+    ///
+    /// ```
+    /// use sip_proxy::{Candidate, Plan};
+    ///
+    /// // What anybody said counts more than our finding that nobody did.
+    /// let own_last = |candidate: &Candidate<'_>| match candidate.response() {
+    ///     Some(_) => candidate.rank(),
+    ///     None => candidate.rank() + 1_000,
+    /// };
+    /// let plan = Plan::new().rank(own_last);
+    /// ```
+    pub fn rank(mut self, rank: impl Fn(&Candidate<'_>) -> u32 + Send + Sync + 'static) -> Self {
+        self.manner.choice.rank = Some(Arc::new(rank));
+        self
+    }
+
+    /// Whether the failures of earlier plans for the same request are forgotten. Defaults to no: the best response of all
+    /// plans goes upstream.
+    pub const fn forget_earlier(mut self, forget: bool) -> Self {
+        self.manner.forget_earlier = forget;
+        self
+    }
+
+    /// Whether each provisional response but 100 begins Timer C anew. Defaults to yes (RFC 3261 §16.7 step 2); otherwise
+    /// only the first one does, and a callee that repeats its 180 rings no longer than others.
+    pub const fn restart_timer_c(mut self, restart: bool) -> Self {
+        self.manner.ring_on = !restart;
+        self
+    }
+
+    /// Whether the 100s of the targets go upstream. Defaults to no: they are for this hop (RFC 3261 §16.7 step 5).
+    pub const fn relay_100(mut self, relay: bool) -> Self {
+        self.manner.relay_100 = relay;
+        self
+    }
+
+    /// Whether each provisional response to an INVITE is told, by [`Event::Provisional`](crate::Event::Provisional).
+    /// Defaults to no.
+    pub const fn tell_provisional(mut self, tell: bool) -> Self {
+        self.manner.tell_provisional = tell;
+        self
+    }
+
+    /// How long all targets together may take, one group after the other: then those that ring are cancelled, no further
+    /// one has its turn, and the plan has failed, with 408 unless something better came. Defaults to no end.
+    pub const fn deadline(mut self, time: Duration) -> Self {
+        self.manner.deadline = Some(time);
         self
     }
 
     /// The only responses after which the next group has its turn. Defaults to every one but 2xx and 6xx.
     pub fn failover_on(mut self, codes: impl IntoIterator<Item = StatusCode>) -> Self {
-        self.failover_on = Some(codes.into_iter().collect());
+        self.manner.failover_on = Some(codes.into_iter().collect());
         self
     }
 
     /// A header field that every branch gets, such as a Diversion.
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.headers.push((name, value));
+        self.manner.headers.push((name, value));
         self
     }
 
     /// Whether we stay on the way of requests inside the dialog that is made. Defaults to what the configuration says.
     pub const fn record_route(mut self, record_route: bool) -> Self {
-        self.record_route = Some(record_route);
+        self.manner.record_route = Some(record_route);
         self
     }
 
     /// Whether it is told how each target does, by [`Event::TargetTried`](crate::Event::TargetTried) and
     /// [`Event::TargetDone`](crate::Event::TargetDone). Defaults to no.
     pub const fn watch(mut self, watch: bool) -> Self {
-        self.watch = watch;
+        self.manner.watch = watch;
         self
     }
 

@@ -16,7 +16,7 @@ use sip_message::{Request, Response, StatusCode};
 use std::{
     collections::{BTreeMap, VecDeque},
     fmt,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 /// A stateful, forking, record-routing proxy (RFC 3261 §16) as a core.
@@ -58,6 +58,8 @@ pub(crate) enum Due {
     Secret(SecretId),
     /// A group has rung long enough
     Group(ProxyId),
+    /// A plan has taken long enough
+    Plan(ProxyId),
     /// Timer C
     C(RequestId),
 }
@@ -106,6 +108,8 @@ impl Proxy {
         self.stop_timer(id);
         if let Some(context) = self.contexts.get_mut(id) {
             context.adopt(plan, record_route);
+            let deadline = context.manner.deadline.map(|time| cx.now + time);
+            context.deadline = deadline.map(|at| self.timers.insert(at, Due::Plan(id)));
         }
         self.advance(cx, id);
         Ok(())
@@ -126,6 +130,7 @@ impl Proxy {
         }
         context.groups.clear();
         context.stage = Stage::Asking;
+        self.stop_deadline(id);
         self.cancel_branches(cx, id, Verdict::Ignored, Why::Unsaid);
         self.await_decision(cx.now, id);
         Ok(())
@@ -185,6 +190,49 @@ impl Proxy {
         Ok(())
     }
 
+    /// Sets how long the targets whose turn it is may still ring, in place of the plan's
+    /// [`ring_for`](Plan::ring_for); those after them have what the plan says.
+    ///
+    /// # Errors
+    ///
+    /// When the request is gone or with nobody.
+    pub fn set_ring_for(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: ProxyId,
+        time: Duration,
+    ) -> Result<(), RelayError> {
+        self.relaying(id)?;
+        self.stop_timer(id);
+        let timer = self.timers.insert(cx.now + time, Due::Group(id));
+        if let Some(context) = self.contexts.get_mut(id) {
+            context.timer = Some(timer);
+        }
+        Ok(())
+    }
+
+    /// Sets how long the targets whose turn it is may still be silent; see
+    /// [`Endpoint::set_timeout`](sip_endpoint::Endpoint::set_timeout).
+    ///
+    /// # Errors
+    ///
+    /// When the request is gone or with nobody.
+    pub fn set_timeout(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: ProxyId,
+        after: Duration,
+    ) -> Result<(), RelayError> {
+        self.relaying(id)?;
+        let branches = self.contexts.get(id).map(|context| &context.branches);
+        for branch in branches.into_iter().flatten() {
+            if branch.pending {
+                cx.set_timeout(branch.request, after);
+            }
+        }
+        Ok(())
+    }
+
     /// The request, as [`Event::RouteNeeded`] has shown it, while it is to be decided or with its targets.
     pub fn request(&self, id: ProxyId) -> Option<&Request> {
         let context = self.contexts.get(id)?;
@@ -208,6 +256,14 @@ impl Proxy {
         }
     }
 
+    fn relaying(&self, id: ProxyId) -> Result<(), RelayError> {
+        match self.contexts.get(id).map(|context| context.stage) {
+            None | Some(Stage::Answered) => Err(RelayError::Gone),
+            Some(Stage::Relaying { .. }) => Ok(()),
+            Some(Stage::Asking | Stage::Held) => Err(RelayError::NotRelayed),
+        }
+    }
+
     /// Sets the time until which a decision is to come.
     pub(crate) fn await_decision(&mut self, now: Instant, id: ProxyId) {
         self.stop_timer(id);
@@ -225,6 +281,13 @@ impl Proxy {
             .get_mut(id)
             .and_then(|context| context.timer.take())
         {
+            self.timers.cancel(timer);
+        }
+    }
+
+    fn stop_deadline(&mut self, id: ProxyId) {
+        let context = self.contexts.get_mut(id);
+        if let Some(timer) = context.and_then(|context| context.deadline.take()) {
             self.timers.cancel(timer);
         }
     }
@@ -276,6 +339,15 @@ impl Proxy {
             Due::Group(id) => {
                 if let Some(context) = self.contexts.get_mut(id) {
                     context.timer = None;
+                    let verdict = Verdict::Becomes(StatusCode::REQUEST_TIMEOUT);
+                    self.cancel_branches(cx, id, verdict, Why::TookTooLong);
+                    self.advance(cx, id);
+                }
+            }
+            Due::Plan(id) => {
+                if let Some(context) = self.contexts.get_mut(id) {
+                    context.deadline = None;
+                    context.groups.clear();
                     let verdict = Verdict::Becomes(StatusCode::REQUEST_TIMEOUT);
                     self.cancel_branches(cx, id, verdict, Why::TookTooLong);
                     self.advance(cx, id);
@@ -472,6 +544,7 @@ impl Proxy {
     /// A final response went upstream, or never will.
     pub(crate) fn close(&mut self, id: ProxyId) {
         self.stop_timer(id);
+        self.stop_deadline(id);
         if let Some(context) = self.contexts.get_mut(id) {
             context.stage = Stage::Answered;
             context.groups.clear();
@@ -481,12 +554,14 @@ impl Proxy {
     /// Every target has failed: asks, or sends the best response (RFC 3261 §16.7 steps 6 to 9).
     pub(crate) fn conclude(&mut self, cx: &mut Context<'_>, id: ProxyId, may_hold: bool) {
         self.stop_timer(id);
+        self.stop_deadline(id);
         let Some(context) = self.contexts.get_mut(id) else {
             return;
         };
         let method = context.request.method().clone();
-        let held =
-            may_hold && context.hold_failure && context.stage == Stage::Relaying { ending: false };
+        let held = may_hold
+            && context.manner.hold_failure
+            && context.stage == Stage::Relaying { ending: false };
         if held && let Some(best) = context.outcomes.any() {
             context.stage = Stage::Held;
             let response = self.as_response(cx, id, best);

@@ -29,8 +29,17 @@ fn plan(rng: &mut Rng) -> Plan {
     if rng.below(3) == 0 {
         plan = plan.ring_for(seconds(rng.below(30) + 1));
     }
-    plan.hold_failure(rng.below(3) == 0)
-        .record_route(rng.below(2) == 0)
+    if rng.below(4) == 0 {
+        plan = plan.deadline(seconds(rng.below(60) + 1));
+    }
+    let mut one_in_four = || rng.below(4) == 0;
+    plan.hold_failure(one_in_four())
+        .record_route(one_in_four())
+        .ordinary_6xx(one_in_four())
+        .forget_earlier(one_in_four())
+        .relay_100(one_in_four())
+        .restart_timer_c(one_in_four())
+        .pass_503(one_in_four())
 }
 
 /// What a target may say to a request that it got, once or several times.

@@ -2,6 +2,7 @@
 #![allow(dead_code)] // each test file uses its part
 #![allow(clippy::disallowed_methods)] // a test needs an instant to start from
 
+pub(crate) mod forks;
 mod messages;
 
 pub(crate) use messages::*;

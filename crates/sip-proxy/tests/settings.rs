@@ -1,0 +1,264 @@
+//! What a plan and a proxy may be told to do otherwise than RFC 3261 says where it leaves no choice, and where it does.
+#![allow(clippy::unwrap_used)] // in a test a panic is the answer
+
+mod harness;
+
+use harness::{forks::*, *};
+use sip_message::{HeaderName, Request, Response, StatusCode};
+use sip_proxy::{Candidate, Event, Plan, ProxyId, RelayError};
+
+/// Both are asked at once and answer with these codes, bob first; what the caller gets.
+fn outcome(plan: impl Fn() -> Plan + 'static, bob: u16, carol: u16) -> Response {
+    let mut world = three(plan);
+    let call = invite(&mut world);
+    for (name, code) in [("bob", bob), ("carol", carol)] {
+        let (flow, request) = world.request_at(name, "INVITE");
+        let challenge = match code {
+            401 => Some((HeaderName::WWW_AUTHENTICATE, "Digest")),
+            407 => Some((HeaderName::PROXY_AUTHENTICATE, "Digest")),
+            503 => Some((HeaderName::RETRY_AFTER, "60")),
+            _ => None,
+        };
+        let mut answer = response(&request, code, name);
+        if let Some((header, value)) = challenge {
+            let value = format!("{value} realm={name}, nonce=1");
+            let value = if code == 503 { "60" } else { &value };
+            let value = sip_message::HeaderValue::new(value).unwrap();
+            answer.headers_mut().push_raw(header, value);
+        }
+        world.reply(flow, answer.to_bytes());
+        world.request_at(name, "ACK");
+    }
+    let (_, message) = world.take("alice").unwrap();
+    let sip_message::Message::Response(best) = message else {
+        panic!("a response")
+    };
+    world.udp("alice", ack(&call, &best).text());
+    world.finish();
+    best
+}
+
+/// Kamailio's `remap_503_500`.
+#[test]
+fn a_503_may_stay_one() {
+    let is = |plan: fn() -> Plan, code, retry| {
+        let best = outcome(plan, 503, 503);
+        assert_eq!(best.status(), code);
+        assert_eq!(
+            best.headers().contains_name(&HeaderName::RETRY_AFTER),
+            retry
+        );
+    };
+    is(at_once, 500, false);
+    is(|| at_once().pass_503(true), 503, true);
+}
+
+/// Kamailio's `aggregate_challenges`.
+#[test]
+fn challenges_may_come_one_by_one() {
+    let realms = |plan: fn() -> Plan| {
+        let best = outcome(plan, 401, 407);
+        assert_eq!(best.status(), 401);
+        let names = [HeaderName::WWW_AUTHENTICATE, HeaderName::PROXY_AUTHENTICATE];
+        names.map(|name| best.headers().raw_all(&name).count())
+    };
+    assert_eq!(realms(at_once), [1, 1]);
+    assert_eq!(realms(|| at_once().aggregate_challenges(false)), [1, 0]);
+}
+
+/// Kamailio's `faked_reply_prio`, and any other order.
+#[test]
+fn an_order_of_ones_own_chooses_the_best_response() {
+    let best = |plan: fn() -> Plan, bob, carol| outcome(plan, bob, carol).status();
+    assert_eq!(best(at_once, 404, 486), 486);
+    assert_eq!(best(|| at_once().rank(not_found_first), 404, 486), 404);
+    assert_eq!(best(|| at_once().rank(not_found_first), 486, 404), 404);
+    assert_eq!(best(|| at_once().rank(not_found_first), 486, 480), 486);
+}
+
+fn not_found_first(candidate: &Candidate<'_>) -> u32 {
+    match candidate.status() {
+        StatusCode::NOT_FOUND => 0,
+        _ => candidate.rank(),
+    }
+}
+
+/// Our finding that nobody answered has no response.
+#[test]
+fn an_own_finding_is_told_from_a_response() {
+    for (plan, best) in [(at_once as fn() -> Plan, 480), (own_findings_first, 408)] {
+        let mut world = three(plan);
+        let call = invite(&mut world);
+        let (flow, bob) = world.request_at("bob", "INVITE");
+        refuse(&mut world, flow, &bob, 480, "bob");
+        world.wait(seconds(33));
+        world.discard("carol");
+        fail(&mut world, &call, best);
+        world.finish();
+    }
+}
+
+fn own_findings_first() -> Plan {
+    at_once().rank(|candidate| match candidate.response() {
+        Some(_) => candidate.rank(),
+        None => 0,
+    })
+}
+
+fn relay(world: &mut World, id: ProxyId, plan: Plan) {
+    world
+        .stack
+        .command(world.now, |core, cx| core.1.relay(cx, id, plan))
+        .unwrap();
+    world.settle();
+}
+
+/// Kamailio's `failure_reply_mode` and `t_drop_replies`.
+#[test]
+fn what_earlier_plans_came_to_may_be_forgotten() {
+    for (forget, best) in [(false, 302), (true, 480)] {
+        let mut world = three(|| Plan::to(uri(BOB)).hold_failure(true));
+        let call = invite(&mut world);
+        let (flow, bob) = world.request_at("bob", "INVITE");
+        refuse(&mut world, flow, &bob, 302, "bob");
+        let Some(Event::RelayFailed { id, .. }) = world.events.pop_front() else {
+            panic!("held")
+        };
+        relay(&mut world, id, Plan::to(uri(CAROL)).forget_earlier(forget));
+        let (flow, carol) = world.request_at("carol", "INVITE");
+        refuse(&mut world, flow, &carol, 480, "carol");
+        fail(&mut world, &call, best);
+        world.finish();
+    }
+}
+
+fn ring(world: &mut World, flow: sip_io::Flow, request: &Request, code: u16) {
+    world.reply(flow, response(request, code, "bob").to_bytes());
+}
+
+/// Kamailio's `restart_fr_on_each_reply`.
+#[test]
+fn timer_c_may_run_from_the_first_provisional_response_on() {
+    let mut world = three(|| Plan::to(uri(BOB)).restart_timer_c(false));
+    let call = invite(&mut world);
+    let (flow, bob) = world.request_at("bob", "INVITE");
+    world.wait(seconds(20));
+    world.discard("bob");
+    ring(&mut world, flow, &bob, 180);
+    world.wait(seconds(180));
+    ring(&mut world, flow, &bob, 180);
+    world.wait(seconds(4));
+    world.nothing_at("bob");
+    world.wait(seconds(2));
+    world.discard("alice");
+    obey(&mut world, "bob", &bob);
+    fail(&mut world, &call, 408);
+    world.finish();
+}
+
+/// Kamailio's `relay_100` and `pass_provisional_replies`.
+#[test]
+fn provisional_responses_may_be_told_and_100_handed_on() {
+    let mut world = three(|| Plan::to(uri(BOB)).relay_100(true).tell_provisional(true));
+    let call = invite(&mut world);
+    let (flow, bob) = world.request_at("bob", "INVITE");
+    ring(&mut world, flow, &bob, 100);
+    world.response_at("alice", 100);
+    ring(&mut world, flow, &bob, 183);
+    world.response_at("alice", 183);
+    let told: Vec<_> = world.events.drain(..).collect();
+    let told: Vec<_> = told
+        .iter()
+        .map(|event| match event {
+            Event::Provisional { uri, response, .. } => {
+                assert_eq!(response.via().unwrap().host_raw(), b"10.0.0.2");
+                (uri.to_string(), response.status().as_u16())
+            }
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(told, [(BOB.to_owned(), 100), (BOB.to_owned(), 183)]);
+    refuse(&mut world, flow, &bob, 486, "bob");
+    fail(&mut world, &call, 486);
+    world.finish();
+}
+
+/// Kamailio's `max_inv_lifetime`: the end of all, beside how long each may ring.
+#[test]
+fn a_plan_has_a_deadline_for_all_its_targets() {
+    let mut world = three(|| {
+        let plan = in_order().then(uri(BOB)).ring_for(seconds(20));
+        plan.deadline(seconds(30))
+    });
+    let call = invite(&mut world);
+    let (flow, bob) = world.request_at("bob", "INVITE");
+    ring(&mut world, flow, &bob, 180);
+    world.response_at("alice", 180);
+    world.wait(seconds(21));
+    obey(&mut world, "bob", &bob);
+    let (flow, carol) = world.request_at("carol", "INVITE");
+    world.reply(flow, response(&carol, 180, "carol").to_bytes());
+    world.response_at("alice", 180);
+    world.wait(seconds(8));
+    world.nothing_at("carol");
+    world.wait(seconds(2));
+    obey(&mut world, "carol", &carol);
+    fail(&mut world, &call, 408);
+    world.nothing_at("bob");
+    world.finish();
+}
+
+/// A plan that was in time has no deadline left, and neither has the one after it.
+#[test]
+fn a_deadline_ends_with_its_plan() {
+    let mut world = three(|| Plan::to(uri(BOB)).deadline(seconds(10)).hold_failure(true));
+    let call = invite(&mut world);
+    let (flow, bob) = world.request_at("bob", "INVITE");
+    refuse(&mut world, flow, &bob, 486, "bob");
+    let Some(Event::RelayFailed { id, .. }) = world.events.pop_front() else {
+        panic!("held")
+    };
+    relay(&mut world, id, Plan::to(uri(CAROL)));
+    let (flow, carol) = world.request_at("carol", "INVITE");
+    world.reply(flow, response(&carol, 180, "carol").to_bytes());
+    world.response_at("alice", 180);
+    world.wait(seconds(60));
+    world.nothing_at("carol");
+    refuse(&mut world, flow, &carol, 480, "carol");
+    fail(&mut world, &call, 486);
+    world.finish();
+}
+
+/// Kamailio's `t_set_fr`, while targets ring or are silent.
+#[test]
+fn how_long_targets_may_ring_or_be_silent_is_changed_under_way() {
+    let mut world = three(in_order);
+    world.route = Box::new(|_| Decision::Later);
+    let call = invite(&mut world);
+    let id = world.asked[0].0;
+    let set = |world: &mut World, silent: bool, time| {
+        let result = world.stack.command(world.now, |core, cx| match silent {
+            true => core.1.set_timeout(cx, id, seconds(time)),
+            false => core.1.set_ring_for(cx, id, seconds(time)),
+        });
+        world.settle();
+        result
+    };
+    assert_eq!(set(&mut world, true, 3), Err(RelayError::NotRelayed));
+    assert_eq!(set(&mut world, false, 3), Err(RelayError::NotRelayed));
+    relay(&mut world, id, in_order());
+    world.request_at("bob", "INVITE");
+    assert_eq!(set(&mut world, true, 3), Ok(()));
+    world.wait(seconds(4));
+    world.discard("bob");
+    let (flow, carol) = world.request_at("carol", "INVITE");
+    world.discard("carol");
+    world.reply(flow, response(&carol, 180, "carol").to_bytes());
+    world.response_at("alice", 180);
+    assert_eq!(set(&mut world, false, 5), Ok(()));
+    world.wait(seconds(6));
+    obey(&mut world, "carol", &carol);
+    fail(&mut world, &call, 408);
+    assert_eq!(set(&mut world, false, 5), Err(RelayError::Gone));
+    world.finish();
+}
