@@ -14,6 +14,7 @@ use crate::rig;
 
 /// The rig's registrar with digest authentication; stopped when dropped.
 pub struct Kamailio {
+    scripts: PathBuf,
     shift: u16,
     folder: Folder,
 }
@@ -25,6 +26,7 @@ impl Kamailio {
     pub fn start() -> Self {
         installed("kamailio", "kamailio");
         let kamailio = Self {
+            scripts: rig::folder().join("kamailio"),
             shift: free_shift(),
             folder: Folder::new(&format!("kamailio-{}", unique())),
         };
@@ -71,7 +73,7 @@ impl Kamailio {
     }
 
     fn script(&self, name: &str) -> Command {
-        let mut command = Command::new(rig::folder().join("kamailio").join(name));
+        let mut command = Command::new(self.scripts.join(name));
         command
             .env("RIG_RUN", self.folder.path())
             .env("RIG_SHIFT", self.shift.to_string());
