@@ -3,7 +3,7 @@
 use crate::{OverloadControl, Redaction, View};
 use sip_io::WallClock;
 use sip_resolver::{DnsConfig, HealthConfig, ResolverConfig, Zone};
-use sip_transaction::Timers;
+use sip_transaction::{Matching, Timers};
 use sip_transport::{Sharding, TransportConfig};
 use std::{net::SocketAddr, time::Duration};
 
@@ -34,6 +34,8 @@ pub struct EndpointConfig {
     pub(crate) health: HealthConfig,
     pub(crate) affinity: Option<Duration>,
     pub(crate) overload_control: Option<OverloadControl>,
+    pub(crate) matching: Matching,
+    pub(crate) carried: Vec<String>,
 }
 
 impl EndpointConfig {
@@ -66,6 +68,8 @@ impl EndpointConfig {
             health: HealthConfig::default(),
             affinity: None,
             overload_control: None,
+            matching: Matching::default(),
+            carried: Vec::new(),
         }
     }
 
@@ -219,6 +223,19 @@ impl EndpointConfig {
     /// The reason phrase of every 100 that is no application's own. Defaults to the customary one, `Trying`.
     pub fn trying_reason(mut self, reason: impl Into<String>) -> Self {
         self.trying_reason = Some(reason.into());
+        self
+    }
+
+    /// What has to agree for a message to belong to a transaction. Defaults to what RFC 3261 §17.1.3 and §17.2.3 say.
+    pub fn matching(mut self, matching: Matching) -> Self {
+        self.matching = matching;
+        self
+    }
+
+    /// Repeats header fields of an INVITE whose names begin so in its CANCEL and in the ACK to its refusal; see
+    /// [`TransactionConfig::carry`](sip_transaction::TransactionConfig::carry). Defaults to none.
+    pub fn carry(mut self, beginning: impl Into<String>) -> Self {
+        self.carried.push(beginning.into());
         self
     }
 

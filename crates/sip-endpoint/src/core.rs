@@ -111,6 +111,11 @@ impl Context<'_> {
         self.endpoint.cancel_because(self.now, id, reason);
     }
 
+    /// See [`Endpoint::cancel_at_once`].
+    pub fn cancel_at_once(&mut self, id: RequestId, reason: Option<HeaderValue>) {
+        self.endpoint.cancel_at_once(self.now, id, reason);
+    }
+
     /// See [`Endpoint::respond`].
     ///
     /// # Errors

@@ -241,7 +241,12 @@ impl Endpoint {
             .timers(timers)
             .limits(limits)
             .trying_after(config.trying_after)
-            .new_requests_per_second(config.new_requests);
+            .new_requests_per_second(config.new_requests)
+            .matching(config.matching);
+        let layer = config
+            .carried
+            .into_iter()
+            .fold(layer, TransactionConfig::carry);
         let layer = match &config.trying_reason {
             Some(reason) => layer.trying_reason(reason),
             None => layer,
@@ -391,6 +396,11 @@ impl Endpoint {
             Some(reason) => response.reason(reason).build(),
             None => response.build(),
         }
+    }
+
+    /// Ends a server transaction without an answer: a copy of its request is a new request.
+    pub fn forget(&mut self, id: ServerTransactionId) {
+        self.transactions.forget(id);
     }
 
     /// Whether the request of `id` came over another way before: the same From tag, Call-ID and CSeq without a To tag,

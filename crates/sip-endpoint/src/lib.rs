@@ -147,7 +147,7 @@ pub use sip_resolver::{
     Answer, Cached, DnsConfig, Health, HealthConfig, LookupError, Methods, Question, QuestionId,
     ResolverConfig, ServerHealth, ServerKey, Zone,
 };
-pub use sip_transaction::{RespondError, ServerTransactionId, Timers};
+pub use sip_transaction::{Matching, RespondError, ServerTransactionId, Timers};
 pub use sip_transport::{
     HandshakeFailure, Listener, ListenerId, Sharding, Target, TransportConfig,
 };

@@ -90,6 +90,22 @@ impl Endpoint {
 
     /// As [`cancel`](Self::cancel), and the CANCEL says why: the values of its Reason (RFC 3326).
     pub fn cancel_because(&mut self, now: Instant, id: RequestId, reason: Option<HeaderValue>) {
+        self.cancel_when(now, id, reason, false);
+    }
+
+    /// As [`cancel_because`](Self::cancel_because), but a CANCEL does not wait for a provisional response; see
+    /// [`TransactionLayer::cancel_at_once`](sip_transaction::TransactionLayer::cancel_at_once).
+    pub fn cancel_at_once(&mut self, now: Instant, id: RequestId, reason: Option<HeaderValue>) {
+        self.cancel_when(now, id, reason, true);
+    }
+
+    fn cancel_when(
+        &mut self,
+        now: Instant,
+        id: RequestId,
+        reason: Option<HeaderValue>,
+        at_once: bool,
+    ) {
         let Some(request) = self.requests.get_mut(id.0) else {
             return;
         };
@@ -100,7 +116,10 @@ impl Endpoint {
             } => {
                 if request.is_invite {
                     // Whoever cancels twice wishes the same twice.
-                    let _repeated = self.transactions.cancel(now, transaction, reason);
+                    let _repeated = match at_once {
+                        true => self.transactions.cancel_at_once(now, transaction, reason),
+                        false => self.transactions.cancel(now, transaction, reason),
+                    };
                 }
             }
             State::Answered { .. } => {}

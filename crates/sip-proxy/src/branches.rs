@@ -1,7 +1,7 @@
 //! Requests downstream and what comes back: forking, failing over, cancelling (RFC 3261 §16.6 to §16.10).
 
 use crate::{
-    Event, Finding, Proxy, ProxyId, Target,
+    CancelUnanswered, Event, Finding, Proxy, ProxyId, Target,
     breadth::shares,
     choice::Outcome,
     context::{Branch, ResponseContext, Stage, Verdict, Watched},
@@ -323,7 +323,8 @@ impl Proxy {
         verdict: Verdict,
         why: Why<'_>,
     ) {
-        let reason = why.reason().filter(|_| self.config.cancel_reason);
+        let reason = self.reason(why);
+        let unanswered = self.config.cancel_unanswered;
         let Some(context) = self.contexts.get_mut(id) else {
             return;
         };
@@ -333,15 +334,31 @@ impl Proxy {
             if branch.verdict == Verdict::AsIs {
                 branch.verdict = verdict;
             }
-            pending.push(branch.request);
+            pending.push((branch.request, branch.heard));
         }
-        for request in pending {
+        for (request, heard) in pending {
             if is_invite {
-                cx.cancel_because(request, reason.clone());
+                let reason = reason.clone();
+                match unanswered {
+                    CancelUnanswered::AtOnce => cx.cancel_at_once(request, reason),
+                    CancelUnanswered::GiveUp if !heard => {
+                        cx.cancel_because(request, reason);
+                        self.give_up(id, request, verdict);
+                    }
+                    _ => cx.cancel_because(request, reason),
+                }
             } else if verdict != Verdict::AsIs {
                 self.give_up(id, request, verdict);
             }
         }
+    }
+
+    fn reason(&self, why: Why<'_>) -> Option<HeaderValue> {
+        let says = match why {
+            Why::Asked(_) => self.config.hand_on_reason,
+            _ => self.config.cancel_reason,
+        };
+        why.reason().filter(|_| says)
     }
 
     /// Stops waiting for a request that cannot be cancelled.
@@ -376,8 +393,7 @@ impl Proxy {
                 branch.verdict = Verdict::Becomes(StatusCode::REQUEST_TIMEOUT);
             }
             self.stats.timer_c += 1;
-            let reason = Why::TookTooLong.reason();
-            cx.cancel_because(request, reason.filter(|_| self.config.cancel_reason));
+            cx.cancel_because(request, self.reason(Why::TookTooLong));
         }
     }
 }

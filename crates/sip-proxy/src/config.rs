@@ -3,8 +3,8 @@
 use sip_auth::{Authenticator, CredentialStore, Role, Server};
 use sip_endpoint::Domains;
 use sip_io::WallClock;
-use sip_message::Uri;
-use std::{net::IpAddr, time::Duration};
+use sip_message::{StatusCode, Uri};
+use std::{fmt, net::IpAddr, time::Duration};
 
 /// The configuration of a [`Proxy`](crate::Proxy): a seed and a clock are required, the rest has defaults.
 ///
@@ -15,7 +15,6 @@ use std::{net::IpAddr, time::Duration};
 /// let clock = WallClock { at: Instant::now(), is: SystemTime::now() };
 /// let config = ProxyConfig::new([7; 32], clock).timer_c(Duration::from_secs(240));
 /// ```
-#[derive(Debug)]
 pub struct ProxyConfig {
     pub(crate) seed: [u8; 32],
     pub(crate) clock: WallClock,
@@ -28,6 +27,11 @@ pub struct ProxyConfig {
     pub(crate) answer_options: bool,
     pub(crate) timer_c: Duration,
     pub(crate) cancel_reason: bool,
+    pub(crate) hand_on_reason: bool,
+    pub(crate) cancel_unanswered: CancelUnanswered,
+    pub(crate) unmatched_cancel: UnmatchedCancel,
+    pub(crate) trying_after: Option<Duration>,
+    pub(crate) own_status: Option<Box<OwnStatus>>,
     pub(crate) decision: Duration,
     pub(crate) max_breadth: u32,
     pub(crate) requests: usize,
@@ -44,6 +48,49 @@ pub enum Foreign {
     Authenticated,
     /// Anyone: an open relay
     Anyone,
+}
+
+/// What becomes of a branch that is to be cancelled and has said nothing yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CancelUnanswered {
+    /// The INVITE is repeated, and its CANCEL goes out with the first provisional response (RFC 3261 §9.1)
+    #[default]
+    Wait,
+    /// The same, but we wait for it no more: the branch counts as answered with 487 at once. A 2xx that comes after all
+    /// has lost its way upstream, and its sender hears no ACK
+    GiveUp,
+    /// CANCEL goes out at once and the INVITE no more; see
+    /// [`Endpoint::cancel_at_once`](sip_endpoint::Endpoint::cancel_at_once) for what may come of it
+    AtOnce,
+}
+
+/// What becomes of a CANCEL for an INVITE that we do not know.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UnmatchedCancel {
+    /// It is answered 481: every INVITE that passes here is known as long as it can be cancelled, so nobody further on
+    /// could know it by the branch that a CANCEL of ours would have
+    #[default]
+    Refuse,
+    /// It goes where an ACK would go, by its Route or its Request-URI, and the answer comes back: for who shares a domain
+    /// with another proxy (RFC 3261 §16.10). Each costs a transaction on both sides, and nobody is asked who he is
+    Forward,
+    /// It gets no answer, so that who invents them learns nothing and costs nothing
+    Drop,
+}
+
+type OwnStatus = dyn Fn(StatusCode) -> Option<(StatusCode, Option<String>)> + Send;
+
+impl fmt::Debug for ProxyConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProxyConfig")
+            .field("domains", &self.domains)
+            .field("foreign", &self.foreign)
+            .field("record_route", &self.record_route)
+            .field("timer_c", &self.timer_c)
+            .finish_non_exhaustive()
+    }
 }
 
 impl ProxyConfig {
@@ -63,6 +110,11 @@ impl ProxyConfig {
             answer_options: true,
             timer_c: Duration::from_secs(185),
             cancel_reason: true,
+            hand_on_reason: true,
+            cancel_unanswered: CancelUnanswered::default(),
+            unmatched_cancel: UnmatchedCancel::default(),
+            trying_after: Some(Duration::ZERO),
+            own_status: None,
             decision: Duration::from_secs(30),
             max_breadth: 60,
             requests: 65_536,
@@ -145,11 +197,59 @@ impl ProxyConfig {
         self
     }
 
-    /// Whether a CANCEL of ours says why (RFC 3326): with the Reason of the CANCEL that came, else that the call was
-    /// completed elsewhere, refused by a 6xx or not answered in time. Defaults to yes: by it a phone knows which calls
-    /// it has missed.
+    /// Whether a CANCEL that we send by ourselves says why (RFC 3326): that the call was completed elsewhere, refused by a
+    /// 6xx or not answered in time. Defaults to yes: by it a phone knows which calls it has missed.
     pub fn cancel_reason(mut self, says: bool) -> Self {
         self.cancel_reason = says;
+        self
+    }
+
+    /// Whether the Reason of a CANCEL that came goes on with those that it leads to. Defaults to yes.
+    pub fn hand_on_reason(mut self, hands_on: bool) -> Self {
+        self.hand_on_reason = hands_on;
+        self
+    }
+
+    /// What becomes of a branch that is to be cancelled and has said nothing yet. Defaults to what RFC 3261 §9.1 says.
+    pub fn cancel_unanswered(mut self, how: CancelUnanswered) -> Self {
+        self.cancel_unanswered = how;
+        self
+    }
+
+    /// What becomes of a CANCEL for an INVITE that we do not know. Defaults to [`UnmatchedCancel::Refuse`].
+    pub fn unmatched_cancel(mut self, what: UnmatchedCancel) -> Self {
+        self.unmatched_cancel = what;
+        self
+    }
+
+    /// When an INVITE gets its 100: zero is at once, `None` leaves it to who decides
+    /// ([`Proxy::set_trying_after`](crate::Proxy::set_trying_after), [`Proxy::answer`](crate::Proxy::answer)). Defaults to
+    /// zero: who asks a database or a distant target is slower than 200 ms (RFC 3261 §16.2).
+    pub fn trying_after(mut self, after: Option<Duration>) -> Self {
+        self.trying_after = after;
+        self
+    }
+
+    /// What we say where RFC 3261 would have us say a status of our own – nobody answered, nobody is there, no decision
+    /// came –: another final status, and a reason phrase of its own if there is one. `None` leaves it as it is, and so does
+    /// what is no refusal.
+    ///
+    /// ```
+    /// # use sip_message::StatusCode;
+    /// # use sip_proxy::ProxyConfig;
+    /// # fn configure(config: ProxyConfig) -> ProxyConfig {
+    /// config.own_status(|status| match status {
+    ///     StatusCode::REQUEST_TIMEOUT => Some((StatusCode::TEMPORARILY_UNAVAILABLE, None)),
+    ///     StatusCode::SERVER_INTERNAL_ERROR => Some((status, Some("Try the Branch Office".to_owned()))),
+    ///     _ => None,
+    /// })
+    /// # }
+    /// ```
+    pub fn own_status(
+        mut self,
+        own: impl Fn(StatusCode) -> Option<(StatusCode, Option<String>)> + Send + 'static,
+    ) -> Self {
+        self.own_status = Some(Box::new(own));
         self
     }
 

@@ -1,7 +1,7 @@
 //! Requests from upstream: what is checked before anyone is asked (RFC 3261 §16.3, §16.4), and ACKs.
 
 use crate::{
-    Event, Proxy, Target,
+    Event, Proxy, Target, UnmatchedCancel,
     context::{ResponseContext, Stage},
     plan::{Manner, Plan},
     route::{self, Dialog, Way},
@@ -13,6 +13,7 @@ use sip_message::{
     Tag, Uri,
     headers::{MaxBreadth, MaxForwards, ProxyRequire, Route, Unsupported},
 };
+use std::time::Duration;
 
 /// Why a request is not relayed.
 pub(crate) enum Refusal {
@@ -48,15 +49,52 @@ impl Proxy {
         flow: Flow,
         request: Box<Request>,
     ) -> Option<EndpointEvent> {
-        // RFC 3261 §16.10: a CANCEL that matches nothing; nobody but the stack has an answer to it.
-        if request.method() == Method::CANCEL {
-            return Some(EndpointEvent::Request { id, flow, request });
-        }
+        let passed = if request.method() == Method::CANCEL {
+            // RFC 3261 §16.10: one that matches nothing.
+            match self.config.unmatched_cancel {
+                // Nobody but the stack has an answer to it.
+                UnmatchedCancel::Refuse => {
+                    return Some(EndpointEvent::Request { id, flow, request });
+                }
+                UnmatchedCancel::Drop => {
+                    self.stats.requests += 1;
+                    self.stats.cancels_dropped += 1;
+                    cx.forget(id);
+                    return None;
+                }
+                UnmatchedCancel::Forward => self.pass_cancel(cx, id, flow, &request),
+            }
+        } else {
+            self.admit(cx, id, flow, Request::clone(&request))
+        };
         self.stats.requests += 1;
-        if let Err(refusal) = self.admit(cx, id, flow, Request::clone(&request)) {
+        if let Err(refusal) = passed {
             self.refuse(cx, id, &request, refusal);
         }
         None
+    }
+
+    /// Sends a CANCEL of somebody else's INVITE where its Route or its Request-URI says.
+    fn pass_cancel(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: ServerTransactionId,
+        flow: Flow,
+        request: &Request,
+    ) -> Result<(), Refusal> {
+        if self.contexts.len() >= self.config.requests {
+            self.stats.refused += 1;
+            return Err(Refusal::Status(StatusCode::SERVICE_UNAVAILABLE));
+        }
+        let mut checked = self.check(cx, &flow, request.clone())?;
+        let has_route = checked.request.headers().contains::<Route>();
+        if !has_route && self.config.domains.contains(cx, checked.request.uri()) {
+            // Only who knows the INVITE knows where it went.
+            let default = self.default_target(checked.request.uri());
+            let unknown = Refusal::Status(StatusCode::CALL_DOES_NOT_EXIST);
+            checked.request.set_uri(default.ok_or(unknown)?);
+        }
+        self.follow(cx, id, flow, checked, None, None)
     }
 
     /// An ACK to a 2xx, or to a final response that another element sent: forwarded, never answered (RFC 3261
@@ -231,9 +269,11 @@ impl Proxy {
             ..
         } = checked;
         let is_invite = request.method() == Method::INVITE;
-        if is_invite {
+        if is_invite && self.config.trying_after == Some(Duration::ZERO) {
             let trying = cx.trying(&request);
             self.reply(cx, server, trying);
+        } else if is_invite {
+            cx.set_trying_after(server, &request, self.config.trying_after);
         }
         self.contexts.insert(ResponseContext {
             server,
@@ -335,7 +375,7 @@ impl Proxy {
             }
             Refusal::Status(status) => {
                 self.stats.looped += u64::from(status == StatusCode::LOOP_DETECTED);
-                request.response(status)
+                self.own_response(request, status)
             }
         };
         builder.to_tag(tag).build()

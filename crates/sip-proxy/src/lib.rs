@@ -33,29 +33,33 @@
 //! | `retr_timer1`, `retr_timer2`, `t_set_retr` | [`Timers::t1`], [`Timers::t2`], in the same places |
 //! | `restart_fr_on_each_reply` | [`Plan::restart_timer_c`]; `ring_for` never begins anew |
 //! | `noisy_ctimer` | always: who is given up gets 408 |
-//! | `auto_inv_100`, `t_set_auto_inv_100` | the proxy says 100 at once; for other cores [`EndpointConfig::trying_after`], for one request [`Endpoint::set_trying_after`] |
+//! | `auto_inv_100`, `t_set_auto_inv_100` | [`ProxyConfig::trying_after`], for one request [`Proxy::set_trying_after`]; for other cores [`EndpointConfig::trying_after`] and [`Endpoint::set_trying_after`] |
 //! | `auto_inv_100_reason` | [`EndpointConfig::trying_reason`] |
 //! | `aggregate_challenges` | [`Plan::aggregate_challenges`] |
 //! | `blst_503…`, `blst_methods_…` | [`EndpointConfig::health`] |
-//! | `cancel_b_method` | CANCEL waits for a provisional response (RFC 3261 §9.1) |
-//! | `unmatched_cancel` | 481 |
+//! | `cancel_b_method` | [`ProxyConfig::cancel_unanswered`] |
+//! | `unmatched_cancel` | [`ProxyConfig::unmatched_cancel`] |
 //! | `pass_provisional_replies` | [`Plan::tell_provisional`] |
 //! | `disable_6xx_block`, `t_set_disable_6xx` | [`Plan::ordinary_6xx`] |
 //! | `failure_reply_mode`, `t_drop_replies` | [`Plan::forget_earlier`]; a held failure may be answered by any other response ([`Proxy::answer`]) |
 //! | `failure_exec_mode`, `failover_reply_codes` | [`Plan::failover_on`]; what fails here counts as the status that it means |
 //! | `faked_reply_prio` | [`Plan::rank`]; without it, of one class, what came goes before what was found here, and 408 is last |
-//! | `e2e_cancel_reason`, `local_cancel_reason` | [`ProxyConfig::cancel_reason`] |
+//! | `e2e_cancel_reason`, `local_cancel_reason` | [`ProxyConfig::hand_on_reason`], [`ProxyConfig::cancel_reason`] |
+//! | `reparse_invite`, `ac_extra_hdrs` | CANCEL and ACK are made of the INVITE as it was sent; [`EndpointConfig::carry`] |
 //! | `remap_503_500` | [`Plan::pass_503`]; what a server has asked not to get is 503 in any case (RFC 7339 §5.10) |
 //! | `dns_reuse_rcv_socket` | [`Target::by_listener`] |
 //! | `reparse_on_dns_failover` | each attempt is made of the request as it was given |
 //! | `relay_100` | [`Plan::relay_100`] |
-//! | `rich_redirect`, `default_code`, `reply_408_code` | [`Plan::hold_failure`], then [`Proxy::answer`] with any response |
+//! | `default_code`, `reply_408_code`, their reasons | [`ProxyConfig::own_status`]; for one request [`Plan::hold_failure`], then [`Proxy::answer`] with any response |
+//! | `rich_redirect` | [`Proxy::answer`] with any Contacts |
 //! | `contacts_avp`, `contact_flows_avp` | [`Plan::by_q`] |
-//! | `reply_matching` and its like | RFC 3261 §17.1.3 and §17.2.3, with peers of RFC 2543 |
+//! | `callid_matching`, `callid_cseq_matching`, `via1_matching`, `ruri_matching` | [`EndpointConfig::matching`] |
 //! | `on_sl_reply` | [`EndpointConfig::strays`] |
 //!
 //! [`Draft::deadline`]: sip_endpoint::Draft::deadline
 //! [`Draft::timers`]: sip_endpoint::Draft::timers
+//! [`EndpointConfig::carry`]: sip_endpoint::EndpointConfig::carry
+//! [`EndpointConfig::matching`]: sip_endpoint::EndpointConfig::matching
 //! [`Endpoint::set_server_timers`]: sip_endpoint::Endpoint::set_server_timers
 //! [`Endpoint::set_timeout`]: sip_endpoint::Endpoint::set_timeout
 //! [`Endpoint::set_trying_after`]: sip_endpoint::Endpoint::set_trying_after
@@ -115,7 +119,7 @@ mod stats;
 mod token;
 
 pub use choice::Candidate;
-pub use config::{Foreign, ProxyConfig};
+pub use config::{CancelUnanswered, Foreign, ProxyConfig, UnmatchedCancel};
 pub use dispatch::{
     Algorithm, DestinationState, DestinationStatus, DispatchError, DispatchEvent, DispatchSet,
     Dispatcher, Finding, HoldsSet, Probe, SetId,

@@ -12,7 +12,7 @@ use crate::{
 use ahash::RandomState;
 use sip_endpoint::{Context, Core, Event as EndpointEvent, RequestId, ServerTransactionId};
 use sip_io::{Rng, TimerQueue};
-use sip_message::{Request, Response, StatusCode};
+use sip_message::{Request, Response, ResponseBuilder, StatusCode};
 use std::{
     collections::{BTreeMap, VecDeque},
     fmt,
@@ -168,7 +168,13 @@ impl Proxy {
         status: StatusCode,
     ) -> Result<(), RelayError> {
         self.undecided(id)?;
-        self.finish_with(cx, id, status);
+        let context = self.contexts.get(id).ok_or(RelayError::Gone)?;
+        let response = context
+            .request
+            .response(status)
+            .to_tag(cx.tag_for(context.server))
+            .build();
+        self.finish(cx, id, response);
         Ok(())
     }
 
@@ -230,6 +236,23 @@ impl Proxy {
                 cx.set_timeout(branch.request, after);
             }
         }
+        Ok(())
+    }
+
+    /// Sets when an INVITE gets its 100, counted from now, where the [configured time](ProxyConfig::trying_after) has not
+    /// passed yet; `None` leaves it to [`answer`](Self::answer). A request that has had a response keeps it.
+    ///
+    /// # Errors
+    ///
+    /// When the request is gone.
+    pub fn set_trying_after(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: ProxyId,
+        after: Option<Duration>,
+    ) -> Result<(), RelayError> {
+        let context = self.contexts.get(id).ok_or(RelayError::Gone)?;
+        cx.set_trying_after(context.server, &context.request, after);
         Ok(())
     }
 
@@ -498,12 +521,21 @@ impl Proxy {
         let Some(context) = self.contexts.get(id) else {
             return;
         };
-        let response = context
-            .request
-            .response(status)
+        let response = self
+            .own_response(&context.request, status)
             .to_tag(cx.tag_for(context.server))
             .build();
         self.finish(cx, id, response);
+    }
+
+    /// What RFC 3261 would have us say, in our owner's words.
+    pub(crate) fn own_response(&self, request: &Request, status: StatusCode) -> ResponseBuilder {
+        let own = self.config.own_status.as_ref().and_then(|own| own(status));
+        match own.filter(|(status, _)| status.as_u16() >= 300) {
+            Some((status, Some(reason))) => request.response(status).reason(&reason),
+            Some((status, None)) => request.response(status),
+            None => request.response(status),
+        }
     }
 
     /// Sends a final response and takes the request off the table.
@@ -591,9 +623,8 @@ impl Proxy {
         let context = self.contexts.get(id)?;
         Some(match outcome {
             Outcome::Received(response) => *response,
-            found => context
-                .request
-                .response(found.status())
+            found => self
+                .own_response(&context.request, found.status())
                 .to_tag(cx.tag_for(context.server))
                 .build(),
         })

@@ -14,6 +14,8 @@ pub struct ProxyStats {
     pub acks: u64,
     /// ACKs that led nowhere
     pub acks_dropped: u64,
+    /// CANCELs for an INVITE that nobody here knows, which got no answer
+    pub cancels_dropped: u64,
     /// Copies of requests that were sent
     pub branches: u64,
     /// Requests answered with 2xx
@@ -49,6 +51,7 @@ impl AddAssign for ProxyStats {
             in_dialog,
             acks,
             acks_dropped,
+            cancels_dropped,
             branches,
             succeeded,
             failed,
@@ -66,6 +69,7 @@ impl AddAssign for ProxyStats {
         self.in_dialog += in_dialog;
         self.acks += acks;
         self.acks_dropped += acks_dropped;
+        self.cancels_dropped += cancels_dropped;
         self.branches += branches;
         self.succeeded += succeeded;
         self.failed += failed;

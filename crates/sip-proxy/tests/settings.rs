@@ -5,7 +5,10 @@ mod harness;
 
 use harness::{forks::*, *};
 use sip_message::{HeaderName, Request, Response, StatusCode};
-use sip_proxy::{Candidate, Event, Plan, ProxyId, RelayError};
+use sip_proxy::{
+    CancelUnanswered, Candidate, Event, Plan, ProxyConfig, ProxyId, RelayError, UnmatchedCancel,
+};
+use std::time::Duration;
 
 /// Both are asked at once and answer with these codes, bob first; what the caller gets.
 fn outcome(plan: impl Fn() -> Plan + 'static, bob: u16, carol: u16) -> Response {
@@ -260,5 +263,218 @@ fn how_long_targets_may_ring_or_be_silent_is_changed_under_way() {
     obey(&mut world, "carol", &carol);
     fail(&mut world, &call, 408);
     assert_eq!(set(&mut world, false, 5), Err(RelayError::Gone));
+    world.finish();
+}
+
+/// As [`three`], with a proxy that is made so.
+fn configured(
+    configure: impl FnOnce(ProxyConfig) -> ProxyConfig,
+    plan: impl Fn() -> Plan + 'static,
+) -> World {
+    let mut world = World::with(|registrar, proxy| (registrar, configure(proxy)));
+    world.host("alice", "10.0.0.2:5060");
+    world.host("bob", "10.0.0.3:5060");
+    world.host("carol", "10.0.0.4:5060");
+    world.route = Box::new(move |_| Decision::Plan(plan()));
+    world
+}
+
+/// Kamailio's `unmatched_cancel`; RFC 3261 §16.10.
+#[test]
+fn a_cancel_for_an_unknown_invite_is_refused_or_handed_on_or_dropped() {
+    let cancel_to = |world: &mut World, uri: &str| {
+        let cancel = world.message("alice", "CANCEL", uri);
+        world.udp("alice", cancel.text());
+    };
+    let mut world = configured(
+        |proxy| proxy.unmatched_cancel(UnmatchedCancel::Refuse),
+        at_once,
+    );
+    cancel_to(&mut world, BOB);
+    world.response_at("alice", 481);
+    world.nothing_at("bob");
+    world.finish();
+
+    let mut world = configured(
+        |proxy| proxy.unmatched_cancel(UnmatchedCancel::Forward),
+        at_once,
+    );
+    cancel_to(&mut world, BOB);
+    let (flow, cancel) = world.request_at("bob", "CANCEL");
+    assert_eq!(cancel.headers().count::<sip_message::headers::Via>(), 2);
+    world.reply(flow, response(&cancel, 200, "bob").to_bytes());
+    world.response_at("alice", 200);
+    // Nobody but who knows the INVITE knows where our own users are called.
+    cancel_to(&mut world, "sip:bob@example.com");
+    world.response_at("alice", 481);
+    world.finish();
+
+    let mut world = configured(
+        |proxy| proxy.unmatched_cancel(UnmatchedCancel::Drop),
+        at_once,
+    );
+    cancel_to(&mut world, BOB);
+    world.wait(seconds(40));
+    world.nothing_at("alice");
+    world.nothing_at("bob");
+    assert_eq!(world.stack.core().1.stats().cancels_dropped, 1);
+    assert_eq!(world.stack.endpoint().stats().server_transactions, 0);
+    world.finish();
+}
+
+/// Kamailio's `cancel_b_method`.
+#[test]
+fn a_branch_that_said_nothing_is_waited_for_or_given_up_or_cancelled_at_once() {
+    let start = |how| {
+        let mut world = configured(|proxy| proxy.cancel_unanswered(how), || Plan::to(uri(BOB)));
+        let call = invite(&mut world);
+        let (flow, bob) = world.request_at("bob", "INVITE");
+        world.udp("alice", cancel(&call).text());
+        world.response_at("alice", 200);
+        (world, call, flow, bob)
+    };
+    let (mut world, call, flow, bob) = start(CancelUnanswered::Wait);
+    world.nothing_at("alice");
+    world.nothing_at("bob");
+    ring(&mut world, flow, &bob, 180);
+    world.response_at("alice", 180);
+    obey(&mut world, "bob", &bob);
+    fail(&mut world, &call, 487);
+    world.finish();
+
+    let (mut world, call, flow, bob) = start(CancelUnanswered::GiveUp);
+    fail(&mut world, &call, 487);
+    world.nothing_at("bob");
+    ring(&mut world, flow, &bob, 180);
+    obey(&mut world, "bob", &bob);
+    world.nothing_at("alice");
+    world.finish();
+
+    let (mut world, call, _, bob) = start(CancelUnanswered::AtOnce);
+    obey(&mut world, "bob", &bob);
+    fail(&mut world, &call, 487);
+    world.finish();
+}
+
+/// A 6xx ends the others; who has said nothing is not waited for where that is set.
+#[test]
+fn who_is_given_up_holds_up_nobody() {
+    let give_up = |proxy: ProxyConfig| proxy.cancel_unanswered(CancelUnanswered::GiveUp);
+    let mut world = configured(give_up, at_once);
+    let call = invite(&mut world);
+    let (flow, bob) = world.request_at("bob", "INVITE");
+    let (late, carol) = world.request_at("carol", "INVITE");
+    refuse(&mut world, flow, &bob, 603, "bob");
+    fail(&mut world, &call, 603);
+    // The race that this setting opens: the call goes nowhere.
+    world.reply(late, response_from(&carol, 200, "carol", CAROL).to_bytes());
+    world.nothing_at("alice");
+    assert_eq!(world.stack.core().1.stats().dropped_responses, 1);
+    world.finish();
+}
+
+/// Kamailio's `auto_inv_100` and `t_set_auto_inv_100`.
+#[test]
+fn a_100_comes_at_once_or_later_or_when_the_decider_says() {
+    let ask = |after| {
+        let mut world = configured(|proxy| proxy.trying_after(after), at_once);
+        world.route = Box::new(|_| Decision::Later);
+        let call = world
+            .message("alice", "INVITE", "sip:group@example.com")
+            .line("Contact: <sip:alice@10.0.0.2>");
+        world.udp("alice", call.text());
+        (world, call)
+    };
+    let (mut world, _) = ask(Some(ms(300)));
+    world.wait(ms(299));
+    world.nothing_at("alice");
+    world.wait(ms(2));
+    world.response_at("alice", 100);
+
+    let (mut world, _) = ask(None);
+    world.wait(seconds(20));
+    world.nothing_at("alice");
+
+    let (mut world, _) = ask(None);
+    let id = world.asked[0].0;
+    let set = world.stack.command(world.now, |core, cx| {
+        core.1
+            .set_trying_after(cx, id, Some(Duration::from_secs(1)))
+    });
+    assert_eq!(set, Ok(()));
+    world.wait(seconds(1));
+    world.response_at("alice", 100);
+
+    let (mut world, _) = ask(Some(Duration::ZERO));
+    world.response_at("alice", 100);
+}
+
+/// Kamailio's `e2e_cancel_reason` and `local_cancel_reason`, each for itself.
+#[test]
+fn reasons_of_others_and_of_ourselves_are_said_apart() {
+    let reason_of = |configure: fn(ProxyConfig) -> ProxyConfig, asked: bool| {
+        let mut world = configured(configure, || Plan::to(uri(BOB)).ring_for(seconds(5)));
+        let call = invite(&mut world);
+        let (flow, bob) = world.request_at("bob", "INVITE");
+        ring(&mut world, flow, &bob, 180);
+        world.response_at("alice", 180);
+        if asked {
+            let cancel = cancel(&call).line("Reason: SIP;cause=200");
+            world.udp("alice", cancel.text());
+            world.response_at("alice", 200);
+        } else {
+            world.wait(seconds(6));
+        }
+        let reason = obey(&mut world, "bob", &bob);
+        fail(&mut world, &call, if asked { 487 } else { 408 });
+        world.finish();
+        reason.is_some()
+    };
+    for asked in [false, true] {
+        assert!(reason_of(|proxy| proxy, asked));
+        assert_eq!(
+            reason_of(|proxy| proxy.hand_on_reason(false), asked),
+            !asked
+        );
+        assert_eq!(reason_of(|proxy| proxy.cancel_reason(false), asked), asked);
+    }
+}
+
+/// Kamailio's `default_code`, `reply_408_code` and their reasons.
+#[test]
+fn what_the_proxy_says_by_itself_may_be_something_else() {
+    let own = |proxy: ProxyConfig| {
+        proxy.own_status(|status| match status {
+            StatusCode::REQUEST_TIMEOUT => Some((
+                StatusCode::TEMPORARILY_UNAVAILABLE,
+                Some("Gone fishing".to_owned()),
+            )),
+            StatusCode::TOO_MANY_HOPS => Some((StatusCode::SERVER_INTERNAL_ERROR, None)),
+            // No refusal: as it is.
+            StatusCode::SERVER_INTERNAL_ERROR => Some((StatusCode::OK, None)),
+            _ => None,
+        })
+    };
+    let mut world = configured(own, || Plan::to(uri(BOB)));
+    let call = invite(&mut world);
+    world.wait(seconds(33));
+    world.discard("bob");
+    let late = fail(&mut world, &call, 480);
+    assert_eq!(late.reason(), "Gone fishing");
+    world.discard("alice");
+    let looping = world.message("alice", "MESSAGE", BOB).max_forwards("0");
+    world.udp("alice", looping.text());
+    world.response_at("alice", 500);
+    world.route = Box::new(|_| Decision::Later);
+    let call = invite(&mut world);
+    world.wait(seconds(31));
+    fail(&mut world, &call, 500);
+    world.discard("alice");
+    // What somebody else says stays.
+    world.route = Box::new(|_| Decision::Plan(Plan::to(uri(BOB))));
+    let call = invite(&mut world);
+    let (flow, bob) = world.request_at("bob", "INVITE");
+    refuse(&mut world, flow, &bob, 408, "bob");
+    fail(&mut world, &call, 408);
     world.finish();
 }

@@ -39,8 +39,12 @@ impl Cancel {
 }
 
 /// The CANCEL for an INVITE (RFC 3261 §9.1).
-pub(crate) fn cancel(invite: &Request, reason: Option<HeaderValue>) -> Result<Request, ParseError> {
-    let mut cancel = companion(invite, Method::CANCEL)?;
+pub(crate) fn cancel(
+    invite: &Request,
+    reason: Option<HeaderValue>,
+    carried: &[String],
+) -> Result<Request, ParseError> {
+    let mut cancel = companion(invite, Method::CANCEL, carried)?;
     let headers = cancel.headers_mut();
     headers.copy_from(invite.headers(), &HeaderName::TO);
     if let Some(reason) = reason {
@@ -50,15 +54,24 @@ pub(crate) fn cancel(invite: &Request, reason: Option<HeaderValue>) -> Result<Re
 }
 
 /// The ACK to a final response other than 2xx (RFC 3261 §17.1.1.3): with the To of the response, which has a tag.
-pub(crate) fn acknowledge(invite: &Request, response: &Response) -> Result<Request, ParseError> {
-    let mut ack = companion(invite, Method::ACK)?;
+pub(crate) fn acknowledge(
+    invite: &Request,
+    response: &Response,
+    carried: &[String],
+) -> Result<Request, ParseError> {
+    let mut ack = companion(invite, Method::ACK, carried)?;
     ack.headers_mut()
         .copy_from(response.headers(), &HeaderName::TO);
     ack.build()
 }
 
-/// What both have: Request-URI, top Via and therefore branch, Route, From, Call-ID and the number of the CSeq.
-fn companion(invite: &Request, method: Method) -> Result<RequestBuilder, ParseError> {
+/// What both have: Request-URI, top Via and therefore branch, Route, From, Call-ID and the number of the CSeq, and what
+/// is to be carried along.
+fn companion(
+    invite: &Request,
+    method: Method,
+    carried: &[String],
+) -> Result<RequestBuilder, ParseError> {
     let mut request = Request::builder(method, invite.uri().clone())
         .via(invite.via()?)
         .cseq(invite.cseq()?.number());
@@ -66,5 +79,41 @@ fn companion(invite: &Request, method: Method) -> Result<RequestBuilder, ParseEr
     for name in [HeaderName::ROUTE, HeaderName::FROM, HeaderName::CALL_ID] {
         headers.copy_from(invite.headers(), &name);
     }
+    if !carried.is_empty() {
+        let lines = invite.headers().iter();
+        for (name, value) in lines.filter(|(name, _)| is_carried(name, carried)) {
+            headers.push_raw(name, value);
+        }
+    }
     Ok(request)
 }
+
+fn is_carried(name: &HeaderName, carried: &[String]) -> bool {
+    let text = name.as_str().as_bytes();
+    let begins = |beginning: &String| {
+        let start = text.get(..beginning.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(beginning.as_bytes()))
+    };
+    !OWN.contains(name) && !is_about_a_body(text) && carried.iter().any(begins)
+}
+
+fn is_about_a_body(name: &[u8]) -> bool {
+    name.get(..CONTENT.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(CONTENT))
+}
+
+const CONTENT: &[u8] = b"Content-";
+
+/// What such a request has of its own, or never.
+const OWN: [HeaderName; 10] = [
+    HeaderName::VIA,
+    HeaderName::ROUTE,
+    HeaderName::FROM,
+    HeaderName::TO,
+    HeaderName::CALL_ID,
+    HeaderName::CSEQ,
+    HeaderName::MAX_FORWARDS,
+    HeaderName::REQUIRE,
+    HeaderName::PROXY_REQUIRE,
+    HeaderName::REASON,
+];

@@ -20,6 +20,8 @@ pub struct TransactionConfig {
     pub(crate) trying_after: Option<Duration>,
     pub(crate) trying_reason: Option<String>,
     pub(crate) new_requests: Option<u32>,
+    pub(crate) matching: Matching,
+    pub(crate) carried: Vec<String>,
 }
 
 impl TransactionConfig {
@@ -62,6 +64,22 @@ impl TransactionConfig {
         self.trying_reason = Some(reason.into());
         self
     }
+
+    /// Sets what else has to agree, and what need not, for a message to belong to a transaction.
+    pub const fn matching(mut self, matching: Matching) -> Self {
+        self.matching = matching;
+        self
+    }
+
+    /// Repeats those header fields of an INVITE in its CANCEL and in the ACK to its refusal whose names begin so, whatever
+    /// the case: `X-Tenant`, or `P-`. Each call adds one beginning.
+    ///
+    /// Defaults to none: those requests end at the next hop, which knows the INVITE (RFC 3261 §9.1, §17.1.1.3). What
+    /// RFC 3261 fills in itself is never repeated, nor is what describes a body or requires an extension.
+    pub fn carry(mut self, beginning: impl Into<String>) -> Self {
+        self.carried.push(beginning.into());
+        self
+    }
 }
 
 impl Default for TransactionConfig {
@@ -72,6 +90,58 @@ impl Default for TransactionConfig {
             trying_after: Some(Duration::from_millis(200)),
             trying_reason: None,
             new_requests: None,
+            matching: Matching::default(),
+            carried: Vec::new(),
+        }
+    }
+}
+
+/// What has to agree for a message to belong to a transaction, where it is not what RFC 3261 §17.1.3 and §17.2.3 say.
+///
+/// ```
+/// # use sip_transaction::{Matching, TransactionConfig};
+/// let wary = TransactionConfig::default().matching(Matching::default().call_id(true));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Matching {
+    pub(crate) call_id: bool,
+    pub(crate) request_uri: bool,
+    pub(crate) via: bool,
+}
+
+impl Matching {
+    /// Whether a response has to have the Call-ID and the CSeq number of its request.
+    ///
+    /// Defaults to no: the branch is enough, which nobody guesses (RFC 3261 §17.1.3). Yes keeps a peer out that answers
+    /// with the right branch in the wrong call; then its responses are strays.
+    pub const fn call_id(mut self, agrees: bool) -> Self {
+        self.call_id = agrees;
+        self
+    }
+
+    /// Whether requests without a branch of RFC 3261 have to have the same Request-URI to be the same.
+    ///
+    /// Defaults to yes (RFC 3261 §17.2.3). No suits elements of RFC 2543 that write another one into their ACK.
+    pub const fn request_uri(mut self, agrees: bool) -> Self {
+        self.request_uri = agrees;
+        self
+    }
+
+    /// Whether requests without a branch of RFC 3261 have to have the same top Via to be the same.
+    ///
+    /// Defaults to yes (RFC 3261 §17.2.3).
+    pub const fn via(mut self, agrees: bool) -> Self {
+        self.via = agrees;
+        self
+    }
+}
+
+impl Default for Matching {
+    fn default() -> Self {
+        Self {
+            call_id: false,
+            request_uri: true,
+            via: true,
         }
     }
 }

@@ -4,6 +4,7 @@ use std::num::NonZeroU64;
 
 use ahash::RandomState;
 
+use crate::config::Matching;
 use sip_io::Rng;
 use sip_message::{
     Headers, Method, NameAddrView, Request, Response,
@@ -35,30 +36,42 @@ pub(crate) struct Keys {
     other: RandomState,
     /// What is hashed next; kept so that it is not allocated for each
     text: Vec<u8>,
+    matching: Matching,
 }
 
 impl Keys {
-    pub(crate) fn new(rng: &mut Rng) -> Self {
+    pub(crate) fn new(rng: &mut Rng, matching: Matching) -> Self {
         Self {
             one: hasher(rng),
             other: hasher(rng),
             text: Vec::new(),
+            matching,
         }
     }
 
-    /// The key of a client transaction: its branch and its method (§17.1.3).
-    pub(crate) fn client(&mut self, branch: &[u8], method: &Method) -> Key {
+    /// The key of a client transaction: its branch and its method (§17.1.3); `headers` are those of a message in it.
+    pub(crate) fn client(&mut self, branch: &[u8], method: &Method, headers: &Headers) -> Key {
         self.text.clear();
         push_folded(&mut self.text, branch);
         push(&mut self.text, method.as_str().as_bytes());
+        if self.matching.call_id {
+            // What cannot be read agrees with what cannot be read: a message without either is refused before.
+            if let Some(Ok(call_id)) = headers.view::<CallId>() {
+                push(&mut self.text, call_id.as_bytes());
+            }
+            if let Some(Ok(cseq)) = headers.view::<CSeq>() {
+                push_number(&mut self.text, cseq.number());
+            }
+        }
         self.key()
     }
 
     /// The key of the client transaction that a response answers.
     pub(crate) fn response(&mut self, response: &Response) -> Option<Key> {
-        let via = response.headers().view::<Via>()?.ok()?;
-        let cseq = response.headers().view::<CSeq>()?.ok()?;
-        Some(self.client(via.branch_raw()?, cseq.method()))
+        let headers = response.headers();
+        let via = headers.view::<Via>()?.ok()?;
+        let cseq = headers.view::<CSeq>()?.ok()?;
+        Some(self.client(via.branch_raw()?, cseq.method(), headers))
     }
 
     /// The key of the server transaction that a request would have if its method were `method` (§17.2.3); `branch` is that
@@ -81,7 +94,7 @@ impl Keys {
                 text.make_ascii_lowercase();
                 push_number(text, via.port().unwrap_or(0).into());
             }
-            None => push_loose(text, request, method)?,
+            None => push_loose(text, self.matching, request, method)?,
         }
         let method = if *method == Method::ACK {
             &Method::INVITE
@@ -145,9 +158,18 @@ pub(crate) fn branch<'a>(via: &'a ViaView<'_>) -> Option<&'a [u8]> {
 /// RFC 2543 has no branches: there the whole lot of header fields has to be equal (§17.2.3).
 ///
 /// The To tag is left out of an INVITE's key, because the ACK carries that of the response: [`Keys::tag`] compares it.
-fn push_loose(text: &mut Vec<u8>, request: &Request, method: &Method) -> Option<()> {
-    push(text, request.uri().as_ref().as_bytes());
-    push_folded(text, request.via().ok()?.to_string().as_bytes());
+fn push_loose(
+    text: &mut Vec<u8>,
+    matching: Matching,
+    request: &Request,
+    method: &Method,
+) -> Option<()> {
+    if matching.request_uri {
+        push(text, request.uri().as_ref().as_bytes());
+    }
+    if matching.via {
+        push_folded(text, request.via().ok()?.to_string().as_bytes());
+    }
     push_origin(text, request)?;
     if *method != Method::INVITE && *method != Method::ACK {
         push_folded(text, tag(&request.headers().view::<To>()?.ok()?));

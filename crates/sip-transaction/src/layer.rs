@@ -118,13 +118,13 @@ impl TransactionLayer {
     pub fn new(config: TransactionConfig, mut rng: Rng, now: Instant) -> Self {
         Self {
             admission: config.new_requests.map(|requests| Rate::new(requests, now)),
-            config,
             clients: Table::new(),
             servers: Table::new(),
             pending: Pending::new(),
             merges: HashMap::with_hasher(key::hasher(&mut rng)),
             own_timers: HashMap::with_hasher(key::hasher(&mut rng)),
-            keys: Keys::new(&mut rng),
+            keys: Keys::new(&mut rng, config.matching),
+            config,
             timers: TimerQueue::new(now),
             transmits: VecDeque::new(),
             events: VecDeque::new(),
@@ -162,7 +162,9 @@ impl TransactionLayer {
         let via = request.headers().view::<Via>().and_then(Result::ok);
         let branch = via.as_ref().and_then(|via| via.branch_raw());
         let branch = branch.ok_or(RequestError::NoBranch)?;
-        let key = self.keys.client(branch, request.method());
+        let key = self
+            .keys
+            .client(branch, request.method(), request.headers());
         if self.clients.find(&key).is_some() {
             return Err(RequestError::BranchInUse);
         }
@@ -196,6 +198,33 @@ impl TransactionLayer {
         id: ClientTransactionId,
         reason: Option<HeaderValue>,
     ) -> Result<Cancelled, CancelError> {
+        self.cancel_when(now, id, reason, false)
+    }
+
+    /// As [`cancel`](Self::cancel), but before the first provisional response the CANCEL goes out as well, and the INVITE
+    /// no more. Another one goes out with that response, if it comes, unless the first is still repeated.
+    ///
+    /// That is not what RFC 3261 §9.1 says: a CANCEL that overtakes its INVITE is answered 481 and cancels nothing.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`cancel`](Self::cancel).
+    pub fn cancel_at_once(
+        &mut self,
+        now: Instant,
+        id: ClientTransactionId,
+        reason: Option<HeaderValue>,
+    ) -> Result<Cancelled, CancelError> {
+        self.cancel_when(now, id, reason, true)
+    }
+
+    fn cancel_when(
+        &mut self,
+        now: Instant,
+        id: ClientTransactionId,
+        reason: Option<HeaderValue>,
+        at_once: bool,
+    ) -> Result<Cancelled, CancelError> {
         let client = self.clients.get_mut(id.0).ok_or(CancelError::Gone)?;
         let client::Machine::Invite(state, wish) = &mut client.machine else {
             return Err(CancelError::NotInvite);
@@ -208,17 +237,31 @@ impl TransactionLayer {
             return Ok(Cancelled::Already);
         }
         let cancel = Request::parse(client.contents.clone())
-            .and_then(|invite| cancel::cancel(&invite, reason))
+            .and_then(|invite| cancel::cancel(&invite, reason, &self.config.carried))
             .map_err(|_| CancelError::Unreadable)?;
         let via = cancel.via().map_err(|_| CancelError::Unreadable)?;
         let branch = via.branch_raw().ok_or(CancelError::Unreadable)?;
-        let key = self.keys.client(branch, &Method::CANCEL);
-        *wish = Cancel::Wished(Box::new((key, cancel.to_bytes())));
+        let key = self.keys.client(branch, &Method::CANCEL, cancel.headers());
+        let contents = cancel.to_bytes();
+        *wish = Cancel::Wished(Box::new((key, contents.clone())));
         if cancellable == Cancellable::OnceProvisional {
-            return Ok(Cancelled::Wished);
+            if !at_once {
+                return Ok(Cancelled::Wished);
+            }
+            self.stop_repeating(id);
+            self.start_cancel(now, id.0, key, contents);
+            return Ok(Cancelled::Sent);
         }
         self.send_cancel(now, id.0);
         Ok(Cancelled::Sent)
+    }
+
+    /// Ends a server transaction at once, whatever it has sent: a copy of its request is a new request, and nothing is
+    /// sent again. For requests that are to get no answer.
+    pub fn forget(&mut self, id: ServerTransactionId) {
+        if self.servers.get(id.0).is_some() {
+            self.end_server(id.0);
+        }
     }
 
     /// Sends a request no more that nobody has answered: for whoever tries another server (RFC 3263 §4.3).

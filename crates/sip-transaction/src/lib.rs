@@ -40,7 +40,7 @@ mod way;
 #[cfg(test)]
 mod tests;
 
-pub use config::{Limits, TransactionConfig};
+pub use config::{Limits, Matching, TransactionConfig};
 pub use error::{CancelError, Cancelled, RequestError, RespondError};
 pub use event::{ClientTransactionId, Event, Owner, Send, ServerTransactionId};
 pub use layer::TransactionLayer;

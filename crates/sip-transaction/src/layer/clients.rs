@@ -169,12 +169,21 @@ impl TransactionLayer {
             return;
         };
         // §9.1: without a final response within 64×T1 the INVITE counts as cancelled.
-        let (flow, own_timers) = (client.way.flow(), client.own_timers.clone());
-        let timers = *own_timers.as_deref().unwrap_or(&self.config.timers);
+        let timers = client.own_timers.as_deref().unwrap_or(&self.config.timers);
         let due = Due::Client(id, Timer::Cancel);
         client.end = Some(self.timers.insert_after(now, timers.lifetime(), due));
+        self.start_cancel(now, id, key, cancel);
+    }
+
+    /// Begins the transaction of a CANCEL beside that of its INVITE, unless it is there already.
+    pub(super) fn start_cancel(&mut self, now: Instant, invite: Id, key: Key, cancel: Bytes) {
+        let Some(client) = self.clients.get(invite) else {
+            return;
+        };
         if self.clients.find(&key).is_none() {
-            let machine = client::Machine::Cancel(client_non_invite::State::new(&timers));
+            let (flow, own_timers) = (client.way.flow(), client.own_timers.clone());
+            let timers = own_timers.as_deref().unwrap_or(&self.config.timers);
+            let machine = client::Machine::Cancel(client_non_invite::State::new(timers));
             self.start(now, key, machine, flow, own_timers, cancel);
         }
     }
@@ -186,7 +195,7 @@ impl TransactionLayer {
             .zip(arrived)
             .and_then(|(client, (_, response))| {
                 let invite = Request::parse(client.contents.clone()).ok()?;
-                cancel::acknowledge(&invite, response).ok()
+                cancel::acknowledge(&invite, response, &self.config.carried).ok()
             });
         // A response without To is not acknowledged; its sender could not match the ACK.
         ack.map_or_else(Bytes::new, |ack| ack.to_bytes())

@@ -384,3 +384,86 @@ fn orders(steps: [&'static str; 5]) -> Vec<Vec<&'static str>> {
     assert_eq!(orders.len(), 326);
     orders
 }
+
+/// Kamailio's `cancel_b_method` 2.
+#[test]
+fn a_cancel_may_go_out_before_any_response_and_again_with_the_first() {
+    let mut stage = Stage::new();
+    let id = stage.request(&invite(), udp());
+    let cancelled = stage.layer.cancel_at_once(stage.now, id, None);
+    assert_eq!(cancelled, Ok(Cancelled::Sent));
+    stage.drain();
+    let again = stage.layer.cancel_at_once(stage.now, id, None);
+    assert_eq!(again, Ok(Cancelled::Already));
+    stage.until(400);
+    stage.answer(&request(Method::CANCEL, "z9hG4bKone"), 481);
+    stage.expect(
+        "0 -> INVITE
+         0 -> CANCEL",
+    );
+    stage.until(6_000);
+    stage.answer(&invite(), 180);
+    stage.answer(&invite(), 487);
+    stage.expect(
+        "6000 -> CANCEL
+         6000 up Response 180
+         6000 -> ACK
+         6000 up Response 487",
+    );
+    stage.answer(&request(Method::CANCEL, "z9hG4bKone"), 200);
+    stage.until_idle();
+    assert!(stage.layer.is_empty_inside());
+}
+
+/// An INVITE that nobody has heard of ends by its Timer B, whatever became of the CANCEL.
+#[test]
+fn what_was_cancelled_at_once_and_is_never_answered_times_out() {
+    let mut stage = Stage::new();
+    let id = stage.request(&invite(), tcp());
+    let cancelled = stage.layer.cancel_at_once(stage.now, id, None);
+    assert_eq!(cancelled, Ok(Cancelled::Sent));
+    stage.drain();
+    stage.until(32_000);
+    stage.expect(
+        "0 -> INVITE
+         0 -> CANCEL
+         32000 up TimedOut
+         32000 up Ended",
+    );
+    stage.until_idle();
+}
+
+/// Kamailio's `ac_extra_hdrs`.
+#[test]
+fn chosen_header_fields_go_along_with_cancel_and_ack() {
+    let sent = edited(
+        &invite(),
+        "Max-Forwards: 70\r\n",
+        "X-Tenant: 1\r\nMax-Forwards: 12\r\nx-trace: 2\r\nCall-Info: <sip:a>\r\nContent-Disposition: session\r\n",
+    );
+    let config = TransactionConfig::default().carry("X-").carry("C");
+    let mut stage = Stage::with(config);
+    let id = stage.request(&sent, udp());
+    stage.answer(&sent, 180);
+    stage.cancel(id);
+    stage.answer(&sent, 487);
+    for (place, method) in [(1, Method::CANCEL), (2, Method::ACK)] {
+        let Message::Request(companion) = &stage.sent[place].1 else {
+            panic!("not a request");
+        };
+        assert_eq!(*companion.method(), method);
+        let text = String::from_utf8(companion.to_bytes().to_vec()).unwrap();
+        for (line, times) in [
+            ("X-Tenant: 1", 1),
+            ("x-trace: 2", 1),
+            ("Call-Info", 1),
+            ("Call-ID", 1),
+            ("CSeq", 1),
+            ("Max-Forwards", 1),
+            ("Content-Disposition", 0),
+            ("Content-Length", 1),
+        ] {
+            assert_eq!(text.matches(line).count(), times, "{line} in {text}");
+        }
+    }
+}

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use super::*;
+use crate::Matching;
 
 /// TXN-010: RFC 3261 §17.1.3.
 #[test]
@@ -148,10 +149,11 @@ fn txn_022_every_branch_is_another_transaction_but_for_cancel_and_ack() {
     let mut rng = Rng::new([9; 32]);
     let mut seen = HashSet::with_hasher(ahash::RandomState::with_seeds(1, 2, 3, 4));
     let mut layer_rng = Rng::new([10; 32]);
-    let mut keys = crate::key::Keys::new(&mut layer_rng);
+    let mut keys = crate::key::Keys::new(&mut layer_rng, Matching::default());
+    let none = invite();
     for _ in 0..1_000_000 {
         let branch = format!("z9hG4bK{}", rng.token(16));
-        assert!(seen.insert(keys.client(branch.as_bytes(), &Method::INVITE)));
+        assert!(seen.insert(keys.client(branch.as_bytes(), &Method::INVITE, none.headers())));
     }
     let mut stage = Stage::new();
     let id = stage.request(&invite(), udp());
@@ -167,4 +169,43 @@ fn txn_022_every_branch_is_another_transaction_but_for_cancel_and_ack() {
         })
         .collect();
     assert_eq!(branches, ["z9hG4bKone"; 3]);
+}
+
+/// Kamailio's `callid_cseq_matching`: a branch alone is not enough where that is set.
+#[test]
+fn a_response_may_have_to_be_of_the_same_call() {
+    for (strict, strays) in [(false, 0), (true, 2)] {
+        let matching = Matching::default().call_id(strict);
+        let mut stage = Stage::with(TransactionConfig::default().matching(matching));
+        let id = stage.request(&invite(), udp());
+        stage.answer(&edited(&invite(), "Call-ID: 7", "Call-ID: 8"), 180);
+        stage.answer(&edited(&invite(), "CSeq: 1", "CSeq: 2"), 180);
+        assert_eq!(stage.layer.stats().strays, strays);
+        stage.answer(&invite(), 180);
+        stage.cancel(id);
+        stage.answer(&request(Method::CANCEL, "z9hG4bKone"), 200);
+        stage.answer(&invite(), 487);
+        assert_eq!(stage.layer.stats().strays, strays);
+        stage.until_idle();
+    }
+}
+
+/// Kamailio's `ruri_matching` and `via1_matching`, for peers of RFC 2543.
+#[test]
+fn without_the_cookie_less_may_have_to_agree() {
+    let default = Matching::default();
+    for (matching, (from, to)) in [
+        (
+            default.request_uri(false),
+            ("sip:bob@192.0.2.1 SIP", "sip:eve@192.0.2.1 SIP"),
+        ),
+        (default.via(false), ("192.0.2.2:5060", "192.0.2.9:5060")),
+    ] {
+        for (matching, transactions) in [(default, 2), (matching, 1)] {
+            let mut stage = Stage::with(TransactionConfig::default().matching(matching));
+            stage.arrive(&parse(LOOSE), udp());
+            stage.arrive(&edited(&parse(LOOSE), from, to), udp());
+            assert_eq!(stage.layer.len_server(), transactions, "{to}");
+        }
+    }
 }

@@ -132,3 +132,22 @@ fn a_100_says_what_it_is_told_to() {
     let sent = layer.poll_transmit().unwrap().contents;
     assert!(sent.starts_with(b"SIP/2.0 100 One  moment\r\n"), "{sent:?}");
 }
+
+/// A request that is to get no answer takes no place, and its copy is a new one.
+#[test]
+fn a_server_transaction_is_forgotten_without_an_answer() {
+    let mut stage = Stage::new();
+    stage.arrive(&options(), udp());
+    let id = stage.served();
+    stage.layer.forget(id);
+    stage.layer.forget(id);
+    stage.drain();
+    stage.arrive(&options(), udp());
+    stage.expect(
+        "0 up Request OPTIONS
+         0 up ServerEnded
+         0 up Request OPTIONS",
+    );
+    stage.layer.forget(stage.served());
+    assert!(stage.layer.is_empty_inside());
+}
