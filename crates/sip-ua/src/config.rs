@@ -173,7 +173,8 @@ impl UaConfig {
     }
 
     /// The longest waits after the first failure of a registration and after any number of them; they double in between,
-    /// and half of each is left to chance.
+    /// and half of each is left to chance. A flow that is lost before it has shown that it lasts is a failure, too, and
+    /// while another flow leads to the user the first one is three times as long.
     ///
     /// Defaults to one minute and 30 minutes: RFC 5626 §4.5 doubles its base time of 30 s with the first failure already.
     #[must_use]

@@ -148,7 +148,7 @@ pub enum Event {
         /// What it came on
         flow: Flow,
     },
-    /// A REGISTER failed in a way that time may mend.
+    /// A REGISTER failed in a way that time may mend, or the flow that it was made on was lost as soon as it was there.
     RegistrationRetrying {
         /// Which registration
         registration: RegistrationId,

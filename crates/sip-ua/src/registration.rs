@@ -1,6 +1,7 @@
 //! A binding at a registrar, made, refreshed and withdrawn (RFC 3261 §10.2).
 
 mod options;
+mod recovery;
 
 pub use options::{KeepAlivePolicy, RegistrationOptions};
 
@@ -47,7 +48,10 @@ pub(crate) struct Registration {
     keep_alive: KeepAlivePolicy,
     outbound: bool,
     state: State,
+    /// How many attempts in a row have failed, or led to a flow that did not last
     failures: u32,
+    /// Whether it failed, or its flow did, and it is not bound anew yet
+    recovering: bool,
     bound: Option<Bound>,
     /// The flow that is kept alive for it
     kept: Option<Flow>,
@@ -73,6 +77,8 @@ enum State {
 struct Bound {
     until: Instant,
     flow: Flow,
+    /// When the flow will have shown that it lasts
+    lasting: Instant,
 }
 
 impl UserAgent {
@@ -125,6 +131,7 @@ impl UserAgent {
             outbound,
             state: State::Moving,
             failures: 0,
+            recovering: false,
             bound: None,
             kept: None,
             leaving: false,
@@ -363,10 +370,15 @@ impl UserAgent {
             self.try_later(cx, id, Duration::ZERO, RequestError::Rejected(response));
             return;
         }
-        registration.failures = 0;
+        // One of datagrams that was given up and made anew looks like the old one.
+        let same = registration.bound.filter(|bound| bound.flow == flow);
+        let same = same.filter(|_| !registration.recovering);
+        registration.recovering = false;
+        let proof = recovery::proof(registration.outbound, announced(&response));
         registration.bound = Some(Bound {
             until: cx.now + expires,
             flow,
+            lasting: same.map_or(cx.now + proof, |bound| bound.lasting),
         });
         let leaving = registration.leaving;
         let before = registration.kept.take();
@@ -394,91 +406,9 @@ impl UserAgent {
         }
     }
 
-    /// RFC 5626 §4.5: the time doubles with each failure, and half of it is left to chance.
-    fn try_later(
-        &mut self,
-        cx: &Context<'_>,
-        id: RegistrationId,
-        at_least: Duration,
-        cause: RequestError,
-    ) {
-        let Some(registration) = self.registrations.get_mut(id) else {
-            return;
-        };
-        if registration.leaving {
-            self.registration_ended(id, Err(cause));
-            return;
-        }
-        let doubled = 2_u32.saturating_pow(registration.failures.min(16));
-        let longest = self
-            .config
-            .retry_first
-            .saturating_mul(doubled)
-            .min(self.config.retry_last);
-        registration.failures = registration.failures.saturating_add(1);
-        let after = longest
-            .mul_f64(0.5 + 0.5 * self.rng.fraction())
-            .max(at_least);
-        let timer = self.timers.insert(cx.now + after, Due::Register(id));
-        registration.state = State::Resting(timer);
-        self.events.push_back(Event::RegistrationRetrying {
-            registration: id,
-            after,
-            cause,
-        });
-    }
-
     /// It is time to refresh or to try again.
     pub(crate) fn registration_due(&mut self, cx: &mut Context<'_>, id: RegistrationId) {
         self.send_register(cx, id, false);
-    }
-
-    /// The connection that a binding was made on is gone, and with it the way to us: binds anew, a little later so that
-    /// a registrar that restarts is not met by everybody at once.
-    pub(crate) fn registered_flow_closed(&mut self, cx: &Context<'_>, flow: &Flow) {
-        for id in self.registrations.keys() {
-            let Some(registration) = self.registrations.get_mut(id) else {
-                continue;
-            };
-            if registration.kept == Some(*flow) {
-                registration.kept = None;
-            }
-            let State::Resting(timer) = registration.state else {
-                continue;
-            };
-            if registration.failures == 0
-                && registration.bound.is_some_and(|bound| bound.flow == *flow)
-            {
-                self.timers.cancel(timer);
-                let after = FLOW_RECOVERY.mul_f64(self.rng.fraction());
-                registration.state =
-                    State::Resting(self.timers.insert(cx.now + after, Due::Register(id)));
-            }
-        }
-    }
-
-    /// The addresses of this host have changed: what was bound on one that is gone is bound anew.
-    pub(crate) fn network_changed(&mut self, cx: &Context<'_>) {
-        let moved: Vec<Flow> = self
-            .registrations
-            .keys()
-            .into_iter()
-            .filter_map(|id| Some(self.registrations.get(id)?.bound?.flow))
-            .filter(|flow| {
-                let facing = cx.local_address(Some(flow.remote().ip()));
-                facing.is_some_and(|facing| facing != flow.local().ip())
-            })
-            .collect();
-        for flow in moved {
-            let kept = |registration: &Registration| registration.kept == Some(flow);
-            let ids = self.registrations.keys().into_iter();
-            let keepers = ids
-                .filter_map(|id| self.registrations.get(id))
-                .filter(|it| kept(it));
-            let keepers = keepers.count();
-            self.released.extend(std::iter::repeat_n(flow, keepers));
-            self.registered_flow_closed(cx, &flow);
-        }
     }
 
     /// Lets go of flows that ended registrations kept alive.
@@ -528,24 +458,31 @@ fn agreed(response: &Response, policy: KeepAlivePolicy) -> Option<KeepAlive> {
         response.headers().get::<Require>(),
         Some(Ok(require)) if require.contains("outbound")
     );
-    // RFC 6223 §4.3: the value is what the next hop wants; without one it has not agreed.
-    let by_via = response.via().ok().and_then(|via| {
-        let seconds = via.param("keep")??.parse::<u32>().ok()?;
-        Some(Duration::from_secs(seconds.into()))
-    });
-    let flow_timer = match response.headers().get::<FlowTimer>() {
-        Some(Ok(timer)) => Some(timer.duration()),
-        _ => None,
-    };
-    let agrees = by_outbound || by_via.is_some() || policy == KeepAlivePolicy::Always;
+    let agrees = by_outbound || by_via(response).is_some() || policy == KeepAlivePolicy::Always;
     let keep = if agrees {
         KeepAlive::agreed()
     } else {
         KeepAlive::unasked()
     };
+    Some(announced(response).map_or(keep, |time| keep.at_most(time)))
+}
+
+/// How often the registrar wants to hear from us, if it says so.
+fn announced(response: &Response) -> Option<Duration> {
+    let flow_timer = match response.headers().get::<FlowTimer>() {
+        Some(Ok(timer)) => Some(timer.duration()),
+        _ => None,
+    };
     // RFC 5626 §4.4: Flow-Timer wins. A zero says that keep-alives are wanted, not how often (RFC 6223 §4.4).
-    let at_most = flow_timer.or(by_via).filter(|time| !time.is_zero());
-    Some(at_most.map_or(keep, |time| keep.at_most(time)))
+    let at_most = flow_timer.or_else(|| by_via(response));
+    at_most.filter(|time| !time.is_zero())
+}
+
+/// RFC 6223 §4.3: the value is what the next hop wants; without one it has not agreed.
+fn by_via(response: &Response) -> Option<Duration> {
+    let via = response.via().ok()?;
+    let seconds = via.param("keep")??.parse::<u32>().ok()?;
+    Some(Duration::from_secs(seconds.into()))
 }
 
 /// Whether time may mend what made a registrar answer so.
@@ -558,5 +495,3 @@ fn may_pass(status: StatusCode) -> bool {
                 | StatusCode::FLOW_FAILED
         )
 }
-
-const FLOW_RECOVERY: Duration = Duration::from_secs(2);

@@ -195,6 +195,126 @@ fn tra_032_a_registration_moves_to_a_new_flow_when_its_own_is_silent() {
     rig.accept(&[("Require", "outbound")], None);
 }
 
+/// How long it is until a connection is asked for.
+#[track_caller]
+fn opened_after(rig: &mut Rig) -> Duration {
+    let since = rig.now;
+    let is_open = |out: &Transmit| matches!(out, Transmit::Open { .. });
+    while !rig.out.iter().any(is_open) {
+        rig.out.clear();
+        rig.wait(SECOND / 10);
+        assert!(
+            rig.now < since + 2_000 * SECOND,
+            "no connection is asked for"
+        );
+    }
+    rig.now - since
+}
+
+fn closed_by_peer(rig: &mut Rig, flow: Flow) {
+    let reason = sip_io::CloseReason::ByPeer;
+    rig.receive(Receive::Closed { flow, reason });
+}
+
+fn device(flow: u32) -> RegistrationOptions {
+    RegistrationOptions::new().outbound("urn:uuid:0", flow)
+}
+
+/// RFC 5626 §4.5: a flow that is lost before a keep-alive was answered counts as a failure, and the wait doubles.
+#[test]
+fn a_registrar_that_takes_and_closes_is_met_ever_less_often() {
+    let outbound = [("Require", "outbound")];
+    let mut rig = Rig::new();
+    rig.register("tcp", device(1));
+    for longest in [60, 120, 240] {
+        let (flow, _) = rig.accept(&outbound, None);
+        closed_by_peer(&mut rig, flow);
+        let told = rig.events.iter().find_map(|event| match event {
+            Event::RegistrationRetrying { after, .. } => Some(*after),
+            _ => None,
+        });
+        let after = opened_after(&mut rig);
+        let range = SECOND * longest / 2..=SECOND * (longest + 1);
+        assert!(range.contains(&after), "{after:?}");
+        assert!(told.is_some_and(|told| told <= after && after < told + SECOND));
+    }
+    // One that lasts is replaced soon, and the count begins anew.
+    let (flow, _) = rig.accept(&outbound, None);
+    let (_, _, ping) = next(&mut rig);
+    assert_eq!(&ping[..], b"\r\n\r\n");
+    rig.bytes(flow, "\r\n");
+    rig.wait(65 * SECOND);
+    closed_by_peer(&mut rig, flow);
+    assert!(opened_after(&mut rig) < 3 * SECOND);
+    let (flow, _) = rig.accept(&outbound, None);
+    closed_by_peer(&mut rig, flow);
+    assert!((30 * SECOND..61 * SECOND).contains(&opened_after(&mut rig)));
+}
+
+/// One that does not manage its flows is back soon, once.
+#[test]
+fn a_connection_that_breaks_at_once_twice_is_not_made_again_at_once() {
+    let mut rig = Rig::new();
+    rig.register("tcp", RegistrationOptions::new());
+    let (flow, _) = rig.accept(&[], None);
+    closed_by_peer(&mut rig, flow);
+    assert!(opened_after(&mut rig) < 3 * SECOND);
+    let (flow, _) = rig.accept(&[], None);
+    closed_by_peer(&mut rig, flow);
+    assert!(opened_after(&mut rig) > 30 * SECOND);
+    let (flow, _) = rig.accept(&[], None);
+    rig.wait(31 * SECOND);
+    closed_by_peer(&mut rig, flow);
+    assert!(opened_after(&mut rig) < 3 * SECOND);
+}
+
+/// RFC 5626 §4.5: while another flow leads to the user, the base time is 90 s.
+#[test]
+fn a_flow_beside_another_one_has_time() {
+    let outbound = [("Require", "outbound")];
+    let mut rig = Rig::new();
+    rig.register("udp", device(1));
+    rig.accept(&outbound, None);
+    rig.register("tcp", device(2));
+    let (flow, _) = rig.accept(&outbound, None);
+    closed_by_peer(&mut rig, flow);
+    let told = rig.events.iter().find_map(|event| match event {
+        Event::RegistrationRetrying { after, .. } => Some(*after),
+        _ => None,
+    });
+    assert!(told.is_some_and(|after| (90 * SECOND..=180 * SECOND).contains(&after)));
+}
+
+/// RFC 5626 §4.4.2, §4.5: a flow of datagrams whose questions nobody answers is given up, and made again less often when
+/// it never was any better.
+#[test]
+fn a_flow_of_datagrams_that_is_silent_from_the_start_is_a_failure() {
+    let mut rig = Rig::new();
+    rig.register("udp", device(1));
+    rig.accept(&[("Require", "outbound")], None);
+    let mut waits = Vec::new();
+    let until = rig.now + 1_000 * SECOND;
+    while waits.len() < 3 && rig.now < until {
+        rig.wait(SECOND / 10);
+        rig.out.retain(|out| match out {
+            Transmit::Datagram { contents, .. } => contents.starts_with(b"REGISTER"),
+            _ => true,
+        });
+        waits.extend(rig.events.drain(..).filter_map(|event| match event {
+            Event::RegistrationRetrying { after, .. } => Some(after),
+            _ => None,
+        }));
+        if !rig.out.is_empty() {
+            rig.accept(&[("Require", "outbound")], None);
+        }
+    }
+    assert_eq!(waits.len(), 3);
+    for (wait, longest) in waits.into_iter().zip([60, 120, 240]) {
+        let range = SECOND * longest / 2..=SECOND * longest;
+        assert!(range.contains(&wait), "{wait:?}");
+    }
+}
+
 /// RFC 5626 §4.4.2, RFC 6223: over datagrams nothing is sent to a registrar that has not agreed.
 #[test]
 fn datagrams_are_kept_alive_when_the_registrar_agrees() {

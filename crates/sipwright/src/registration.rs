@@ -42,7 +42,7 @@ pub enum RegistrationState {
         /// The address that is bound, as the registrar lists it
         contact: Uri,
     },
-    /// A REGISTER failed in a way that time may mend
+    /// A REGISTER failed in a way that time may mend, or the flow that it was made on was lost as soon as it was there
     Retrying {
         /// When it is tried again
         after: Duration,
