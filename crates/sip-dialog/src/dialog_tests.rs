@@ -36,7 +36,7 @@ fn routes(request: &Request) -> Vec<String> {
         .collect()
 }
 
-/// RFC 3261 §12.1.2; TRAPS 8: the UAC reverses Record-Route.
+/// DLG-003, DLG-007: RFC 3261 §12.1.2; TRAPS 8: the UAC reverses Record-Route.
 #[test]
 fn the_uac_reverses_record_route_and_puts_the_target_into_the_request_uri() {
     let ok = response(
@@ -57,7 +57,7 @@ fn the_uac_reverses_record_route_and_puts_the_target_into_the_request_uri() {
     assert_eq!(bye.call_id().unwrap(), "1@192.0.2.1");
 }
 
-/// RFC 3261 §12.1.1; TRAPS 8: the UAS does not.
+/// DLG-002: RFC 3261 §12.1.1; TRAPS 8: the UAS does not.
 #[test]
 fn the_uas_keeps_record_route_in_order() {
     let invite = invite("Record-Route: <sip:near-bob;lr>\r\nRecord-Route: <sip:near-alice;lr>\r\n");
@@ -70,7 +70,7 @@ fn the_uas_keeps_record_route_in_order() {
     assert_eq!(bye.to().unwrap().tag().unwrap(), "a");
 }
 
-/// RFC 3261 §12.2.1.1; TRAPS 8: a first Route without `lr` swaps with the Request-URI.
+/// DLG-007: RFC 3261 §12.2.1.1; TRAPS 8: a first Route without `lr` swaps with the Request-URI.
 #[test]
 fn a_strict_router_swaps_places_with_the_target() {
     let ok = response(
@@ -93,7 +93,7 @@ fn a_strict_router_swaps_places_with_the_target() {
     );
 }
 
-/// TRAPS 7: recompute the route set from the 2xx, then never change it: only the remote target.
+/// DLG-009, DLG-015: TRAPS 7: recompute the route set from the 2xx, then never change it: only the remote target.
 #[test]
 fn the_route_set_is_taken_again_from_the_2xx_and_then_stays() {
     let ringing = response(
@@ -125,7 +125,7 @@ fn the_route_set_is_taken_again_from_the_2xx_and_then_stays() {
     assert_eq!(bye.uri().as_str(), "sip:bob@moved");
 }
 
-/// RFC 3261 §12.1: 100 and final failures make no dialog, nor does a provisional response without a tag.
+/// DLG-004: RFC 3261 §12.1: 100 and final failures make no dialog, nor does a provisional response without a tag.
 #[test]
 fn what_makes_no_dialog_says_why() {
     let of = |status, tag| Dialog::uac(&invite(""), &response(status, tag, "")).map(|_| ());
@@ -149,7 +149,7 @@ fn what_makes_no_dialog_says_why() {
     );
 }
 
-/// RFC 3261 §12.2.2: lower is out of order, gaps are legal.
+/// DLG-011: RFC 3261 §12.2.2: lower is out of order, gaps are legal.
 #[test]
 fn a_cseq_that_falls_behind_is_out_of_order_and_gaps_are_not() {
     let mut dialog = Dialog::uas(&invite(""), Tag::new("b").unwrap()).unwrap();
@@ -167,7 +167,7 @@ fn a_cseq_that_falls_behind_is_out_of_order_and_gaps_are_not() {
     assert_eq!(caller.receive_request(1), Ok(()));
 }
 
-/// TRAPS 2: the ACK to a 2xx has the number and the credentials of the INVITE, and the dialog's route set.
+/// DLG-019: TRAPS 2: the ACK to a 2xx has the number and the credentials of the INVITE, and the dialog's route set.
 #[test]
 fn the_ack_to_a_2xx_carries_number_and_credentials_of_the_invite() {
     let invite = invite(
@@ -187,6 +187,22 @@ fn the_ack_to_a_2xx_carries_number_and_credentials_of_the_invite() {
     assert_eq!(routes(&ack), ["sip:p;lr"]);
     assert!(ack.headers().contains::<ProxyAuthorization>());
     assert!(ack.headers().contains::<Authorization>());
+}
+
+/// DLG-019: RFC 3261 §8.1.1.5.
+#[test]
+fn numbers_stay_below_two_to_the_31st() {
+    let mut late = invite("");
+    let number = i32::MAX as u32 - 1;
+    late.headers_mut().set(CSeq::new(number, Method::INVITE));
+    let mut dialog = Dialog::uac(&late, &response("200 OK", ";tag=b", "")).unwrap();
+    for method in [Method::INFO, Method::BYE] {
+        let mut request = dialog.request(method).unwrap();
+        assert_eq!(request.cseq().unwrap().number(), number + 1);
+        dialog.renumber(&mut request);
+        assert_eq!(request.cseq().unwrap().number(), number + 1);
+    }
+    assert_eq!(dialog.ack(&late).cseq().unwrap().number(), number);
 }
 
 /// RFC 3261 §22.2; TRAPS 13: the retry of a challenged request has CSeq + 1.

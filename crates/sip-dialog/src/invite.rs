@@ -215,7 +215,7 @@ mod tests {
         assert_eq!(open.receive(9), Err(Glare::Pending));
     }
 
-    /// RFC 3261 §14.1.
+    /// UA-036: RFC 3261 §14.1.
     #[test]
     fn the_two_sides_of_a_glare_wait_in_ranges_that_do_not_meet() {
         let mut rng = Rng::new([3; 32]);

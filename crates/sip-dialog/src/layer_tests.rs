@@ -59,7 +59,7 @@ fn run(layer: &mut DialogLayer<u32>, start: Instant) -> Vec<(u128, &'static str)
     story
 }
 
-/// RFC 3261 §13.3.1.4; TRAPS 5: repeated from T1 to T2, given up after 64*T1.
+/// UA-034: RFC 3261 §13.3.1.4; TRAPS 5: repeated from T1 to T2, given up after 64*T1.
 #[test]
 fn a_2xx_is_repeated_until_64_t1_and_then_given_up() {
     let (mut layer, now) = layer(DialogConfig::new());
@@ -130,7 +130,7 @@ fn removing_a_dialog_removes_its_timers_and_makes_its_key_stale() {
     assert!(layer.remove(key).is_none());
 }
 
-/// TRAPS 7: one INVITE, several dialogs, told apart by the To tag.
+/// DLG-004: TRAPS 7: one INVITE, several dialogs, told apart by the To tag.
 #[test]
 fn dialogs_are_found_by_call_id_and_both_tags() {
     let (mut layer, _) = layer(DialogConfig::new());

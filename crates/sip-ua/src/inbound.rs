@@ -4,7 +4,7 @@ use sip_dialog::DialogKey;
 use sip_endpoint::{Context, Event as EndpointEvent, RespondError, ServerTransactionId};
 use sip_io::Flow;
 use sip_message::{
-    HeaderName, HeaderValue, Method, Request, Response, ResponseBuilder, StatusCode,
+    HeaderName, HeaderValue, Method, Request, Response, ResponseBuilder, StatusCode, Uri,
     headers::{Require, RetryAfter, Unsupported},
 };
 use std::time::Duration;
@@ -13,6 +13,7 @@ use crate::{
     Event, UserAgent,
     call::session::{is_optional, is_session},
     capabilities::is_always,
+    request::{refreshes_target, target_in},
     user_agent::{Asked, respond_to},
 };
 
@@ -35,7 +36,16 @@ impl UserAgent {
         {
             response.headers_mut().set(to.with_tag(&cx.tag_for(id)));
         }
-        if response.status().is_final() && self.asked.get(&id) == Some(&Asked::Application) {
+        if response.status().is_final()
+            && let Some(Asked::Application { moves }) = self.asked.get(&id)
+        {
+            // RFC 6141 §4.6: what is refused has moved nothing.
+            if let Some(moves) = moves
+                && response.status().is_success()
+                && let Some(dialog) = self.dialogs.get_mut(moves.0)
+            {
+                dialog.refresh_target(&moves.1);
+            }
             self.asked.remove(&id);
             self.handed_out = self.handed_out.saturating_sub(1);
         }
@@ -151,7 +161,7 @@ impl UserAgent {
             match *request.method() {
                 Method::INVITE => self.invite_received(cx, id, flow, request),
                 Method::OPTIONS => self.options_received(cx, id, flow, &request, false),
-                _ => self.hand_out(cx, id, flow, request, None),
+                _ => self.hand_out(cx, id, flow, request, None, None),
             }
             return;
         };
@@ -172,7 +182,11 @@ impl UserAgent {
             Method::OPTIONS => self.options_received(cx, id, flow, &request, true),
             _ => {
                 let call = self.calls_by_dialog.get(&key).copied();
-                self.hand_out(cx, id, flow, request, call);
+                let target = refreshes_target(request.method())
+                    .then(|| target_in(request.headers()))
+                    .flatten();
+                let moves = target.map(|target| Box::new((key, target)));
+                self.hand_out(cx, id, flow, request, call, moves);
             }
         }
     }
@@ -209,6 +223,7 @@ impl UserAgent {
         flow: Flow,
         request: Box<Request>,
         call: Option<crate::CallId>,
+        moves: Option<Box<(DialogKey, Uri)>>,
     ) {
         if !self.running {
             self.answer_with(cx, id, &request, StatusCode::TEMPORARILY_UNAVAILABLE);
@@ -225,7 +240,7 @@ impl UserAgent {
             return;
         }
         self.handed_out += 1;
-        self.asked.insert(id, Asked::Application);
+        self.asked.insert(id, Asked::Application { moves });
         self.events.push_back(Event::Request {
             id,
             call,
@@ -268,8 +283,7 @@ fn refusal_of_body(request: &Request) -> Option<ResponseBuilder> {
     }
     let refusal = request.response(StatusCode::UNSUPPORTED_MEDIA_TYPE);
     Some(if encoded {
-        let identity = HeaderValue::from_static("identity");
-        refusal.raw_header(HeaderName::ACCEPT_ENCODING, identity)
+        refusal.raw_header(HeaderName::ACCEPT_ENCODING, ACCEPT_ENCODING)
     } else {
         refusal.raw_header(HeaderName::ACCEPT, ACCEPT)
     })
@@ -278,6 +292,10 @@ fn refusal_of_body(request: &Request) -> Option<ResponseBuilder> {
 /// What the body of an INVITE may be.
 #[allow(clippy::declare_interior_mutable_const)] // bytes of static text hold no state
 const ACCEPT: HeaderValue = HeaderValue::from_static("application/sdp");
+
+/// How a body may be encoded: not at all.
+#[allow(clippy::declare_interior_mutable_const)] // bytes of static text hold no state
+const ACCEPT_ENCODING: HeaderValue = HeaderValue::from_static("identity");
 
 /// When an application that is busy may be asked again.
 const RETRY_AFTER: Duration = Duration::from_secs(5);

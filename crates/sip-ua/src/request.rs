@@ -8,8 +8,8 @@ use sip_dialog::DialogKey;
 use sip_endpoint::{ContactTemplate, Context, Draft, Failure, RequestId};
 use sip_io::Flow;
 use sip_message::{
-    HeaderName, HeaderValue, Method, NameAddr, Request, Response, StatusCode, Uri,
-    headers::{CSeq, ContentType},
+    HeaderName, HeaderValue, Headers, Method, NameAddr, Request, Response, StatusCode, Uri,
+    headers::{CSeq, Contact, ContentType},
 };
 
 use crate::{
@@ -74,7 +74,8 @@ impl RequestOptions {
 
     /// Writes a Contact that names us.
     ///
-    /// Defaults to no, except for OPTIONS, where it helps a peer that answers with a request of its own.
+    /// Defaults to no, except where a dialog is made or its remote target moved (SUBSCRIBE, NOTIFY, REFER, UPDATE: RFC 3261
+    /// §8.1.1.8, §12.2.1.1), and for OPTIONS outside of dialogs, where it helps a peer that answers with a request of its own.
     #[must_use]
     pub const fn contact(mut self) -> Self {
         self.contact = true;
@@ -115,7 +116,8 @@ impl UserAgent {
             return Err(StartError::UnsupportedScheme);
         }
         self.may_request()?;
-        let contact = (options.contact || method == Method::OPTIONS).then(|| ContactTemplate {
+        let shows_us = options.contact || method == Method::OPTIONS || refreshes_target(&method);
+        let contact = shows_us.then(|| ContactTemplate {
             user: identity.contact_user_part().map(str::to_owned),
             ..ContactTemplate::default()
         });
@@ -152,7 +154,7 @@ impl UserAgent {
             .filter(|up| up.ack == Ack::Done)
             .ok_or(StartError::NotEstablished)?;
         let (key, flow) = (up.dialog, held.party.flow);
-        let contact = options.contact.then(|| ContactTemplate {
+        let contact = (options.contact || refreshes_target(&method)).then(|| ContactTemplate {
             user: held.party.contact_user.clone(),
             ..ContactTemplate::default()
         });
@@ -260,6 +262,14 @@ impl UserAgent {
             return;
         }
         let within = exchange.within;
+        if let Some((_, dialog)) = within
+            && response.status().is_success()
+            && refreshes_target(exchange.request.method())
+            && let Some(contact) = target_in(response.headers())
+            && let Some(dialog) = self.dialogs.get_mut(dialog)
+        {
+            dialog.refresh_target(&contact);
+        }
         self.exchanges.remove(key);
         let lost = matches!(
             response.status(),
@@ -326,6 +336,21 @@ pub(crate) fn compose(
         .expect("From, To, Call-ID and CSeq are there");
     identity.route_to(&target).write(&mut request, &target);
     request
+}
+
+/// Whether a request of this method makes a dialog or moves its remote target, and so needs a Contact (RFC 3261 §12.2;
+/// RFC 3311 §5.1, RFC 3515 §2.4.7, RFC 6665 §4.5.1).
+pub(crate) const fn refreshes_target(method: &Method) -> bool {
+    matches!(
+        *method,
+        Method::INVITE | Method::UPDATE | Method::SUBSCRIBE | Method::NOTIFY | Method::REFER
+    )
+}
+
+/// Where the sender of a message wants requests within the dialog to go.
+pub(crate) fn target_in(headers: &Headers) -> Option<Uri> {
+    let contact = headers.get::<Contact>()?.ok()?;
+    (!contact.is_star()).then(|| contact.uri().clone())
 }
 
 /// RFC 3261 §22.2: the retry with credentials has the next CSeq number.

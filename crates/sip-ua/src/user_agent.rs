@@ -15,7 +15,7 @@ use sip_endpoint::{
     Context, Core, Event as EndpointEvent, Failure, RequestId, ServerTransactionId,
 };
 use sip_io::{Flow, Rng, TimerQueue, earliest};
-use sip_message::{Method, Response, StatusCode};
+use sip_message::{Method, Response, StatusCode, Uri};
 
 use crate::{
     CallId, Event, Identity, RegistrationId, RequestKey, UaConfig,
@@ -78,14 +78,17 @@ pub(crate) enum Purpose {
 }
 
 /// What a server transaction is about that waits for its answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) enum Asked {
     /// The first INVITE of a call that has no final response
     Invite(CallId),
     /// A re-INVITE that has no final response
     Reinvite(CallId),
     /// The application answers it
-    Application,
+    Application {
+        /// The dialog whose remote target a 2xx moves, and where to
+        moves: Option<Box<(DialogKey, Uri)>>,
+    },
 }
 
 /// What a timer of ours is for.
@@ -292,7 +295,8 @@ impl Core for UserAgent {
                 None
             }
             EndpointEvent::Cancelled { id, ref request } => match self.asked.get(&id) {
-                Some(&asked) => {
+                Some(asked) => {
+                    let asked = asked.clone();
                     self.cancel_received(cx, asked, request);
                     None
                 }
@@ -312,7 +316,7 @@ impl Core for UserAgent {
             }
             EndpointEvent::ServerEnded { id } => match self.asked.remove(&id) {
                 Some(asked) => {
-                    if asked == Asked::Application {
+                    if matches!(asked, Asked::Application { .. }) {
                         self.handed_out = self.handed_out.saturating_sub(1);
                     }
                     None

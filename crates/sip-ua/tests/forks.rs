@@ -30,7 +30,7 @@ fn reply(request: &Request, status: u16, tag: &str, session: bool) -> Response {
     }
 }
 
-/// Two phones ring behind one address and both answer: the first is kept, the second acknowledged and hung up.
+/// DLG-004, UA-028, UA-029: Two phones ring behind one address and both answer: the first is kept, the second acknowledged and hung up.
 #[test]
 fn two_phones_that_both_answer_get_one_call_and_one_bye() {
     let mut net = Net::new(1);
@@ -241,7 +241,7 @@ fn further_2xx_have_a_limit() {
     net.assert_nothing_is_left();
 }
 
-/// RFC 6228: 199 ends one early dialog; RFC 3261 §12.3: a failure ends all of them.
+/// DLG-014: RFC 6228: 199 ends one early dialog; RFC 3261 §12.3: a failure ends all of them.
 #[test]
 fn early_dialogs_end_by_199_or_with_the_final_response() {
     let mut net = Net::new(1);

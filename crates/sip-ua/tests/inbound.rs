@@ -195,7 +195,7 @@ fn a_body_that_is_no_session_description_gets_415_unless_it_is_optional() {
     net.assert_nothing_is_left();
 }
 
-/// RFC 3261 §12.2.2: a dialog that is not ours, and a BYE that names none.
+/// DLG-012: RFC 3261 §12.2.2: a dialog that is not ours, and a BYE that names none.
 #[test]
 fn requests_in_unknown_dialogs_get_481() {
     let mut bye = a_request("BYE", 1);
@@ -208,13 +208,17 @@ fn requests_in_unknown_dialogs_get_481() {
     assert_eq!(status_of(&invite), StatusCode::CALL_DOES_NOT_EXIST);
 }
 
-/// TRAPS 3: nothing ever answers an ACK; TRAPS 18: a user agent drops stray ones.
+/// DLG-012: TRAPS 3: nothing ever answers an ACK; TRAPS 18: a user agent drops stray ones.
 #[test]
 fn a_stray_ack_is_dropped() {
     let mut net = net(|config| config);
-    net.send(PEER, BOB, a_request("ACK", 1).to_bytes());
+    let mut ack = a_request("ACK", 1);
+    net.send(PEER, BOB, ack.to_bytes());
+    let to = ack.to().unwrap().with_tag(&Tag::new("unheard-of").unwrap());
+    ack.headers_mut().set(to);
+    net.send(PEER, BOB, ack.to_bytes());
     net.run();
-    net.assert_ladder("0 ms peer -> bob ACK");
+    net.assert_ladder("0 ms peer -> bob ACK\n0 ms peer -> bob ACK");
     net.assert_nothing_is_left();
 }
 

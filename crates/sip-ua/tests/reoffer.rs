@@ -350,7 +350,7 @@ fn an_overlapping_reinvite_gets_500_with_retry_after() {
     caller.end();
 }
 
-/// RFC 3261 §12.2.2: a CSeq that falls behind gets 500.
+/// DLG-011: RFC 3261 §12.2.2: a CSeq that falls behind gets 500.
 #[test]
 fn a_request_out_of_order_gets_500() {
     let mut caller = Caller::new(true);

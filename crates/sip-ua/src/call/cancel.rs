@@ -64,7 +64,7 @@ impl UserAgent {
             Asked::Reinvite(call) => {
                 self.refuse_reinvite(cx, call, StatusCode::REQUEST_TERMINATED, Vec::new());
             }
-            Asked::Application => {}
+            Asked::Application { .. } => {}
         }
     }
 }
