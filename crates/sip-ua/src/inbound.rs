@@ -209,6 +209,8 @@ impl UserAgent {
         let headers = response.headers_mut();
         headers.push_raw(HeaderName::CONTACT, contact);
         headers.push_raw(HeaderName::ACCEPT, ACCEPT);
+        headers.push_raw(HeaderName::ACCEPT_ENCODING, ACCEPT_ENCODING);
+        headers.push_raw(HeaderName::ACCEPT_LANGUAGE, ACCEPT_LANGUAGE);
         self.capabilities.describe(headers);
         let response = response.build();
         self.asked.remove(&id);
@@ -296,6 +298,10 @@ const ACCEPT: HeaderValue = HeaderValue::from_static("application/sdp");
 /// How a body may be encoded: not at all.
 #[allow(clippy::declare_interior_mutable_const)] // bytes of static text hold no state
 const ACCEPT_ENCODING: HeaderValue = HeaderValue::from_static("identity");
+
+/// Whatever language there is: it is the application's matter.
+#[allow(clippy::declare_interior_mutable_const)] // bytes of static text hold no state
+const ACCEPT_LANGUAGE: HeaderValue = HeaderValue::from_static("*");
 
 /// When an application that is busy may be asked again.
 const RETRY_AFTER: Duration = Duration::from_secs(5);

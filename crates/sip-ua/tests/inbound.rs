@@ -70,7 +70,7 @@ fn handed_out(event: &Event) -> Option<(ServerTransactionId, Request)> {
     }
 }
 
-/// RFC 3261 §11.2.
+/// UA-024: RFC 3261 §11.2.
 #[test]
 fn options_says_what_is_served() {
     let mut net = net(|config| config.listen_to(Method::MESSAGE).extension("path"));
@@ -82,6 +82,8 @@ fn options_says_what_is_served() {
         "INVITE, ACK, CANCEL, BYE, OPTIONS, MESSAGE"
     );
     assert_eq!(raw(HeaderName::ACCEPT), "application/sdp");
+    assert_eq!(raw(HeaderName::ACCEPT_ENCODING), "identity");
+    assert_eq!(raw(HeaderName::ACCEPT_LANGUAGE), "*");
     assert_eq!(raw(HeaderName::SUPPORTED), "path");
     assert!(response.headers().contains::<Contact>());
     net.ua(BOB, |ua, _| ua.ignore(&Method::MESSAGE));
@@ -93,7 +95,7 @@ fn options_says_what_is_served() {
     net.assert_nothing_is_left();
 }
 
-/// RFC 3261 §11.2: the status is that of an INVITE.
+/// UA-024: RFC 3261 §11.2: the status is that of an INVITE.
 #[test]
 fn options_gets_what_an_invite_would_get() {
     let mut net = net(|config| config.take_calls(false));
