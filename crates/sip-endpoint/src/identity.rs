@@ -1,6 +1,9 @@
 //! What we write about ourselves: tags, Call-IDs, branches, Via, Contact and Record-Route.
 
-use crate::{Draft, Endpoint, OverloadControl, RecordRouteTemplate, overload_control::announced};
+use crate::{
+    Draft, Endpoint, OverloadControl, RecordRouteTemplate,
+    overload_control::{announced, strip_client},
+};
 use sip_io::{Flow, Protocol, Rng};
 use sip_message::{
     HeaderField as _, HeaderValue, Request, Scheme, Tag, Uri,
@@ -170,6 +173,8 @@ pub(crate) struct Author {
     mark: Option<[char; 2]>,
     /// Whether each Via says that we support overload control
     announces: bool,
+    /// Whether the Via of who sent us a request says so no further
+    strips: bool,
 }
 
 impl Author {
@@ -179,12 +184,14 @@ impl Author {
             product: product.and_then(|product| UserAgent::new(product).ok()),
             mark: sharding.map(Sharding::mark),
             announces: false,
+            strips: false,
         }
     }
 
     /// RFC 7339 §4.1: every request says that we heed overload.
     pub(crate) fn announcing(mut self, control: Option<&OverloadControl>) -> Self {
         self.announces = control.is_some_and(OverloadControl::is_client);
+        self.strips = control.is_some();
         self
     }
 
@@ -237,6 +244,9 @@ impl Author {
         }
         if self.announces {
             via = announced(via);
+        }
+        if self.strips {
+            strip_client(&mut request);
         }
         request.headers_mut().push_front(via);
         request

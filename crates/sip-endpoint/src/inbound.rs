@@ -66,7 +66,7 @@ impl Endpoint {
         match event {
             TransactionEvent::Request { id, flow, request } => {
                 if let Some(control) = &mut self.overload_control {
-                    control.taken(now);
+                    control.taken(now, id, &request);
                 }
                 self.events.push_back(Event::Request { id, flow, request });
             }
@@ -117,6 +117,9 @@ impl Endpoint {
             TransactionEvent::Ended { id } => self.transaction_ended(id),
             TransactionEvent::ServerEnded { id } => {
                 self.forget_response(id);
+                if let Some(control) = &mut self.overload_control {
+                    control.answered(id);
+                }
                 self.events.push_back(Event::ServerEnded { id });
             }
             TransactionEvent::Overloaded { flow, request } => self.refuse(now, flow, &request),
@@ -187,7 +190,7 @@ impl Endpoint {
             .to_tag(self.new_tag())
             .build();
         response.ensure_content_length();
-        self.tell_overload(now, &mut response);
+        self.tell_overload(now, None, &mut response);
         self.send_statelessly(now, flow, &response);
     }
 

@@ -1,16 +1,20 @@
 //! Overload control between neighbours (RFC 7339): who has too much to do says by how much others shall send less.
 
+mod parameters;
+
 use crate::{Endpoint, search::State};
 use ahash::RandomState;
+use parameters::{PARAMETERS, Word, announces, clean_lower_vias};
+pub(crate) use parameters::{announced, strip_client};
 use sip_io::{Flow, Rng, WallClock};
 use sip_message::{
     Method, Request, Response,
-    headers::{ResourcePriority, Via, ViaView},
+    headers::{ResourcePriority, Via},
 };
-use sip_transaction::ClientTransactionId;
+use sip_transaction::{ClientTransactionId, ServerTransactionId};
 use sip_transport::Target;
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     net::SocketAddr,
     time::{Duration, Instant, SystemTime},
 };
@@ -28,7 +32,8 @@ use std::{
 /// what the application says by [`Endpoint::set_overload`], or the share of requests that it refused itself in the last
 /// second, whichever is more. When that is over it says `oc=0;oc-validity=0` (§5.7).
 ///
-/// Parameters that cannot be read count as absent. A proxy passes no word of a downstream server on (§5.4).
+/// Parameters that cannot be read count as absent. A proxy passes no word of a downstream server on (§5.4), and none of its
+/// client's either (§5.6): what the client has announced is known until it is answered.
 ///
 /// ```
 /// # use sip_endpoint::{EndpointConfig, OverloadControl};
@@ -100,6 +105,8 @@ pub(crate) struct Control {
     config: OverloadControl,
     clock: WallClock,
     rng: Rng,
+    /// Whose request announced its client, as long as it may be answered: a Via that was forwarded comes back without
+    clients: HashSet<ServerTransactionId, RandomState>,
     hops: HashMap<SocketAddr, NextHop, RandomState>,
     shed: u64,
     /// What the application says, in percent
@@ -137,14 +144,6 @@ enum Category {
     Spared,
 }
 
-/// What a response says about the load of the server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Word {
-    percent: u8,
-    validity: Duration,
-    sequence: Option<u64>,
-}
-
 /// What came and what of it was refused, second by second.
 #[derive(Debug)]
 struct Pressure {
@@ -173,6 +172,7 @@ impl Control {
             config,
             clock,
             rng,
+            clients: HashSet::with_hasher(hasher.clone()),
             hops: HashMap::with_hasher(hasher),
             shed: 0,
             set: 0,
@@ -189,9 +189,16 @@ impl Control {
         }
     }
 
-    pub(crate) fn taken(&mut self, now: Instant) {
+    pub(crate) fn taken(&mut self, now: Instant, id: ServerTransactionId, request: &Request) {
         self.pressure.roll(now);
         self.pressure.taken += 1;
+        if self.config.server && announces(request.headers()) {
+            self.clients.insert(id);
+        }
+    }
+
+    pub(crate) fn answered(&mut self, id: ServerTransactionId) {
+        self.clients.remove(&id);
     }
 
     pub(crate) fn refused(&mut self, now: Instant) {
@@ -208,12 +215,14 @@ impl Control {
     }
 
     /// Completes the Via of a client that announced itself (RFC 7339 §5.1, §5.2).
-    pub(crate) fn tell(&mut self, now: Instant, response: &mut Response) {
-        let announced = match response.headers().view::<Via>() {
-            Some(Ok(via)) => via.has_param("oc") && offers_loss(&via),
-            _ => false,
-        };
-        if !self.config.server || !announced {
+    pub(crate) fn tell(
+        &mut self,
+        now: Instant,
+        id: Option<ServerTransactionId>,
+        response: &mut Response,
+    ) {
+        let is_known = id.is_some_and(|id| self.clients.contains(&id));
+        if !self.config.server || !(is_known || announces(response.headers())) {
             return;
         }
         let Ok(mut via) = response.via() else { return };
@@ -364,39 +373,6 @@ impl Category {
     }
 }
 
-impl Word {
-    fn read(via: &ViaView<'_>) -> Option<Self> {
-        let validity = match via.param("oc-validity") {
-            Some(Some(text)) => Some(Duration::from_millis(digits(&text, 18)?)),
-            _ => None,
-        };
-        let sequence = match via.param("oc-seq") {
-            Some(text) => Some(read_sequence(&text?)?),
-            None => None,
-        };
-        if validity == Some(Duration::ZERO) {
-            // RFC 7339 §5.7: that ends it, whatever `oc` says.
-            return Some(Self {
-                percent: 0,
-                validity: Duration::ZERO,
-                sequence,
-            });
-        }
-        // Without a value it is our own announcement, which the server did not understand (§6).
-        let percent = digits(&via.param("oc")??, 3).filter(|percent| *percent <= 100)?;
-        let algorithm = via.param("oc-algo")??;
-        if !algorithm.trim().eq_ignore_ascii_case("loss") {
-            return None;
-        }
-        let validity = validity.unwrap_or(Duration::from_millis(500));
-        Some(Self {
-            percent: percent as u8,
-            validity: validity.min(LONGEST_VALIDITY),
-            sequence,
-        })
-    }
-}
-
 impl Pressure {
     /// Closes the seconds that are over.
     fn roll(&mut self, now: Instant) {
@@ -445,9 +421,14 @@ impl Endpoint {
     }
 
     /// Tells a client that wants to know how busy we are.
-    pub(crate) fn tell_overload(&mut self, now: Instant, response: &mut Response) {
+    pub(crate) fn tell_overload(
+        &mut self,
+        now: Instant,
+        id: Option<ServerTransactionId>,
+        response: &mut Response,
+    ) {
         if let Some(control) = &mut self.overload_control {
-            control.tell(now, response);
+            control.tell(now, id, response);
         }
     }
 
@@ -497,59 +478,6 @@ impl Endpoint {
     }
 }
 
-/// A Via that says that we support overload control (RFC 7339 §4.1, §4.2).
-pub(crate) fn announced(via: Via) -> Via {
-    format!("{via};oc;oc-algo=\"loss\"").parse().unwrap_or(via)
-}
-
-/// RFC 7339 §4.2: what is not said is `loss`, which everybody supports.
-fn offers_loss(via: &ViaView<'_>) -> bool {
-    match via.param("oc-algo") {
-        Some(Some(algorithms)) => algorithms
-            .split(',')
-            .any(|algorithm| algorithm.trim().eq_ignore_ascii_case("loss")),
-        _ => true,
-    }
-}
-
-/// RFC 7339 §5.4: what a server wrote into the Vias of others is not for them. That they support it stays, because we
-/// answer them.
-fn clean_lower_vias(response: &mut Response) {
-    let said = response
-        .headers()
-        .views::<Via>()
-        .skip(1)
-        .any(|via| via.as_ref().is_ok_and(says_anything));
-    if !said {
-        return;
-    }
-    let Ok(vias) = response
-        .headers()
-        .all::<Via>()
-        .collect::<Result<Vec<_>, _>>()
-    else {
-        return;
-    };
-    let headers = response.headers_mut();
-    headers.remove::<Via>();
-    for (place, mut via) in vias.into_iter().enumerate().rev() {
-        if place > 0 {
-            if via.has_param("oc") {
-                via.set_param("oc", None);
-            }
-            via.remove_param("oc-validity");
-            via.remove_param("oc-seq");
-        }
-        headers.push_front(via);
-    }
-}
-
-fn says_anything(via: &ViaView<'_>) -> bool {
-    via.param("oc").is_some_and(|value| value.is_some())
-        || via.has_param("oc-validity")
-        || via.has_param("oc-seq")
-}
-
 /// RFC 7135 §3 and RFC 5031.
 fn is_emergency(request: &Request) -> bool {
     let uri = request.uri();
@@ -565,27 +493,12 @@ fn is_emergency(request: &Request) -> bool {
     }
 }
 
-/// A number of so many digits at most.
-fn digits(text: &str, most: usize) -> Option<u64> {
-    let is_number = (1..=most).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
-    is_number.then(|| text.parse().ok()).flatten()
-}
-
-/// `1*12DIGIT "." 1*5DIGIT` as a number of ticks; the fraction may be absent, because RFC 7339 §4.4 speaks of an integer.
-fn read_sequence(text: &str) -> Option<u64> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
-    let missing = 5_u32.checked_sub(u32::try_from(fraction.len()).ok()?)?;
-    Some(digits(whole, 12)? * TICKS + digits(fraction, 5)? * 10_u64.pow(missing))
-}
-
 /// The time of day in ticks: also after a restart higher than before.
 fn timestamp(clock: WallClock, now: Instant) -> u64 {
     let since = clock.at(now).duration_since(SystemTime::UNIX_EPOCH);
     let since = since.unwrap_or(Duration::ZERO);
     since.as_secs() * TICKS + u64::from(since.subsec_micros() / 10)
 }
-
-const PARAMETERS: [&str; 4] = ["oc", "oc-algo", "oc-validity", "oc-seq"];
 
 const SOS: &[u8] = b"urn:service:sos";
 

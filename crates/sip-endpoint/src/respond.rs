@@ -65,7 +65,7 @@ impl Endpoint {
             // RFC 3261 §18.3: what came in a datagram may lack what a stream is framed by.
             response.ensure_content_length();
         }
-        self.tell_overload(now, response);
+        self.tell_overload(now, Some(id), response);
         // The layer has read the Via; on a flow that is gone sending fails, and then the way is looked for.
         self.transactions.respond_back(now, id, response)
     }
@@ -91,7 +91,7 @@ impl Endpoint {
         if flow.is_stream() {
             response.ensure_content_length();
         }
-        self.tell_overload(now, &mut response);
+        self.tell_overload(now, Some(id), &mut response);
         self.transactions
             .respond_statelessly(now, id, &response, flow)
     }

@@ -116,7 +116,7 @@ pub use registration::{Registration, RegistrationState, RegistrationStates};
 pub use request::{Options, Outgoing, Pong};
 pub use server::{Server, ServerBuilder};
 pub use sip_auth::Credentials;
-pub use sip_endpoint::{Listener, Timers};
+pub use sip_endpoint::{Listener, OverloadControl, Timers};
 #[cfg(feature = "tls")]
 pub use sip_endpoint::{PeerIdentity, Tls};
 #[cfg(feature = "ws")]
@@ -153,7 +153,8 @@ pub mod proxy {
     pub use crate::router::Router;
     pub use crate::server::{MemoryLocation, Registrar};
     pub use sip_proxy::{
-        Algorithm, DestinationState, DestinationStatus, DispatchError, Foreign, Plan, Probe, Target,
+        Algorithm, Candidate, DestinationState, DestinationStatus, DispatchError, Foreign, Plan,
+        Probe, Target,
     };
     pub use sip_registrar::Terms;
 }

@@ -78,6 +78,12 @@ impl Server {
         stats.await
     }
 
+    /// By which share, in percent, neighbours shall send fewer requests that heed it (RFC 7339): 0 leaves it to what is
+    /// refused here. Without [`overload_control`](ServerBuilder::overload_control) nobody is told.
+    pub async fn set_overload(&self, percent: u8) {
+        self.shared.set_overload(percent).await;
+    }
+
     /// What is known about names and servers.
     pub fn names(&self) -> Names {
         Names::new(self.shared.clone())
@@ -102,6 +108,8 @@ pub struct ServerBuilder {
     foreign: Foreign,
     record_route: bool,
     sets: Vec<DispatchSet>,
+    undecided: usize,
+    core: Option<Box<dyn Fn(ProxyConfig) -> ProxyConfig + Send>>,
 }
 
 /// Gives both cores the same policy and users.
@@ -128,6 +136,8 @@ impl ServerBuilder {
             foreign: Foreign::default(),
             record_route: true,
             sets: Vec::new(),
+            undecided: 10_000,
+            core: None,
         }
     }
 
@@ -161,9 +171,26 @@ impl ServerBuilder {
         self
     }
 
-    /// Decides where requests go; 10,000 requests may wait for that, further ones get 503. Defaults to: to whoever registered, and foreign domains by their URI.
+    /// Decides where requests go. Defaults to: to whoever registered, and foreign domains by their URI.
     pub fn route(mut self, router: impl Router) -> Self {
         self.router = Some(Arc::new(Erased(Arc::new(router))));
+        self
+    }
+
+    /// How many requests may wait for the router, with each worker. Defaults to 10,000; further ones get 503.
+    pub fn max_undecided(mut self, requests: usize) -> Self {
+        self.undecided = requests;
+        self
+    }
+
+    /// Whatever else can be set of the proxy. What it is given has everything else already; each worker asks.
+    ///
+    /// ```
+    /// # use sipwright::{Server, proxy_core::UnmatchedCancel};
+    /// let server = Server::builder().core(|proxy| proxy.unmatched_cancel(UnmatchedCancel::Drop));
+    /// ```
+    pub fn core(mut self, configure: impl Fn(ProxyConfig) -> ProxyConfig + Send + 'static) -> Self {
+        self.core = Some(Box::new(configure));
         self
     }
 
@@ -218,6 +245,8 @@ impl ServerBuilder {
             foreign,
             record_route,
             sets,
+            undecided,
+            core,
         } = self;
         let domains =
             Domains::new(domains).map_err(|error| BindError::Configuration(error.to_string()))?;
@@ -227,7 +256,7 @@ impl ServerBuilder {
         }
         let shown = sets.clone();
         let routing = move || {
-            let mut routing = Routing::new(Arc::clone(&router), PARKED);
+            let mut routing = Routing::new(Arc::clone(&router), undecided);
             routing.set_sets(shown.clone());
             Some(routing)
         };
@@ -256,12 +285,15 @@ impl ServerBuilder {
             if let Some(auth) = &auth {
                 (config, proxy) = auth(rng, clock, shard, config, proxy);
             }
-            let core = registrar.as_ref().map(|registrar| {
+            if let Some(configure) = &core {
+                proxy = configure(proxy);
+            }
+            let registrar = registrar.as_ref().map(|registrar| {
                 let location = sip_registrar::MemoryLocation::new(rng.seed(), clock)
                     .limit(registrar.location.limit);
                 RegistrarCore::new(config, location)
             });
-            (core, Some(Proxy::new(proxy)), Some(dispatcher))
+            (registrar, Some(Proxy::new(proxy)), Some(dispatcher))
         };
         let shared = stack.start(make, routing).await?;
         Ok(Server { shared })
@@ -344,6 +376,3 @@ async fn to_whoever_registered(request: Inbound) -> Result<Relayed, Rejected> {
         Err(rejected) => Err(rejected),
     }
 }
-
-/// How many requests may wait for their router.
-const PARKED: usize = 10_000;

@@ -68,6 +68,34 @@ macro_rules! stack_setters {
                 self
             }
 
+            /// How many calls may wait until the application takes them. Defaults to 1,024, because one read from a stream
+            /// may bring a hundred at once; above it a call gets 480.
+            pub fn max_waiting_calls(mut self, calls: usize) -> Self {
+                self.stack.waiting_calls = calls;
+                self
+            }
+
+            /// How many messages may wait until the application takes them. Defaults to 64; above it a message gets 503
+            /// with Retry-After.
+            pub fn max_waiting_messages(mut self, messages: usize) -> Self {
+                self.stack.waiting_messages = messages;
+                self
+            }
+
+            /// How many parcels may wait between two [workers](Self::workers), in each direction. Defaults to 1,024; above
+            /// it a datagram is lost and counted, and a stream is not read until there is room.
+            pub fn max_parcels(mut self, parcels: usize) -> Self {
+                self.stack.parcels = parcels;
+                self
+            }
+
+            /// Tells neighbours that announce themselves when there is too much to do, and sends fewer requests to those
+            /// that say so (RFC 7339). Defaults to none: nothing is announced, told or heeded.
+            pub fn overload_control(mut self, control: sip_endpoint::OverloadControl) -> Self {
+                self.stack.overload_control = Some(control);
+                self
+            }
+
             /// Keeps the messages that pass. Defaults to none, because what is off costs nothing.
             pub fn trace(mut self, trace: crate::trace::Trace) -> Self {
                 self.stack.trace = Some(trace);

@@ -47,9 +47,9 @@ impl Shared {
     ) -> Self {
         let drivers = std::mem::take(&mut drivers.0);
         let inner = Inner {
-            incoming: Queue::new(CALLS_WAITING),
+            incoming: Queue::new(settings.waiting_calls),
             takes_calls: OnceLock::new(),
-            messages: Queue::new(MESSAGES_WAITING),
+            messages: Queue::new(settings.waiting_messages),
             drivers: drivers.into(),
             turn: AtomicUsize::new(0),
             runtime,
@@ -130,6 +130,14 @@ impl Shared {
         })
     }
 
+    pub(crate) async fn set_overload(&self, percent: u8) {
+        let told = self.everywhere(move |machine, _, now| {
+            machine.stack.command(now, |_, cx| cx.set_overload(percent));
+        });
+        // Nobody is told by who is closed.
+        told.await.ok();
+    }
+
     /// Runs `job` some time soon: what the end of an owned handle brings about.
     pub(crate) fn post(&self, job: impl FnOnce(&mut Machine, &mut App, Instant) + Send + 'static) {
         if let Ok(driver) = self.driver() {
@@ -192,9 +200,3 @@ impl Drop for Starting {
         }
     }
 }
-
-/// How many calls may wait for the application: one read from a stream may bring a hundred at once.
-const CALLS_WAITING: usize = 1_024;
-
-/// How many messages may wait for the application.
-const MESSAGES_WAITING: usize = 64;

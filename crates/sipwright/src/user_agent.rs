@@ -21,7 +21,8 @@ use crate::{
 use futures_channel::oneshot;
 use futures_util::Stream;
 use sip_endpoint::{
-    EndpointConfig, EndpointStats, Listener, Sharding, Stack, Timers, TransportConfig, View,
+    EndpointConfig, EndpointStats, Listener, OverloadControl, Sharding, Stack, Timers,
+    TransportConfig, View,
 };
 use sip_io::{Rng, Shard, WallClock};
 use sip_media::{MediaConfig, MediaEngine};
@@ -70,6 +71,8 @@ pub struct UserAgent {
 pub(crate) struct Settings {
     pub(crate) close_within: Duration,
     pub(crate) listeners: Vec<SocketAddr>,
+    pub(crate) waiting_calls: usize,
+    pub(crate) waiting_messages: usize,
 }
 
 impl UserAgent {
@@ -143,6 +146,12 @@ impl UserAgent {
         self.shared
             .sum(|machine, _, now| machine.ua(now, |ua, _| ua.stats()))
             .await
+    }
+
+    /// By which share, in percent, neighbours shall send fewer requests that heed it (RFC 7339): 0 leaves it to what is
+    /// refused here. Without [`overload_control`](UserAgentBuilder::overload_control) nobody is told.
+    pub async fn set_overload(&self, percent: u8) {
+        self.shared.set_overload(percent).await;
     }
 
     /// What is known about names and servers.
@@ -234,6 +243,12 @@ impl UserAgentBuilder {
     /// call of ours fails.
     pub fn max_calls(mut self, calls: usize) -> Self {
         self.stack.calls = calls;
+        self
+    }
+
+    /// Whatever else can be set of the core. What it is given has everything else already; each worker asks.
+    pub fn core(mut self, configure: impl Fn(UaConfig) -> UaConfig + Send + 'static) -> Self {
+        self.stack.core = Some(Box::new(configure));
         self
     }
 
@@ -348,6 +363,11 @@ pub(crate) struct StackBuilder {
     pub(crate) coalesce: Option<Duration>,
     pub(crate) configure: Option<Configure>,
     pub(crate) workers: usize,
+    pub(crate) parcels: usize,
+    pub(crate) waiting_calls: usize,
+    pub(crate) waiting_messages: usize,
+    pub(crate) overload_control: Option<OverloadControl>,
+    core: Option<Box<dyn Fn(UaConfig) -> UaConfig + Send>>,
 }
 
 /// What changes the configuration of an endpoint.
@@ -373,6 +393,11 @@ impl StackBuilder {
             coalesce: None,
             configure: None,
             workers: 1,
+            parcels: 1_024,
+            waiting_calls: 1_024,
+            waiting_messages: 64,
+            overload_control: None,
+            core: None,
         }
     }
 
@@ -434,6 +459,9 @@ impl StackBuilder {
         if let Some(product) = self.product {
             endpoint = endpoint.product(product);
         }
+        if let Some(control) = self.overload_control {
+            endpoint = endpoint.overload_control(control);
+        }
         if let Some(configure) = self.configure {
             endpoint = configure(endpoint);
         }
@@ -442,7 +470,7 @@ impl StackBuilder {
             sharing = rng.seed();
         }
         let mut drivers = Starting::default();
-        for member in mesh(self.workers, PARCELS) {
+        for member in mesh(self.workers, self.parcels) {
             let shard = member.shard();
             let mut endpoint = endpoint.clone();
             if self.workers > 1 {
@@ -453,7 +481,12 @@ impl StackBuilder {
                 .t1(self.timers.t1)
                 .t2(self.timers.t2)
                 .calls(self.calls)
+                .handed_out(self.waiting_messages.max(HANDED_OUT))
                 .take_calls(false);
+            let ua = match &self.core {
+                Some(configure) => configure(ua),
+                None => ua,
+            };
             let mut media = MediaConfig::new(rng.seed(), clock).first_token(MEDIA_TOKENS);
             if self.media_ports.is_some() || self.workers > 1 {
                 let ports = self.media_ports.clone().unwrap_or(16_384..32_768);
@@ -513,6 +546,8 @@ impl StackBuilder {
         let settings = Settings {
             close_within: self.close_within,
             listeners: bound,
+            waiting_calls: self.waiting_calls,
+            waiting_messages: self.waiting_messages,
         };
         Ok(Shared::new(runtime, settings, drivers))
     }
@@ -566,8 +601,8 @@ impl fmt::Debug for StackBuilder {
     }
 }
 
-/// How many parcels may wait between two workers.
-const PARCELS: usize = 1_024;
+/// How many messages may be without an answer at least: those that the application has taken count.
+const HANDED_OUT: usize = 64;
 
 #[cfg(test)]
 mod tests {

@@ -18,6 +18,7 @@ mod manners;
 mod media;
 mod nat;
 mod network;
+mod overload;
 #[path = "../pki.rs"]
 mod pki;
 mod registrations;

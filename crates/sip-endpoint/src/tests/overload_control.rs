@@ -388,7 +388,56 @@ fn every_request_announces_that_we_support_it() {
     assert_eq!(ack.via().unwrap().param("oc"), Some(None));
 }
 
-/// RFC 7339 §5.4: a proxy passes on what its client announced, and nothing that anybody behind it wrote there.
+/// RFC 7339 §5.6: what a client announces is for us, and it is told by us when the answer of another comes.
+#[test]
+fn what_a_client_announces_goes_no_further_and_is_answered_all_the_same() {
+    for (params, told) in [
+        (ANNOUNCED, true),
+        ("", false),
+        (";oc;oc-algo=\"rate\"", false),
+    ] {
+        let mut rig = controlled();
+        rig.command(|cx| cx.set_overload(40));
+        let text = inbound("OPTIONS", "UDP 192.0.2.3", "n1");
+        let text = text.replace("branch=z9hG4bKn1", &format!("branch=z9hG4bKn1{params}"));
+        rig.datagram(CAROL, text);
+        let events = rig.events();
+        let [Event::Request { id, request, .. }] = events.as_slice() else {
+            panic!("a request comes: {events:?}")
+        };
+        let mut forwarded = Request::clone(request);
+        forwarded.set_uri(sip_message::Uri::parse(BOB_URI).unwrap());
+        rig.request(Draft::new(forwarded));
+        let (flow, sent) = rig.sent_request();
+        let vias: Vec<Via> = sent.headers().all().map(Result::unwrap).collect();
+        let [ours, theirs] = vias.as_slice() else {
+            panic!("two Vias: {vias:?}")
+        };
+        assert_eq!(ours.param("oc"), Some(None));
+        assert!(!theirs.to_string().contains("oc"), "{theirs}");
+        rig.answer(flow, &sent, StatusCode::OK);
+        let events = rig.events();
+        let Some(Event::Response { response, .. }) = events
+            .iter()
+            .find(|event| matches!(event, Event::Response { .. }))
+        else {
+            panic!("a response comes: {events:?}")
+        };
+        let (id, mut response) = (*id, Response::clone(response));
+        response.headers_mut().pop_front::<Via>();
+        rig.command(|cx| cx.respond(id, response)).unwrap();
+        let (_, response) = rig.sent_response();
+        assert_eq!(
+            said(&response)[0],
+            told.then(|| Some("40".to_owned())),
+            "{params}"
+        );
+        rig.wait(40 * SECOND);
+        rig.finish();
+    }
+}
+
+/// RFC 7339 §5.4: a proxy passes nothing on that anybody behind it wrote into the Vias of others.
 #[test]
 fn what_a_server_writes_into_the_vias_of_others_goes_no_further() {
     let mut rig = controlled();
