@@ -153,6 +153,11 @@ impl Endpoint {
         self.transport.expect_keep_alives(now, flow, within);
     }
 
+    /// Whether peers may keep flows of datagrams alive here ([`answer_stun`](crate::EndpointConfig::answer_stun)).
+    pub const fn answers_stun(&self) -> bool {
+        self.answers_stun
+    }
+
     /// The address that the peer of a kept datagram flow sees us at, once it has said so.
     pub fn mapped_address(&self, flow: &Flow) -> Option<std::net::SocketAddr> {
         self.kept.get(flow)?.mapped

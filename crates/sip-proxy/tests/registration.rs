@@ -290,6 +290,36 @@ fn a_managed_flow_is_the_only_way_and_takes_its_binding_along() {
     world.finish();
 }
 
+/// RFC 5626 §4.4.2, §6: a device that finds its flow of datagrams dead binds another one, which takes the old one's place
+/// whatever its Contact says.
+#[test]
+fn a_managed_flow_of_datagrams_is_replaced_by_the_next() {
+    let mut world = two();
+    // The same device, seen at another port of its address translator.
+    world.host("moved", "10.0.0.3:6000");
+    let contacts = [("bob", "192.168.1.5:5060"), ("moved", "192.168.7.7:5060")];
+    for (from, contact) in contacts {
+        let register = world
+            .message(from, "REGISTER", "sip:example.com")
+            .to("sip:bob@example.com");
+        let contact =
+            format!("Contact: <sip:bob@{contact}>;reg-id=1;+sip.instance=\"<urn:uuid:b>\"");
+        let register = register.line(&contact).line("Supported: outbound, path");
+        world.udp(from, register.text());
+        let accepted = world.response_at(from, 200);
+        let required = accepted.headers().require::<Require>().unwrap();
+        assert!(required.contains("outbound"));
+        assert_eq!(flow_timer(&accepted), None, "a minute or two is too long");
+    }
+    let call = world.message("alice", "OPTIONS", "sip:bob@example.com");
+    world.udp("alice", call.text());
+    let (flow, request) = world.request_at("moved", "OPTIONS");
+    world.nothing_at("bob");
+    world.reply(flow, response(&request, 200, "bob").to_bytes());
+    world.response_at("alice", 200);
+    world.finish();
+}
+
 fn flow_timer(response: &Response) -> Option<Duration> {
     let timer = response.headers().get::<FlowTimer>();
     timer.map(|timer| timer.unwrap().duration())

@@ -62,8 +62,8 @@ impl Terms {
         self
     }
 
-    /// How often a device that manages its flows has to say something on one that leads to us directly: what Flow-Timer
-    /// tells it (RFC 5626 §5.4). One on which nothing comes for 32 s longer is closed, and its binding goes with it.
+    /// How often a device that manages its flows has to say something on a connection to us: what Flow-Timer tells it
+    /// (RFC 5626 §5.4). One on which nothing comes for 32 s longer is closed, and its binding goes with it.
     ///
     /// Defaults to 120 s, which is what devices do anyway. `None` tells nothing and waits as long as for any connection.
     pub const fn flow_timer(mut self, time: Option<Duration>) -> Self {
@@ -346,7 +346,7 @@ impl Change {
 }
 
 /// RFC 5626 §6: a reg-id without an instance is no reg-id.
-fn is_flow_of_device(contact: &Contact) -> bool {
+pub(crate) fn is_flow_of_device(contact: &Contact) -> bool {
     contact.reg_id().is_some() && contact.instance().is_some()
 }
 

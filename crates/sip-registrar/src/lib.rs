@@ -7,9 +7,10 @@
 //! The rules of RFC 3261 §10.3 are a pure function, [`Change::apply`]; where bindings are kept is a [`Location`], such
 //! as [`MemoryLocation`], or a store elsewhere that is asked by [`Event::UpdateNeeded`].
 //!
-//! A device that manages its flows (RFC 5626) is told by Flow-Timer how often to say something, and taken for gone when
-//! it does not ([`Terms::flow_timer`]); behind an edge proxy that takes care of its flow by `ob`, the edge sees to that,
-//! and behind one that does not the device gets 439.
+//! A device that manages its flows (RFC 5626) is told by Flow-Timer how often to say something on a connection, and taken
+//! for gone when it does not ([`Terms::flow_timer`]). Over datagrams it finds out by STUN itself that its flow is dead, and
+//! binds another one in its place. Behind an edge proxy that takes care of its flow by `ob`, the edge sees to that, and
+//! behind one that does not the device gets 439.
 //!
 //! On one of several endpoints that share the work of one, each registrar keeps a part of the bindings, and they ask each
 //! other for the rest: [`Registrar::find`].

@@ -3,6 +3,7 @@
 use crate::{
     Binding, Change, Event, Location, RegistrarConfig, RegistrarStats, SecretId, UpdateError,
     UpdateId,
+    change::is_flow_of_device,
     refusal::{Refusal, respond},
 };
 use sip_auth::{Admission, Confirmation, Granted, Question, Secret};
@@ -311,11 +312,19 @@ impl Registrar {
         {
             return Err(Refusal::Status(StatusCode::FORBIDDEN));
         }
-        let outbound = outbound(flow, request)?;
+        let outbound = outbound(flow, request, cx.answers_stun())?;
         let at = self.config.clock.at(cx.now);
+        // RFC 5626 §6: a device that manages its flows is reached by this one, wherever its Contact leads.
+        let managed = |contact: &Contact| {
+            let is_direct = outbound && is_first_hop(request) && !flow.is_stream();
+            is_direct && contact.uri().is_sip() && is_flow_of_device(contact)
+        };
         let change = Change::from_request(request, self.config.terms.clone(), at)?
             .outbound(outbound)
-            .reached_by(|contact| neighbour_flow_of(request, flow, contact.uri()));
+            .reached_by(|contact| {
+                let neighbour = neighbour_flow_of(request, flow, contact.uri());
+                neighbour.or_else(|| managed(contact).then_some(*flow))
+            });
         Ok((aor, change))
     }
 
@@ -439,7 +448,8 @@ impl Registrar {
         change: &Change,
         bindings: &[Binding],
     ) -> Option<Duration> {
-        let flow = change.flow_of_device()?;
+        // RFC 5626 §4.4.2: without Flow-Timer a flow of datagrams is kept alive often enough for any address translator.
+        let flow = change.flow_of_device().filter(Flow::is_stream)?;
         let mut bound = bindings.iter().filter(|binding| binding.is_outbound());
         let is_bound = bound.any(|binding| binding.flow == Some(flow));
         let timer = self.config.terms.flow_timer.filter(|_| is_bound);
@@ -550,13 +560,13 @@ impl fmt::Debug for Registrar {
     }
 }
 
-/// Whether reg-id counts (RFC 5626 §6): only on a stream from the user agent itself, because over datagrams nothing tells
-/// when one has died, or behind an edge that takes care of it.
-fn outbound(flow: &Flow, request: &Request) -> Result<bool, Refusal> {
+/// Whether reg-id counts (RFC 5626 §6): on a flow from the user agent itself that it can keep alive, or behind an edge that
+/// takes care of it.
+fn outbound(flow: &Flow, request: &Request, answers_stun: bool) -> Result<bool, Refusal> {
     let supported = request.headers().get::<Supported>().transpose()?;
     let asks = supported.is_some_and(|supported| supported.contains("outbound"));
     if !asks || is_first_hop(request) {
-        return Ok(asks && flow.is_stream());
+        return Ok(asks && (flow.is_stream() || answers_stun));
     }
     let edge = request.headers().get::<Path>().transpose()?;
     if edge.is_some_and(|path| path.uri().has_param("ob")) {

@@ -24,6 +24,13 @@ struct Fixture {
 
 impl Fixture {
     fn new(configure: impl FnOnce(RegistrarConfig) -> RegistrarConfig) -> Self {
+        Self::on(|endpoint| endpoint, configure)
+    }
+
+    fn on(
+        endpoint: impl FnOnce(EndpointConfig) -> EndpointConfig,
+        configure: impl FnOnce(RegistrarConfig) -> RegistrarConfig,
+    ) -> Self {
         let now = Instant::now();
         let clock = WallClock {
             at: now,
@@ -34,7 +41,7 @@ impl Fixture {
             Domains::new(["example.com"]).unwrap(),
         ));
         let mut stack = Stack::new(
-            EndpointConfig::new([1; 32], clock),
+            endpoint(EndpointConfig::new([1; 32], clock)),
             Registrar::asking(config),
         );
         let local: SocketAddr = "10.0.0.1:5060".parse().unwrap();
@@ -306,4 +313,24 @@ fn a_200_confirms_the_password_and_brings_the_next_nonce_before_the_old_one_ends
         assert_eq!(client.learn(&request, &response), Proof::Valid);
     }
     fixture.finish();
+}
+
+/// RFC 5626 §5.4, §6: a flow of datagrams is managed where the device can keep it alive.
+#[test]
+fn over_datagrams_a_reg_id_counts_where_stun_is_answered() {
+    for answers in [true, false] {
+        let mut fixture = Fixture::on(|endpoint| endpoint.answer_stun(answers), |config| config);
+        let text = String::from_utf8(fixture.request().to_bytes().to_vec()).unwrap();
+        let text = text.replace(
+            ";expires=60",
+            ";reg-id=1;+sip.instance=\"<urn:uuid:b>\"\r\nSupported: outbound, path",
+        );
+        fixture.send(&Request::parse(text.into()).unwrap());
+        let (_, change) = fixture.question().unwrap();
+        assert_eq!(change.is_outbound(), answers);
+        let bindings = change.apply(Vec::new()).unwrap();
+        let flow = Some(fixture.flow).filter(|_| answers);
+        assert_eq!(bindings[0].flow, flow, "its Contact leads there as well");
+        fixture.finish();
+    }
 }

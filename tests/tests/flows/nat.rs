@@ -155,6 +155,36 @@ fn a_flow_that_is_kept_alive_stays_open_and_another_does_not() {
     }
 }
 
+/// RFC 5626 §4.4, §4.5: a device that manages its flow finds out that its box has forgotten it, and is reached again over
+/// another flow without anybody's help; the old one is gone.
+#[test]
+fn a_device_whose_box_forgot_it_is_soon_found_again() {
+    for transport in ["udp", "tcp"] {
+        let net = Net::new(1);
+        let _witness = net.witness(1);
+        let home = net.sim.nat("home", Nat::Symmetric);
+        home.host("bob");
+        net.sim.run(async {
+            let (alice, bob, binding, _server) = registered(&net, transport).await;
+            binding.unregister().await.unwrap();
+            let route = format!("sip:proxy;transport={transport};lr");
+            let device = bob.account(BOB).outbound([route]);
+            let device = device.device("urn:uuid:00000000-0000-1000-8000-000A95A0E128", 1);
+            let _binding = device.build().unwrap().register().await.unwrap();
+            net.sim.sleep(Duration::from_secs(200)).await;
+            home.restart();
+            let asked = net.sim.ladder().count("REGISTER");
+            net.sim.sleep(Duration::from_secs(135)).await;
+            assert!(net.sim.ladder().count("REGISTER") > asked);
+            let (caller, callee) = net.talk(&alice, BOB, &bob).await;
+            assert!(caller.hang_up().await.is_normal());
+            assert!(!callee.ended().await.by_us());
+        });
+        let invites = net.sim.ladder().count("INVITE");
+        assert_eq!(invites, 2, "from alice, and to one flow of bob's");
+    }
+}
+
 fn account(bob: &UserAgent, transport: &str) -> Account {
     let route = format!("sip:proxy;transport={transport};lr");
     bob.account(BOB).outbound([route]).build().unwrap()
