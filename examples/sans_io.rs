@@ -7,10 +7,10 @@
 use bytes::Bytes;
 use clap::Parser;
 use sipwright::endpoint::{Context, Core, EndpointConfig, Event, Stack};
-use sipwright::io::{Flow, Receive, StateMachine, Transmit, WallClock};
+use sipwright::io::{FailReason, Flow, Receive, StateMachine, Transmit, WallClock};
 use sipwright::message::{Method, StatusCode};
 use std::{
-    io::ErrorKind::{TimedOut, WouldBlock},
+    io::ErrorKind::{Interrupted, TimedOut, WouldBlock},
     net::{SocketAddr, UdpSocket},
     time::{Duration, Instant, SystemTime},
 };
@@ -64,8 +64,12 @@ fn main() -> std::io::Result<()> {
     let mut buffer = vec![0; 65_535];
     loop {
         while let Some(transmit) = stack.poll_transmit() {
-            if let Transmit::Datagram { flow, contents } = transmit {
-                socket.send_to(&contents, flow.remote())?;
+            if let Transmit::Datagram { flow, contents } = transmit
+                && let Err(error) = socket.send_to(&contents, flow.remote())
+            {
+                // Peers write the address that they are answered at: one that takes nothing must not end the program.
+                let reason = FailReason::Socket(error.kind());
+                stack.handle_receive(Instant::now(), Receive::Failed { flow, reason });
             }
         }
         if args.pings.is_some_and(|pings| stack.core().pings >= pings) {
@@ -82,7 +86,8 @@ fn main() -> std::io::Result<()> {
                 let flow = Flow::udp(local, remote);
                 stack.handle_receive(Instant::now(), Receive::Datagram { flow, contents });
             }
-            Err(error) if matches!(error.kind(), WouldBlock | TimedOut) => {}
+            // A process that was stopped and goes on is interrupted.
+            Err(error) if matches!(error.kind(), WouldBlock | TimedOut | Interrupted) => {}
             Err(error) => return Err(error),
         }
         stack.handle_timeout(Instant::now());
