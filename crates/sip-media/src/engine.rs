@@ -180,15 +180,17 @@ impl MediaEngine {
         Ok(())
     }
 
-    /// Presses keys one after the other (RFC 4733). [`Event::DtmfSent`] follows when all are sent.
+    /// Presses keys one after the other (RFC 4733). [`Event::DtmfSent`] follows when all are sent, at once where none
+    /// are and none wait.
     pub fn send_dtmf(
         &mut self,
         now: Instant,
         session: SessionId,
         digits: &str,
     ) -> Result<(), DtmfError> {
-        let found = self.session(session).map_err(|Gone| DtmfError::Gone)?;
-        found.stream.send_keys(now, digits)?;
+        let Self { sessions, out, .. } = self;
+        let found = find(sessions, session).map_err(|Gone| DtmfError::Gone)?;
+        found.stream.send_keys(now, digits, out)?;
         self.reschedule(session.index);
         Ok(())
     }

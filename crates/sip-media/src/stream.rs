@@ -206,12 +206,20 @@ impl Stream {
         self.adjust(now);
     }
 
-    pub(crate) fn send_keys(&mut self, now: Instant, keys: &str) -> Result<(), DtmfError> {
+    pub(crate) fn send_keys(
+        &mut self,
+        now: Instant,
+        keys: &str,
+        out: &mut Out,
+    ) -> Result<(), DtmfError> {
         let agreed = self.agreed.as_ref().ok_or(DtmfError::NotNegotiated)?;
         if agreed.media.send_telephone_event().is_none() {
             return Err(DtmfError::NotNegotiated);
         }
         self.keys.push(keys)?;
+        if self.keys.is_done() {
+            out.event(Event::DtmfSent { session: self.id });
+        }
         self.adjust(now);
         Ok(())
     }

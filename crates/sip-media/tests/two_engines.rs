@@ -189,6 +189,23 @@ fn keys_that_cannot_be_sent_are_refused() {
 }
 
 #[test]
+fn no_keys_are_sent_at_once() {
+    let mut net = Net::new();
+    let [alice, _] = net.call();
+    let sent = |event: &&Event| matches!(event, Event::DtmfSent { .. });
+    net.engines[ALICE].send_dtmf(net.now, alice, "").unwrap();
+    net.run(Duration::ZERO);
+    assert_eq!(net.events[ALICE].iter().filter(sent).count(), 1);
+    // Behind others they wait for those.
+    net.engines[ALICE].send_dtmf(net.now, alice, "1").unwrap();
+    net.engines[ALICE].send_dtmf(net.now, alice, "").unwrap();
+    net.run(Duration::from_millis(40));
+    assert_eq!(net.events[ALICE].iter().filter(sent).count(), 1);
+    net.run(Duration::from_secs(1));
+    assert_eq!(net.events[ALICE].iter().filter(sent).count(), 2);
+}
+
+#[test]
 fn an_echo_sends_back_sound_and_keys() {
     let mut net = Net::new();
     let [alice, bob] = net.call();
