@@ -3,7 +3,7 @@
 use crate::{
     Gone,
     audio::{Audio, Pcm},
-    calls::{CallEvent, CallHandle, Change, Ended},
+    calls::{CallEvent, CallHandle, Change, EVENTS, Ended},
     error::ReofferError,
     machine::Machine,
     queue::Queue,
@@ -169,9 +169,10 @@ impl Call {
             .ok()?
     }
 
-    /// What happens in the call from now on. May be called often; a stream that is not read loses the oldest of 64.
+    /// What happens in the call from now on; who asks first also gets the keys that the peer has pressed until then. May be
+    /// called often; a stream that is not read loses the oldest of 64.
     pub fn events(&self) -> CallEvents {
-        let queue = Queue::new(64);
+        let queue = Queue::new(EVENTS);
         let (id, given) = (self.id, queue.clone());
         self.shared
             .post(move |_, app, _| app.calls.listen(id, given));

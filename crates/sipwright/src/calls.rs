@@ -19,7 +19,7 @@ use sip_message::{
 };
 use sip_ua::{CallId, Cause, DialogKey, Event};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     fmt,
     net::IpAddr,
     time::{Duration, Instant},
@@ -146,6 +146,8 @@ struct Slot {
     /// Who waits until the keys are sent
     pressing: Vec<oneshot::Sender<()>>,
     listeners: Vec<Queue<CallEvent>>,
+    /// The keys that the peer has pressed before anybody listened: media may come before the ACK
+    unheard: Option<VecDeque<char>>,
     /// Whom media of ours have to reach, as far as it is known
     towards: Option<IpAddr>,
     /// Our address on the flow that brought the call
@@ -230,6 +232,9 @@ impl Calls {
         match self.slots.get_mut(&call) {
             Some(slot) => {
                 slot.listeners.retain(|listener| !listener.is_abandoned());
+                for key in slot.unheard.take().into_iter().flatten() {
+                    queue.push_newest(CallEvent::Dtmf(key));
+                }
                 slot.listeners.push(queue);
             }
             None => queue.close(),
@@ -412,6 +417,7 @@ impl Slot {
             changing: None,
             pressing: Vec::new(),
             listeners: Vec::new(),
+            unheard: Some(VecDeque::new()),
             towards,
             local: None,
             leg,
@@ -433,9 +439,18 @@ impl Slot {
     }
 
     fn tell(&mut self, event: &CallEvent) {
+        if let (Some(unheard), &CallEvent::Dtmf(key)) = (&mut self.unheard, event) {
+            if unheard.len() == EVENTS {
+                unheard.pop_front();
+            }
+            unheard.push_back(key);
+        }
         self.listeners.retain(|listener| !listener.is_abandoned());
         for listener in &self.listeners {
             listener.push_newest(event.clone());
         }
     }
 }
+
+/// How many events wait for whoever listens
+pub(crate) const EVENTS: usize = 64;

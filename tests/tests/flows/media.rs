@@ -1,10 +1,10 @@
 //! Calls with sound, both ways, in virtual time.
 
 use crate::network::{BOB, Net};
-use futures_util::future::join;
+use futures_util::{StreamExt, future::join};
 use sipwright::{
-    Ended,
-    media::{AudioSink, Tone},
+    CallEvent, Ended,
+    media::{AudioSink, DtmfError, Tone},
     proxy::Foreign,
 };
 use std::{
@@ -62,6 +62,41 @@ fn a_tone_is_heard_on_a_bad_line() {
             power(heard, tone)
         );
     }
+}
+
+/// `dtmf` resolves when the last key was sent, also when that is none, and the peer is told each of them in order.
+#[test]
+fn the_keys_of_one_are_heard_by_the_other() {
+    let net = Net::new(3);
+    let _witness = net.witness(1);
+    net.sim.run(async {
+        let _servers = net.proxies(|server| server.foreign(Foreign::Anyone)).await;
+        let alice = net.alice_of_atlanta().await;
+        let bob = net.phone("bob").await;
+        let pressed = async {
+            let call = alice.call(BOB).await.unwrap();
+            let (first, second) = join(call.dtmf("12*"), call.dtmf("3#A")).await;
+            assert_eq!(
+                (first, second, call.dtmf("").await),
+                (Ok(()), Ok(()), Ok(()))
+            );
+            assert_eq!(call.dtmf("4x").await, Err(DtmfError::NotAKey('x')));
+            call.hang_up().await;
+            assert_eq!(call.dtmf("5").await, Err(DtmfError::Gone));
+        };
+        let heard = async {
+            let call = bob.incoming().await.unwrap().answer().await.unwrap();
+            let keys = call.events().filter_map(async |event| match event {
+                CallEvent::Dtmf(key) => Some(key),
+                _ => None,
+            });
+            keys.collect::<String>().await
+        };
+        let ((), heard) = join(pressed, heard).await;
+        assert_eq!(heard, "12*3#A");
+    });
+    assert!(net.sim.is_quiet(), "{:?}", net.sim.left());
+    net.sim.run(net.assert_nothing_is_left());
 }
 
 struct Side {
