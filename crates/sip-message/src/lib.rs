@@ -41,7 +41,7 @@
 //! the whole grammar; tests hold the two together.
 //!
 //! Every grammar is scanned by hand over one table of byte classes, also where a value is rarely read. There is no parser
-//! combinator (nom) for those: 82 header fields are of ten families that share their scanners with the fields that routing
+//! combinator (nom) for those: nearly all header fields are of ten families that share their scanners with the fields that routing
 //! reads, and the few others have grammars of a dozen lines; a second way to read the same would be more code, and errors
 //! would have to be translated.
 //!
