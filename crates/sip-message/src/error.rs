@@ -67,6 +67,9 @@ pub enum ParseErrorKind {
     /// The version is not `SIP/2.0`.
     #[error("has an unsupported version")]
     Version,
+    /// A URI that begins with nothing like `sip:`.
+    #[error("has no scheme such as sip:")]
+    NoScheme,
     /// A URI scheme that cannot be used here.
     #[error("has an unsupported URI scheme")]
     Scheme,

@@ -153,8 +153,9 @@ fn other_schemes_are_kept() {
 #[test]
 fn what_is_no_uri_is_refused() {
     let cases = [
-        ("", ParseErrorKind::Malformed),
-        ("sip", ParseErrorKind::Malformed),
+        ("", ParseErrorKind::Empty),
+        ("sip", ParseErrorKind::NoScheme),
+        ("alice@example.com", ParseErrorKind::NoScheme),
         ("sip:", ParseErrorKind::Host),
         ("sip:@h", ParseErrorKind::Empty),
         ("sip:a@", ParseErrorKind::Host),
@@ -176,8 +177,8 @@ fn what_is_no_uri_is_refused() {
         ("tel:", ParseErrorKind::Empty),
         ("tel:+", ParseErrorKind::Empty),
         ("tel:+x", ParseErrorKind::Empty),
-        ("1a:b", ParseErrorKind::Malformed),
-        ("a b:c", ParseErrorKind::Malformed),
+        ("1a:b", ParseErrorKind::NoScheme),
+        ("a b:c", ParseErrorKind::NoScheme),
     ];
     for (text, kind) in cases {
         match Uri::parse(text) {

@@ -254,10 +254,12 @@ fn other(text: &[u8], start: usize) -> Result<Parts, ParseError> {
         colon += 1;
     }
     if colon == start || scan::byte(text, colon) != b':' || !text[start].is_ascii_alphabetic() {
-        return Err(ParseError::new(
-            ParseErrorKind::Malformed,
-            colon.min(text.len()),
-        ));
+        let kind = if start == text.len() {
+            ParseErrorKind::Empty
+        } else {
+            ParseErrorKind::NoScheme
+        };
+        return Err(ParseError::new(kind, colon.min(text.len())));
     }
     let first = colon + 1;
     if first == text.len() {
