@@ -48,7 +48,7 @@ pub enum Error {
 }
 
 /// A result whose error is the sum of this crate's.
-pub type Result<T, E = Error> = std::result::Result<T, E>;
+pub type Result<T> = std::result::Result<T, Error>;
 
 /// The user agent, the call or whatever else a handle names is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]

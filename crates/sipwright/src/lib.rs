@@ -57,7 +57,7 @@
 //!     let _server = UserAgent::builder().runtime(sim.host("server")).listen("udp:*:5060").start().await?;
 //!     let pong = phone.options("sip:server").await?;
 //!     assert_eq!(pong.status(), 480, "it lives, and nobody takes its calls");
-//!     sipwright::Result::<()>::Ok(())
+//!     sipwright::Result::Ok(())
 //! })?;
 //! assert_ladder!(sim, "
 //!        0 ms  phone  -> server  OPTIONS
