@@ -3,7 +3,7 @@
 use crate::{
     Dial, Registration, UserAgent,
     error::{RegisterError, RequestError},
-    request::Outgoing,
+    request::{Outgoing, OutgoingMessage},
 };
 use sip_auth::Credentials;
 use sip_message::{IntoUri, Method, ParseError, Uri, headers::ContentType};
@@ -59,13 +59,13 @@ impl Account {
         )
     }
 
-    /// Sends a text (RFC 3428); resolves when it was taken.
-    pub fn message(&self, uri: impl IntoUri, text: impl Into<String>) -> Outgoing {
-        self.request(Method::MESSAGE, uri)
-            .body(ContentType::TEXT_PLAIN, text.into())
+    /// Sends a text (RFC 3428); resolves when it was taken, by whom it is for or by a server that keeps it for them (202).
+    pub fn message(&self, uri: impl IntoUri, text: impl Into<String>) -> OutgoingMessage {
+        let request = self.request(Method::MESSAGE, uri);
+        OutgoingMessage::new(request.body(ContentType::TEXT_PLAIN, text.into()))
     }
 
-    /// Any request outside dialogs, in this identity's name and with its credentials.
+    /// Any request outside dialogs, in this identity's name and with its credentials; any final response is an answer.
     pub fn request(&self, method: Method, uri: impl IntoUri) -> Outgoing {
         Outgoing::new(
             self.user_agent.shared.spread(),

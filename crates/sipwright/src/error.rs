@@ -15,6 +15,9 @@ pub enum Error {
     /// A request had no final response
     #[error(transparent)]
     Request(#[from] RequestError),
+    /// A message was not taken
+    #[error(transparent)]
+    Message(#[from] MessageError),
     /// A registration did not come about, or ended
     #[error(transparent)]
     Register(#[from] RegisterError),
@@ -138,6 +141,28 @@ impl From<Failure> for RequestError {
             Failure::Unreachable { tried } => Self::Unreachable { tried },
             Failure::Full => Self::Full,
             _ => Self::Gone,
+        }
+    }
+}
+
+/// Why a message was not taken.
+#[derive(Clone, Debug, Error)]
+#[non_exhaustive]
+pub enum MessageError {
+    /// Whom it was for, or someone on the way, refused it
+    #[error("rejected with {}", .0.status())]
+    Rejected(Box<Response>),
+    /// It could not be sent or was not answered
+    #[error(transparent)]
+    Request(#[from] RequestError),
+}
+
+impl MessageError {
+    /// The status of the response, or the one that RFC 3261 §8.1.3.1 takes the failure for.
+    pub fn status(&self) -> Option<StatusCode> {
+        match self {
+            Self::Rejected(response) => Some(response.status()),
+            Self::Request(error) => error.status(),
         }
     }
 }

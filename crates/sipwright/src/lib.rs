@@ -106,14 +106,14 @@ pub use call::{Call, CallEvents};
 pub use calls::{CallEvent, Ended};
 pub use dial::{Calling, Dial, EarlyDialog, Progress};
 pub use error::{
-    AnswerError, BindError, CallError, Error, Gone, RegisterError, ReofferError, RequestError,
-    Result,
+    AnswerError, BindError, CallError, Error, Gone, MessageError, RegisterError, ReofferError,
+    RequestError, Result,
 };
 pub use incoming::{EarlyMedia, IncomingCall};
 pub use locating::Names;
 pub use messages::{IncomingMessage, Messages};
 pub use registration::{Registration, RegistrationState, RegistrationStates};
-pub use request::{Options, Outgoing, Pong};
+pub use request::{Options, Outgoing, OutgoingMessage, Pong};
 pub use server::{Server, ServerBuilder};
 pub use sip_auth::Credentials;
 pub use sip_endpoint::{Listener, OverloadControl, Timers};

@@ -1,6 +1,10 @@
 //! Requests outside dialogs.
 
-use crate::{app::Answered, error::RequestError, shared::Shared};
+use crate::{
+    app::Answered,
+    error::{MessageError, RequestError},
+    shared::Shared,
+};
 use bytes::Bytes;
 use futures_channel::oneshot;
 use sip_io::Flow;
@@ -107,6 +111,56 @@ impl fmt::Debug for Outgoing {
             .field("method", &self.method)
             .field("uri", &self.uri)
             .finish_non_exhaustive()
+    }
+}
+
+/// A text for somebody (RFC 3428): set more, then await that it was taken. See
+/// [`Account::message`](crate::Account::message).
+///
+/// Dropping the future forgets the result, as with [`Outgoing`].
+#[derive(Debug)]
+#[must_use = "a message is sent when it is awaited"]
+pub struct OutgoingMessage(Outgoing);
+
+impl OutgoingMessage {
+    pub(crate) fn new(request: Outgoing) -> Self {
+        Self(request)
+    }
+
+    /// A header field beyond those that the stack writes; each call adds one.
+    pub fn header<H: HeaderField>(self, field: H) -> Self {
+        Self(self.0.header(field))
+    }
+
+    /// A header field by its name; each call adds one.
+    pub fn raw_header(self, name: HeaderName, value: HeaderValue) -> Self {
+        Self(self.0.raw_header(name, value))
+    }
+
+    /// Something else than the text.
+    pub fn body(self, content_type: ContentType, body: impl Into<Bytes>) -> Self {
+        Self(self.0.body(content_type, body))
+    }
+
+    /// The longest that all attempts together may take. Defaults to 32 s, one Timer F.
+    pub fn timeout(self, timeout: Duration) -> Self {
+        Self(self.0.timeout(timeout))
+    }
+}
+
+impl IntoFuture for OutgoingMessage {
+    type Output = Result<Response, MessageError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let (response, _) = self.0.send().await?;
+            if response.status().is_success() {
+                Ok(response)
+            } else {
+                Err(MessageError::Rejected(Box::new(response)))
+            }
+        })
     }
 }
 

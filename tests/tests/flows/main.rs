@@ -16,6 +16,7 @@ mod families;
 mod forks;
 mod manners;
 mod media;
+mod mistakes;
 mod nat;
 mod network;
 mod overload;
