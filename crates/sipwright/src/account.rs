@@ -2,7 +2,7 @@
 
 use crate::{
     Dial, Registration, UserAgent,
-    error::{RegisterError, RequestError},
+    error::{AccountError, RegisterError},
     request::{Outgoing, OutgoingMessage},
 };
 use sip_auth::Credentials;
@@ -169,16 +169,17 @@ impl AccountBuilder {
     /// # Errors
     ///
     /// When a text did not parse, or the address-of-record is no `sip` or `sips` URI.
-    pub fn build(self) -> Result<Account, RequestError> {
-        let aor = self.aor?;
+    pub fn build(self) -> Result<Account, AccountError> {
+        let aor = self.aor.map_err(AccountError::Aor)?;
         if !(aor.is_sip() || aor.is_sips()) {
-            return Err(RequestError::UnsupportedScheme);
+            return Err(AccountError::UnsupportedScheme);
         }
         let registrar = match self.registrar {
-            Some(registrar) => registrar?,
+            Some(registrar) => registrar.map_err(AccountError::Registrar)?,
             None => aor.with_user(None).without_params(),
         };
-        let route: Vec<Uri> = self.outbound.into_iter().collect::<Result<_, _>>()?;
+        let route: Result<Vec<Uri>, ParseError> = self.outbound.into_iter().collect();
+        let route = route.map_err(AccountError::Outbound)?;
         let mut identity = Identity::new(aor).route(route);
         if let Some(name) = self.display_name {
             identity = identity.display_name(name);

@@ -12,6 +12,9 @@ pub enum Error {
     /// A socket was not opened
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// An account was not made
+    #[error(transparent)]
+    Account(#[from] AccountError),
     /// A request had no final response
     #[error(transparent)]
     Request(#[from] RequestError),
@@ -76,12 +79,38 @@ pub enum BindError {
         /// What the system said
         reason: io::ErrorKind,
     },
+    /// What is spoken there needs something that is not here
+    #[error("cannot listen at {listener}: {missing}")]
+    NotSpoken {
+        /// Where
+        listener: String,
+        /// What is not here
+        missing: &'static str,
+    },
     /// A part of the configuration cannot be
     #[error("{0}")]
     Configuration(String),
     /// The driver ended while it started
     #[error("it is over")]
     Gone,
+}
+
+/// Why an account was not made.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum AccountError {
+    /// The address-of-record is no URI
+    #[error("address-of-record: {0}")]
+    Aor(ParseError),
+    /// The address-of-record is no `sip` or `sips` URI
+    #[error("address-of-record: only sip and sips uris can be reached")]
+    UnsupportedScheme,
+    /// The registrar is no URI
+    #[error("registrar: {0}")]
+    Registrar(ParseError),
+    /// A server that requests pass first is no URI
+    #[error("outbound: {0}")]
+    Outbound(ParseError),
 }
 
 /// Why a request had no final response.

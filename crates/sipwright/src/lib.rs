@@ -106,8 +106,8 @@ pub use call::{Call, CallEvents};
 pub use calls::{CallEvent, Ended};
 pub use dial::{Calling, Dial, EarlyDialog, Progress};
 pub use error::{
-    AnswerError, BindError, CallError, Error, Gone, MessageError, RegisterError, ReofferError,
-    RequestError, Result,
+    AccountError, AnswerError, BindError, CallError, Error, Gone, MessageError, RegisterError,
+    ReofferError, RequestError, Result,
 };
 pub use incoming::{EarlyMedia, IncomingCall};
 pub use locating::Names;

@@ -14,7 +14,7 @@ use crate::{
 use sip_auth::{CredentialStore, Digest};
 use sip_endpoint::{Domains, EndpointStats};
 use sip_io::{Rng, Shard, WallClock};
-use sip_message::Uri;
+use sip_message::{Host, Uri};
 use sip_proxy::{Dispatcher, Foreign, Proxy, ProxyConfig, ProxyStats};
 use sip_registrar::{Registrar as RegistrarCore, RegistrarConfig, Terms};
 use std::{fmt, future::Future, net::SocketAddr, sync::Arc};
@@ -248,6 +248,10 @@ impl ServerBuilder {
             undecided,
             core,
         } = self;
+        if let Some(domain) = domains.iter().find(|domain| Host::parse(domain).is_err()) {
+            let text = format!("{domain:?} is no domain");
+            return Err(BindError::Configuration(text));
+        }
         let domains =
             Domains::new(domains).map_err(|error| BindError::Configuration(error.to_string()))?;
         let router = router.unwrap_or_else(|| Arc::new(Erased(Arc::new(to_whoever_registered))));

@@ -24,7 +24,7 @@ use sip_endpoint::{
     EndpointConfig, EndpointStats, Listener, OverloadControl, Sharding, Stack, Timers,
     TransportConfig, View,
 };
-use sip_io::{Rng, Shard, WallClock};
+use sip_io::{Protocol, Rng, Shard, WallClock};
 use sip_media::{MediaConfig, MediaEngine};
 use sip_message::{IntoUri, Method};
 use sip_proxy::Proxy;
@@ -34,6 +34,7 @@ use sip_ua::{UaConfig, UaStats};
 use std::{
     fmt,
     future::Future,
+    io,
     net::{IpAddr, SocketAddr},
     ops::Range,
     pin::Pin,
@@ -560,7 +561,7 @@ async fn open(
 ) -> Result<Vec<SocketAddr>, BindError> {
     let mut awaited = Vec::new();
     for (listener, view) in listeners {
-        let text = listener.to_string();
+        let (text, protocol) = (listener.to_string(), listener.protocol());
         let (sender, receiver) = oneshot::channel();
         let opening = driver.command(move |machine, app, now| {
             let id = machine.stack.command(now, |_, cx| match view {
@@ -570,17 +571,38 @@ async fn open(
             app.listeners_awaited.push((id, sender));
         });
         opening.await.map_err(|_| BindError::Gone)?;
-        awaited.push((text, receiver));
+        awaited.push((text, protocol, receiver));
     }
     let mut bound = Vec::new();
-    for (listener, receiver) in awaited {
+    for (listener, protocol, receiver) in awaited {
         match receiver.await {
             Ok(Ok(local)) => bound.push(local),
-            Ok(Err(reason)) => return Err(BindError::Refused { listener, reason }),
+            Ok(Err(reason)) => {
+                return Err(match missing(protocol) {
+                    Some(missing) if reason == io::ErrorKind::Unsupported => {
+                        BindError::NotSpoken { listener, missing }
+                    }
+                    _ => BindError::Refused { listener, reason },
+                });
+            }
             Err(_) => return Err(BindError::Gone),
         }
     }
     Ok(bound)
+}
+
+/// What is not here when nobody speaks `protocol` at a listener.
+const fn missing(protocol: Protocol) -> Option<&'static str> {
+    let web = matches!(protocol, Protocol::Ws | Protocol::Wss);
+    if web && !cfg!(feature = "ws") {
+        Some("it needs the feature `ws`")
+    } else if protocol.is_secure() && !cfg!(feature = "tls") {
+        Some("it needs the feature `tls`")
+    } else if protocol.is_secure() {
+        Some("it needs a certificate, given with `tls` or to the listener")
+    } else {
+        None
+    }
 }
 
 /// One worker's part of the ports for media: pairs of them, so that two workers never try the same.
