@@ -80,6 +80,7 @@ mod hickory;
 mod inbound;
 mod incoming;
 mod latch;
+mod listening;
 mod locating;
 mod machine;
 mod messages;
@@ -93,6 +94,7 @@ mod runtime_choice;
 mod server;
 mod setters;
 mod shared;
+mod stack_builder;
 #[cfg(feature = "tls")]
 mod tls;
 #[cfg(not(feature = "tls"))]
@@ -110,6 +112,7 @@ pub use error::{
     ReofferError, RequestError, Result,
 };
 pub use incoming::{EarlyMedia, IncomingCall};
+pub use listening::IntoListener;
 pub use locating::Names;
 pub use messages::{IncomingMessage, Messages};
 pub use registration::{Registration, RegistrationState, RegistrationStates};
@@ -124,7 +127,7 @@ pub use sip_endpoint::{Refusal, Upgrade, WebSocketConfig};
 pub use sip_ua::{Cause, KeepAlivePolicy};
 #[cfg(feature = "tls")]
 pub use tls::with_roots;
-pub use user_agent::{IncomingCalls, IntoListener, UserAgent, UserAgentBuilder};
+pub use user_agent::{IncomingCalls, UserAgent, UserAgentBuilder};
 
 pub use sip_auth as auth;
 pub use sip_endpoint as endpoint;

@@ -2,7 +2,7 @@
 
 #![allow(clippy::needless_pass_by_ref_mut)] // the signature is that of what it stands for
 
-use crate::user_agent::StackBuilder;
+use crate::stack_builder::StackBuilder;
 
 impl StackBuilder {
     pub(crate) fn secure_listeners(&mut self) {

@@ -9,7 +9,7 @@ use crate::{
     routing::Routing,
     setters::stack_setters,
     shared::Shared,
-    user_agent::StackBuilder,
+    stack_builder::StackBuilder,
 };
 use sip_auth::{CredentialStore, Digest};
 use sip_endpoint::{Domains, EndpointStats};

@@ -1,6 +1,6 @@
 //! What user agents and servers have in common.
 
-/// The setters of a builder around a [`StackBuilder`](crate::user_agent::StackBuilder).
+/// The setters of a builder around a [`StackBuilder`](crate::stack_builder::StackBuilder).
 macro_rules! stack_setters {
     ($builder:ty) => {
         /// Sockets, limits and what else every stack has.

@@ -2,7 +2,7 @@
 
 use crate::{
     Gone, Server, ServerBuilder, UserAgent, UserAgentBuilder, shared::Shared,
-    user_agent::StackBuilder,
+    stack_builder::StackBuilder,
 };
 use sip_endpoint::{PeerIdentity, Tls};
 use sip_io::{Flow, StreamId};
