@@ -1,6 +1,6 @@
 //! Listeners: what may be given for one, and opening them.
 
-use crate::{app::App, error::BindError, machine::Machine};
+use crate::{app::App, error::BindError, machine::Machine, shared::Starting};
 use futures_channel::oneshot;
 use sip_endpoint::{Listener, View};
 use sip_io::Protocol;
@@ -34,8 +34,32 @@ impl IntoListener for Listener {
     }
 }
 
+/// Opens the listeners of every worker; their addresses, which all have in common.
+pub(crate) async fn open_everywhere(
+    drivers: &Starting,
+    listeners: &[(Listener, Option<View>)],
+) -> Result<Vec<SocketAddr>, BindError> {
+    let mut bound = Vec::new();
+    for (place, driver) in drivers.0.iter().enumerate() {
+        // The others bind what the system chose for the first.
+        let listeners = listeners
+            .iter()
+            .enumerate()
+            .map(|(number, (listener, view))| {
+                let chosen = bound.get(number).copied();
+                let local = chosen.unwrap_or_else(|| listener.local());
+                (listener.clone().at(local), view.clone())
+            });
+        let addresses = open(driver, listeners.collect()).await?;
+        if place == 0 {
+            bound = addresses;
+        }
+    }
+    Ok(bound)
+}
+
 /// Opens the listeners of one worker; their addresses.
-pub(crate) async fn open(
+async fn open(
     driver: &DriverHandle<Machine, App>,
     listeners: Vec<(Listener, Option<View>)>,
 ) -> Result<Vec<SocketAddr>, BindError> {

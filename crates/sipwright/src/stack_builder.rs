@@ -4,7 +4,7 @@ use crate::{
     app::App,
     calls::Calls,
     error::BindError,
-    listening::{IntoListener, open},
+    listening::{IntoListener, open_everywhere},
     locating::Locating,
     machine::{MEDIA_TOKENS, Machine, Probing},
     resolve::Lookups,
@@ -21,7 +21,10 @@ use sip_io::{Rng, Shard, WallClock};
 use sip_media::{MediaConfig, MediaEngine};
 use sip_proxy::Proxy;
 use sip_registrar::Registrar;
-use sip_runtime::{Driver, Runtime, shards::mesh};
+use sip_runtime::{
+    Driver, Runtime,
+    shards::{Member, mesh},
+};
 use sip_ua::UaConfig;
 use std::{fmt, net::IpAddr, ops::Range, sync::Arc, time::Duration};
 
@@ -102,7 +105,7 @@ impl StackBuilder {
     /// Makes machine, application and driver of each worker, and waits for the listeners.
     pub(crate) async fn start(
         mut self,
-        cores: impl Fn(&mut Rng, WallClock, Shard) -> (Option<Registrar>, Option<Proxy>, Probing),
+        cores: impl Fn(&mut Rng, WallClock, Shard) -> Served,
         routing: impl Fn() -> Option<Routing>,
     ) -> Result<Shared, BindError> {
         let listeners: Vec<(Listener, Option<View>)> = std::mem::take(&mut self.listeners)
@@ -115,7 +118,7 @@ impl StackBuilder {
             let text = format!("{} workers, 1 to {} may be", self.workers, Shard::MOST);
             return Err(BindError::Configuration(text));
         }
-        let runtime = match self.runtime {
+        let runtime = match self.runtime.take() {
             Some(runtime) => runtime,
             None => default_runtime()?,
         };
@@ -126,67 +129,21 @@ impl StackBuilder {
         let mut seed = [0; 32];
         runtime.entropy(&mut seed);
         let mut rng = Rng::new(seed);
-
-        let transport = match self.secured {
-            Some(secured) => secured(self.transport, clock),
-            None => self.transport,
-        };
-        let mut endpoint = EndpointConfig::new(rng.seed(), clock)
-            .timers(self.timers)
-            .transport(transport)
-            .observe(self.trace.as_ref().map_or(0, Trace::limit));
         let resolve = self.locating.resolve.clone();
-        endpoint = self.locating.apply(endpoint, runtime.name_service());
-        if let Some(transactions) = self.transactions {
-            endpoint = endpoint.transactions(transactions);
-        }
-        if let Some(product) = self.product {
-            endpoint = endpoint.product(product);
-        }
-        if let Some(control) = self.overload_control {
-            endpoint = endpoint.overload_control(control);
-        }
-        if let Some(configure) = self.configure {
-            endpoint = configure(endpoint);
-        }
-        let mut sharing = [0; 32];
-        if self.workers > 1 {
-            sharing = rng.seed();
-        }
+        let endpoint = self.endpoint(rng.seed(), clock, &*runtime);
+        let sharing = (self.workers > 1).then(|| rng.seed());
         let mut drivers = Starting::default();
         for member in mesh(self.workers, self.parcels) {
             let shard = member.shard();
             let mut endpoint = endpoint.clone();
-            if self.workers > 1 {
+            if let Some(sharing) = sharing {
                 let sharding = Sharding::new(shard, self.workers, sharing);
                 endpoint = endpoint.sharding(sharding).seed(rng.seed());
             }
-            let ua = UaConfig::new(rng.seed(), clock)
-                .t1(self.timers.t1)
-                .t2(self.timers.t2)
-                .calls(self.calls)
-                .handed_out(self.waiting_messages.max(HANDED_OUT))
-                .take_calls(false);
-            let ua = match &self.core {
-                Some(configure) => configure(ua),
-                None => ua,
-            };
-            let mut media = MediaConfig::new(rng.seed(), clock).first_token(MEDIA_TOKENS);
-            if self.media_ports.is_some() || self.workers > 1 {
-                let ports = self.media_ports.clone().unwrap_or(16_384..32_768);
-                let part = part(&ports, shard, self.workers);
-                if part.is_empty() {
-                    let text = format!("ports {ports:?} are too few for {} workers", self.workers);
-                    return Err(BindError::Configuration(text));
-                }
-                media = media.ports(part);
-            }
+            let ua = sip_ua::UserAgent::new(self.user_agent(rng.seed(), clock));
+            let media = MediaEngine::new(self.media(rng.seed(), clock, shard)?);
             let (registrar, proxy, probing) = cores(&mut rng, clock, shard);
-            let cores = (registrar, (proxy, (probing, sip_ua::UserAgent::new(ua))));
-            let machine = Machine {
-                stack: Stack::new(endpoint, cores),
-                media: MediaEngine::new(media),
-            };
+            let stack = Stack::new(endpoint, (registrar, (proxy, (probing, ua))));
             let app = App::new(
                 shard,
                 Calls::new(rng.next_u64(), self.media_address),
@@ -194,48 +151,112 @@ impl StackBuilder {
                 resolve.clone().map(Lookups::new),
                 self.trace.clone(),
             );
-            let own = runtime.for_shard(shard).map_err(|error| {
-                BindError::Configuration(format!("no thread for a worker: {error}"))
-            })?;
-            let own = own.unwrap_or_else(|| Arc::clone(&runtime));
-            let mut driver = Driver::new(own, machine, app);
-            if self.workers > 1 {
-                driver = driver.join(member);
-            }
-            if let Some(dscp) = self.dscp {
-                driver = driver.dscp(dscp);
-            }
-            if let Some(interval) = self.coalesce {
-                driver = driver.coalesce(interval);
-            }
+            let driver = self.driver(&runtime, member, Machine { stack, media }, app)?;
             drivers.0.push(driver.spawn());
-        }
-
-        let mut bound = Vec::new();
-        for (place, driver) in drivers.0.iter().enumerate() {
-            // The others bind what the system chose for the first.
-            let listeners = listeners
-                .iter()
-                .enumerate()
-                .map(|(number, (listener, view))| {
-                    let chosen = bound.get(number).copied();
-                    let local = chosen.unwrap_or_else(|| listener.local());
-                    (listener.clone().at(local), view.clone())
-                });
-            let addresses = open(driver, listeners.collect()).await?;
-            if place == 0 {
-                bound = addresses;
-            }
         }
         let settings = Settings {
             close_within: self.close_within,
-            listeners: bound,
+            listeners: open_everywhere(&drivers, &listeners).await?,
             waiting_calls: self.waiting_calls,
             waiting_messages: self.waiting_messages,
         };
         Ok(Shared::new(runtime, settings, drivers))
     }
+
+    /// What the endpoints of all workers have in common.
+    fn endpoint(
+        &mut self,
+        seed: [u8; 32],
+        clock: WallClock,
+        runtime: &dyn Runtime,
+    ) -> EndpointConfig {
+        let transport = std::mem::take(&mut self.transport);
+        let transport = match self.secured.take() {
+            Some(secured) => secured(transport, clock),
+            None => transport,
+        };
+        let mut endpoint = EndpointConfig::new(seed, clock)
+            .timers(self.timers)
+            .transport(transport)
+            .observe(self.trace.as_ref().map_or(0, Trace::limit));
+        endpoint = std::mem::take(&mut self.locating).apply(endpoint, runtime.name_service());
+        if let Some(transactions) = self.transactions {
+            endpoint = endpoint.transactions(transactions);
+        }
+        if let Some(product) = self.product.take() {
+            endpoint = endpoint.product(product);
+        }
+        if let Some(control) = self.overload_control.take() {
+            endpoint = endpoint.overload_control(control);
+        }
+        match self.configure.take() {
+            Some(configure) => configure(endpoint),
+            None => endpoint,
+        }
+    }
+
+    /// A worker's user agent.
+    fn user_agent(&self, seed: [u8; 32], clock: WallClock) -> UaConfig {
+        let ua = UaConfig::new(seed, clock)
+            .t1(self.timers.t1)
+            .t2(self.timers.t2)
+            .calls(self.calls)
+            .handed_out(self.waiting_messages.max(HANDED_OUT))
+            .take_calls(false);
+        match &self.core {
+            Some(configure) => configure(ua),
+            None => ua,
+        }
+    }
+
+    /// A worker's media, with its part of the ports.
+    fn media(
+        &self,
+        seed: [u8; 32],
+        clock: WallClock,
+        shard: Shard,
+    ) -> Result<MediaConfig, BindError> {
+        let media = MediaConfig::new(seed, clock).first_token(MEDIA_TOKENS);
+        if self.media_ports.is_none() && self.workers == 1 {
+            return Ok(media);
+        }
+        let ports = self.media_ports.clone().unwrap_or(16_384..32_768);
+        let part = part(&ports, shard, self.workers);
+        if part.is_empty() {
+            let text = format!("ports {ports:?} are too few for {} workers", self.workers);
+            return Err(BindError::Configuration(text));
+        }
+        Ok(media.ports(part))
+    }
+
+    /// What drives a worker, where the runtime wants it.
+    fn driver(
+        &self,
+        runtime: &Arc<dyn Runtime>,
+        member: Member,
+        machine: Machine,
+        app: App,
+    ) -> Result<Driver<Machine, App>, BindError> {
+        let own = runtime.for_shard(member.shard()).map_err(|error| {
+            BindError::Configuration(format!("no thread for a worker: {error}"))
+        })?;
+        let own = own.unwrap_or_else(|| Arc::clone(runtime));
+        let mut driver = Driver::new(own, machine, app);
+        if self.workers > 1 {
+            driver = driver.join(member);
+        }
+        if let Some(dscp) = self.dscp {
+            driver = driver.dscp(dscp);
+        }
+        if let Some(interval) = self.coalesce {
+            driver = driver.coalesce(interval);
+        }
+        Ok(driver)
+    }
 }
+
+/// The cores of a worker that serve others.
+pub(crate) type Served = (Option<Registrar>, Option<Proxy>, Probing);
 
 /// One worker's part of the ports for media: pairs of them, so that two workers never try the same.
 fn part(ports: &Range<u16>, shard: Shard, workers: usize) -> Range<u16> {
