@@ -209,6 +209,8 @@ pub struct ContactTemplate {
     pub user: Option<String>,
     /// Header field parameters, such as `expires`: name and value
     pub params: Vec<(String, Option<String>)>,
+    /// Whether what belongs to the dialog that begins is to come over the flow on which it begins: `ob` (RFC 5626 §4.3)
+    pub over_flow: bool,
 }
 
 /// How a Record-Route of ours is made: everything but the addresses.

@@ -208,6 +208,10 @@ impl Author {
         if let Some(template) = &draft.contact {
             let scheme = asking_scheme(&draft.request);
             let uri = contact_uri(transport, written_for, template.user.as_deref(), scheme);
+            let uri = match template.over_flow {
+                true => uri.with_param("ob", None),
+                false => uri,
+            };
             let mut contact = Contact::new(uri);
             for (name, value) in &template.params {
                 contact.set_param(name, value.as_deref());

@@ -209,6 +209,7 @@ struct Inner {
     credentials: Vec<Credentials>,
     route: Vec<Uri>,
     contact_user: Option<String>,
+    outbound: bool,
 }
 
 impl Identity {
@@ -221,6 +222,7 @@ impl Identity {
             credentials: Vec::new(),
             route: Vec::new(),
             contact_user,
+            outbound: false,
         }))
     }
 
@@ -260,6 +262,17 @@ impl Identity {
         self
     }
 
+    /// Says in requests that begin dialogs that the rest is to come over the flow on which they go, and that the user agent
+    /// manages its flows (RFC 5626 §4.3): `ob` in the Contact, `outbound` in Supported. An edge proxy then finds the way
+    /// back through an address translator.
+    ///
+    /// Defaults to no. It goes with [`RegistrationOptions::outbound`](crate::RegistrationOptions::outbound).
+    #[must_use]
+    pub fn outbound(mut self) -> Self {
+        Arc::make_mut(&mut self.0).outbound = true;
+        self
+    }
+
     /// The address-of-record.
     pub fn aor(&self) -> &Uri {
         &self.0.aor
@@ -290,6 +303,10 @@ impl Identity {
 
     pub(crate) fn contact_user_part(&self) -> Option<&str> {
         self.0.contact_user.as_deref()
+    }
+
+    pub(crate) fn manages_flows(&self) -> bool {
+        self.0.outbound
     }
 
     pub(crate) fn all_credentials(&self) -> &[Credentials] {

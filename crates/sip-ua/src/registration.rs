@@ -248,7 +248,12 @@ impl UserAgent {
         };
         params.push(("expires".to_owned(), Some(expires.as_secs().to_string())));
         let user = registration.identity.contact_user_part().map(str::to_owned);
-        let mut draft = Draft::new((*message).clone()).contact(ContactTemplate { user, params });
+        let contact = ContactTemplate {
+            user,
+            params,
+            ..ContactTemplate::default()
+        };
+        let mut draft = Draft::new((*message).clone()).contact(contact);
         if registration.keep_alive == KeepAlivePolicy::WhenAgreed && !withdraw {
             draft = draft.ask_to_keep();
         }

@@ -9,7 +9,7 @@ use sip_endpoint::{ContactTemplate, Context, Draft, Failure, RequestId};
 use sip_io::Flow;
 use sip_message::{
     HeaderName, HeaderValue, Headers, Method, NameAddr, Request, Response, StatusCode, Uri,
-    headers::{CSeq, Contact, ContentType},
+    headers::{CSeq, Contact, ContentType, Supported},
 };
 
 use crate::{
@@ -119,9 +119,11 @@ impl UserAgent {
         let shows_us = options.contact || method == Method::OPTIONS || refreshes_target(&method);
         let contact = shows_us.then(|| ContactTemplate {
             user: identity.contact_user_part().map(str::to_owned),
+            over_flow: identity.manages_flows(),
             ..ContactTemplate::default()
         });
-        let request = compose(cx, identity, method, &target);
+        let mut request = compose(cx, identity, method, &target);
+        declare_outbound(identity, &mut request);
         let exchange = Exchange {
             within: None,
             auth: Some(self.auth_client(Some(identity))),
@@ -336,6 +338,21 @@ pub(crate) fn compose(
         .expect("From, To, Call-ID and CSeq are there");
     identity.route_to(&target).write(&mut request, &target);
     request
+}
+
+/// RFC 5626 §4.3: who manages flows says so in every request that begins something.
+pub(crate) fn declare_outbound(identity: &Identity, request: &mut Request) {
+    if !identity.manages_flows() {
+        return;
+    }
+    let declared = request.headers().get::<Supported>();
+    let mut tags = match &declared {
+        Some(Ok(declared)) => declared.iter().collect(),
+        _ => Vec::new(),
+    };
+    tags.push("outbound");
+    let supported = Supported::new(tags).expect("are tokens");
+    request.headers_mut().set(supported);
 }
 
 /// Whether a request of this method makes a dialog or moves its remote target, and so needs a Contact (RFC 3261 §12.2;

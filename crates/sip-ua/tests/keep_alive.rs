@@ -10,8 +10,14 @@ use std::{
 use bytes::Bytes;
 use sip_endpoint::{EndpointConfig, Listener, Stack, StackEvent};
 use sip_io::{Flow, Receive, StateMachine, Transmit, WallClock};
-use sip_message::{HeaderName, HeaderValue, Request, StatusCode, Tag, headers::Contact};
-use sip_ua::{Event, Identity, KeepAlivePolicy, RegistrationOptions, UaConfig, UserAgent};
+use sip_message::{
+    HeaderName, HeaderValue, Method, Request, StatusCode, Tag, Uri,
+    headers::{Contact, Supported},
+};
+use sip_ua::{
+    CallOptions, Event, Identity, KeepAlivePolicy, Offer, RegistrationOptions, RequestOptions,
+    UaConfig, UserAgent,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -34,7 +40,7 @@ impl Rig {
             at: now,
             is: SystemTime::UNIX_EPOCH,
         };
-        let core = UserAgent::new(UaConfig::new([1; 32], clock));
+        let core = UserAgent::new(UaConfig::new([1; 32], clock).extension("replaces"));
         let mut rig = Self {
             now,
             stack: Stack::new(EndpointConfig::new([7; 32], clock), core),
@@ -391,4 +397,48 @@ fn a_new_address_is_registered_soon() {
     rig.network("198.51.100.1");
     rig.wait(5 * SECOND);
     assert!(!rig.out.is_empty(), "binds anew");
+}
+
+/// RFC 5626 §4.3: what belongs to a dialog that a device begins is to come over the flow on which it began.
+#[test]
+fn a_device_says_that_its_dialogs_belong_to_their_flow() {
+    for managed in [false, true] {
+        let mut rig = Rig::new();
+        let identity = Identity::new("sip:alice@192.0.2.2".parse().unwrap());
+        let identity = match managed {
+            true => identity.outbound(),
+            false => identity,
+        };
+        let target: Uri = "sip:bob@192.0.2.2".parse().unwrap();
+        let options = CallOptions::new().offer(Offer::Late);
+        rig.stack.command(rig.now, |ua, cx| {
+            ua.call(cx, &identity, target.clone(), options).unwrap();
+            let options = RequestOptions::new();
+            ua.request(cx, &identity, Method::MESSAGE, target, options)
+                .unwrap();
+        });
+        rig.collect();
+        let sent: Vec<Request> = std::mem::take(&mut rig.out)
+            .into_iter()
+            .map(|transmit| match transmit {
+                Transmit::Datagram { contents, .. } => Request::parse(contents).unwrap(),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        let [invite, message] = &sent[..] else {
+            panic!("not both: {sent:?}")
+        };
+        for request in [invite, message] {
+            let supported = request.headers().get::<Supported>();
+            let says = supported.is_some_and(|tags| tags.unwrap().contains("outbound"));
+            assert_eq!(says, managed, "{request:?}");
+        }
+        let supported = invite.headers().get::<Supported>().unwrap().unwrap();
+        assert!(
+            supported.contains("replaces"),
+            "what else is supported stays"
+        );
+        let contact = invite.headers().get::<Contact>().unwrap().unwrap();
+        assert_eq!(contact.uri().has_param("ob"), managed);
+    }
 }

@@ -98,6 +98,7 @@ pub struct AccountBuilder {
     outbound: Vec<Result<Uri, ParseError>>,
     registrar: Option<Result<Uri, ParseError>>,
     registration: RegistrationOptions,
+    manages_flows: bool,
 }
 
 impl AccountBuilder {
@@ -111,6 +112,7 @@ impl AccountBuilder {
             outbound: Vec::new(),
             registrar: None,
             registration: RegistrationOptions::new(),
+            manages_flows: false,
         }
     }
 
@@ -157,9 +159,11 @@ impl AccountBuilder {
         self
     }
 
-    /// Registers the flow itself (RFC 5626): requests to us come over it and no other. `instance` is a URN that stays the
-    /// same for this device for ever, such as `urn:uuid:…`; `flow` numbers its flows from 1. Defaults to no.
+    /// Registers the flow itself (RFC 5626): requests to us come over it and no other, also those of calls that we place.
+    /// `instance` is a URN that stays the same for this device for ever, such as `urn:uuid:…`; `flow` numbers its flows
+    /// from 1. Defaults to no.
     pub fn device(mut self, instance: &str, flow: u32) -> Self {
+        self.manages_flows = true;
         self.registration = self.registration.outbound(instance, flow);
         self
     }
@@ -186,6 +190,9 @@ impl AccountBuilder {
         }
         if let Some(user) = self.contact_user {
             identity = identity.contact_user(user);
+        }
+        if self.manages_flows {
+            identity = identity.outbound();
         }
         for credentials in self.credentials {
             identity = identity.credentials(credentials);

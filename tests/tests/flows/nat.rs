@@ -2,8 +2,11 @@
 //! (RFC 3581, RFC 5626).
 
 use crate::network::{Net, SESSION};
+use futures_util::future::join;
 use sipwright::{
-    Account, KeepAlivePolicy, Registration, Server, UserAgent, assert_ladder_snapshot, sim::Nat,
+    Account, KeepAlivePolicy, Registration, Server, UserAgent, assert_ladder_snapshot,
+    message::headers::{Contact, Supported},
+    sim::Nat,
 };
 use std::time::Duration;
 
@@ -183,6 +186,30 @@ fn a_device_whose_box_forgot_it_is_soon_found_again() {
         let invites = net.sim.ladder().count("INVITE");
         assert_eq!(invites, 2, "from alice, and to one flow of bob's");
     }
+}
+
+/// RFC 5626 §4.3: an edge proxy sees by `ob` that what belongs to a device's call is to come over its flow.
+#[test]
+fn a_device_says_that_its_calls_belong_to_its_flow() {
+    let net = Net::new(1);
+    let _witness = net.witness(1);
+    net.sim.run(async {
+        let (alice, bob) = net.alice_and_bob().await;
+        let device = bob.account("sip:bob@bob").device("urn:uuid:0", 1);
+        let device = device.build().unwrap();
+        let answered = async {
+            let incoming = alice.user_agent().incoming().await.unwrap();
+            let headers = incoming.request().headers();
+            let contact = headers.require::<Contact>().unwrap();
+            assert!(contact.uri().has_param("ob"));
+            assert!(headers.require::<Supported>().unwrap().contains("outbound"));
+            incoming.session(SESSION).answer().await.unwrap()
+        };
+        let called = device.call("sip:alice@alice").session(SESSION);
+        let (caller, callee) = join(called.into_future(), answered).await;
+        assert!(callee.hang_up().await.is_normal());
+        assert!(!caller.unwrap().ended().await.by_us());
+    });
 }
 
 fn account(bob: &UserAgent, transport: &str) -> Account {

@@ -12,6 +12,7 @@ fn template() -> ContactTemplate {
     ContactTemplate {
         user: Some("alice".to_owned()),
         params: vec![("expires".to_owned(), Some("60".to_owned()))],
+        ..ContactTemplate::default()
     }
 }
 

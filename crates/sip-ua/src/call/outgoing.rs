@@ -14,7 +14,7 @@ use crate::{
     CallId, Cause, Ended, Event, Identity, StartError, UserAgent,
     call::{Call, Calling, Invite, Preparing, Redirects, Stage},
     challenge::{self, is_challenge},
-    request::{compose, count_up},
+    request::{compose, count_up, declare_outbound},
     user_agent::{Due, Purpose},
 };
 
@@ -133,6 +133,7 @@ impl UserAgent {
         let Preparing { target, options } = (**preparing).clone();
         let mut request = compose(cx, &identity, Method::INVITE, &target);
         self.capabilities.declare(&mut request);
+        declare_outbound(&identity, &mut request);
         if let Some(time) = options.ring_for {
             request.headers_mut().set(Expires::new(time));
         }
@@ -180,6 +181,8 @@ impl UserAgent {
         if let Some(call) = self.calls.get_mut(id) {
             identity.clone_from(&call.party.identity);
             contact.user.clone_from(&call.party.contact_user);
+            let managed = identity.as_ref().is_some_and(Identity::manages_flows);
+            contact.over_flow = managed && within.is_none();
             draft_flow = call.party.flow.filter(|_| within.is_some());
         }
         let mut draft = Draft::new(request.clone()).contact(contact);
