@@ -34,27 +34,27 @@ impl Proxy {
             } else {
                 None
             };
-            let Some(mut group) = group else {
+            let Some(group) = group else {
                 context.groups.clear();
+                context.count_no_target();
                 return self.conclude(cx, id, true);
             };
+            let room = self.config.targets.saturating_sub(context.tried);
+            let mut group = context.without_repeats(group, room);
+            if group.is_empty() {
+                if room == 0 {
+                    context.groups.clear();
+                }
+                continue;
+            }
             // RFC 5393 §5.3.3: what does not fit beside each other comes one after the other.
             let breadth = usize::try_from(context.breadth).unwrap_or(usize::MAX);
             if group.len() > breadth {
                 let rest = group.split_off(breadth);
                 context.groups.push_front(rest);
             }
-            group.truncate(self.config.targets.saturating_sub(context.tried));
             context.tried += group.len();
-            if group.is_empty() {
-                context.groups.clear();
-                if context.outcomes.status().is_none() {
-                    context
-                        .outcomes
-                        .add(Outcome::Found(StatusCode::TEMPORARILY_UNAVAILABLE));
-                }
-                continue;
-            }
+            context.remember(&group);
             self.start_group(cx, id, group);
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::{
     ProxyId,
-    choice::Outcomes,
+    choice::{Outcome, Outcomes},
     plan::{Manner, Plan, Target},
 };
 use ahash::RandomState;
@@ -45,6 +45,8 @@ pub(crate) struct ResponseContext {
     pub(crate) branches: Vec<Branch>,
     /// How many targets were sent to, all plans together
     pub(crate) tried: usize,
+    /// Those of them that a later group or plan might name again
+    pub(crate) remembered: Vec<Target>,
     /// What this plan came to
     pub(crate) outcomes: Outcomes,
     /// What the plans before it came to
@@ -120,10 +122,46 @@ impl ResponseContext {
         let outcomes = Outcomes::new(self.manner.choice.clone());
         let mut before = std::mem::replace(&mut self.outcomes, outcomes);
         before.merge(std::mem::take(&mut self.earlier));
-        if !self.manner.forget_earlier {
+        if self.manner.forget_earlier {
+            self.remembered.clear();
+        } else {
             self.earlier = before;
         }
         self.stage = Stage::Relaying { ending: false };
+    }
+
+    /// At most `room` targets of a group, without those that were in the target set already (RFC 3261 §16.5).
+    pub(crate) fn without_repeats(&self, group: Vec<Target>, room: usize) -> Vec<Target> {
+        if self.remembered.is_empty() && group.len() <= room.min(1) {
+            return group;
+        }
+        let mut fresh: Vec<Target> = Vec::with_capacity(group.len().min(room));
+        for target in group {
+            if fresh.len() == room {
+                break;
+            }
+            let mut before = self.remembered.iter().chain(&fresh);
+            if !before.any(|before| before.is_same(&target)) {
+                fresh.push(target);
+            }
+        }
+        fresh
+    }
+
+    /// Keeps the targets whose turn it is, if others may come after them.
+    pub(crate) fn remember(&mut self, group: &[Target]) {
+        if self.manner.hold_failure || !self.groups.is_empty() {
+            self.remembered.extend_from_slice(group);
+        }
+    }
+
+    /// RFC 3261 §16.5: an empty target set is 480, unless an earlier plan has come to something.
+    pub(crate) fn count_no_target(&mut self) {
+        let tells = self.manner.hold_failure || self.earlier.status().is_none();
+        if self.outcomes.status().is_none() && tells {
+            let nobody = Outcome::Found(StatusCode::TEMPORARILY_UNAVAILABLE);
+            self.outcomes.add(nobody);
+        }
     }
 
     /// Whether a branch of the current plan has no final response yet.

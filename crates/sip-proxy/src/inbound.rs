@@ -290,6 +290,7 @@ impl Proxy {
             manner: Manner::default(),
             branches: Vec::new(),
             tried: 0,
+            remembered: Vec::new(),
             outcomes: crate::choice::Outcomes::default(),
             earlier: crate::choice::Outcomes::default(),
             timer: None,

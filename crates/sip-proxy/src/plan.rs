@@ -98,6 +98,14 @@ impl Target {
     pub const fn uri(&self) -> &Uri {
         &self.uri
     }
+
+    /// Whether both are one place, reached in one way. Two flows to one Contact are two places (RFC 5626 §4.2).
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.uri.equivalent(&other.uri)
+            && self.flow == other.flow
+            && self.path == other.path
+            && self.listener == other.listener
+    }
 }
 
 impl From<Uri> for Target {
@@ -107,6 +115,10 @@ impl From<Uri> for Target {
 }
 
 /// Where a request goes: groups of targets, one group after the other, all of a group at once.
+///
+/// A target that was tried for the same request is left out: one with an equal URI and the same path, flow and listener
+/// (RFC 3261 §16.5), so that redirections that name each other come to an end. A later plan that
+/// [forgets the earlier ones](Self::forget_earlier) may try it again.
 ///
 /// ```
 /// use sip_message::Uri;
@@ -278,8 +290,8 @@ impl Plan {
         self
     }
 
-    /// Whether the failures of earlier plans for the same request are forgotten. Defaults to no: the best response of all
-    /// plans goes upstream.
+    /// Whether the targets and the failures of earlier plans for the same request are forgotten. Defaults to no: no target
+    /// is tried twice, and the best response of all plans goes upstream.
     pub const fn forget_earlier(mut self, forget: bool) -> Self {
         self.manner.forget_earlier = forget;
         self

@@ -41,7 +41,31 @@ fn outcome(plan: impl Fn() -> Plan + 'static, bob: u16, carol: u16) -> Response 
     best
 }
 
-/// Kamailio's `remap_503_500`.
+/// PRX-013: RFC 3261 §16.7 step 6, at the caller's end: a 6xx, else one of the lowest class, and of the 4xx one that says
+/// how to try again.
+#[test]
+fn the_best_response_is_that_of_the_table() {
+    for (bob, carol, best) in [
+        (486, 603, 603),
+        (302, 404, 302),
+        (503, 404, 404),
+        (486, 401, 401),
+        (486, 407, 407),
+        (404, 415, 415),
+        (486, 420, 420),
+        (404, 484, 484),
+        (503, 504, 504),
+    ] {
+        let chosen = [(bob, carol), (carol, bob)].map(|(a, b)| outcome(at_once, a, b).status());
+        assert_eq!(
+            chosen.map(|status| status.as_u16()),
+            [best; 2],
+            "{bob}, {carol}"
+        );
+    }
+}
+
+/// PRX-013. Kamailio's `remap_503_500`.
 #[test]
 fn a_503_may_stay_one() {
     let is = |plan: fn() -> Plan, code, retry| {
@@ -56,7 +80,7 @@ fn a_503_may_stay_one() {
     is(|| at_once().pass_503(true), 503, true);
 }
 
-/// Kamailio's `aggregate_challenges`.
+/// AUT-010: RFC 3261 §16.7 step 7. Kamailio's `aggregate_challenges`.
 #[test]
 fn challenges_may_come_one_by_one() {
     let realms = |plan: fn() -> Plan| {
@@ -114,6 +138,65 @@ fn relay(world: &mut World, id: ProxyId, plan: Plan) {
         .command(world.now, |core, cx| core.1.relay(cx, id, plan))
         .unwrap();
     world.settle();
+}
+
+/// PRX-014: RFC 3261 §16.5: who was in the target set once gets no second copy, whatever a redirection says.
+#[test]
+fn no_target_is_tried_twice() {
+    let again = "sip:%62ob@10.0.0.3;x=1";
+    let plans: [fn() -> Plan; 2] = [
+        || Plan::at_once([uri(BOB), uri("sip:%62ob@10.0.0.3;x=1"), uri(CAROL)]),
+        || in_order().then(uri("sip:%62ob@10.0.0.3;x=1")),
+    ];
+    for plan in plans {
+        let mut world = three(plan);
+        let call = invite(&mut world);
+        let (flow, bob) = world.request_at("bob", "INVITE");
+        world.nothing_at("bob");
+        refuse(&mut world, flow, &bob, 480, "bob");
+        let (flow, carol) = world.request_at("carol", "INVITE");
+        refuse(&mut world, flow, &carol, 486, "carol");
+        world.nothing_at("bob");
+        fail(&mut world, &call, 486);
+        world.finish();
+    }
+
+    let mut world = three(|| Plan::to(uri(BOB)).hold_failure(true));
+    let call = invite(&mut world);
+    let (flow, bob) = world.request_at("bob", "INVITE");
+    refuse(&mut world, flow, &bob, 302, "bob");
+    let Some(Event::RelayFailed { id, .. }) = world.events.pop_front() else {
+        panic!("held")
+    };
+    // Contacts that lead to whoever gave them.
+    relay(&mut world, id, Plan::in_order([uri(again), uri(BOB)]));
+    world.nothing_at("bob");
+    fail(&mut world, &call, 302);
+    world.finish();
+}
+
+/// A plan that has nobody new is an empty target set (RFC 3261 §16.5), and one that forgets may begin again.
+#[test]
+fn who_was_tried_may_be_forgotten() {
+    let mut world = three(|| Plan::to(uri(BOB)).hold_failure(true));
+    let call = invite(&mut world);
+    let (flow, bob) = world.request_at("bob", "INVITE");
+    refuse(&mut world, flow, &bob, 503, "bob");
+    let held = |world: &mut World| match world.events.pop_front() {
+        Some(Event::RelayFailed { id, response }) => (id, response.status().as_u16()),
+        other => panic!("{other:?}"),
+    };
+    let (id, status) = held(&mut world);
+    assert_eq!(status, 500);
+    relay(&mut world, id, Plan::to(uri(BOB)).hold_failure(true));
+    world.nothing_at("bob");
+    let (id, status) = held(&mut world);
+    assert_eq!(status, 480);
+    relay(&mut world, id, Plan::to(uri(BOB)).forget_earlier(true));
+    let (flow, bob) = world.request_at("bob", "INVITE");
+    refuse(&mut world, flow, &bob, 486, "bob");
+    fail(&mut world, &call, 486);
+    world.finish();
 }
 
 /// Kamailio's `failure_reply_mode` and `t_drop_replies`.
@@ -190,7 +273,8 @@ fn provisional_responses_may_be_told_and_100_handed_on() {
 #[test]
 fn a_plan_has_a_deadline_for_all_its_targets() {
     let mut world = three(|| {
-        let plan = in_order().then(uri(BOB)).ring_for(seconds(20));
+        let plan = in_order().then(uri("sip:bob@10.0.0.3:5060"));
+        let plan = plan.ring_for(seconds(20));
         plan.deadline(seconds(30))
     });
     let call = invite(&mut world);
