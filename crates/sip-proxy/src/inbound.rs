@@ -127,7 +127,7 @@ impl Proxy {
             ..
         } = checked;
         let has_route = request.headers().contains::<Route>();
-        let ours = self.config.domains.contains(cx, request.uri());
+        let ours = self.is_ours(cx, request.uri());
         if way.dialog.is_none() && !has_route && ours {
             request.set_uri(self.default_target(request.uri())?);
         }
@@ -162,7 +162,7 @@ impl Proxy {
             return Ok(());
         }
         let mut checked = self.check(cx, &flow, request)?;
-        let ours = self.config.domains.contains(cx, checked.request.uri());
+        let ours = self.is_ours(cx, checked.request.uri());
         let has_route = checked.request.headers().contains::<Route>();
         if !checked.request.uri().is_sip() && !has_route {
             return Err(Refusal::Status(StatusCode::UNSUPPORTED_URI_SCHEME));
@@ -382,12 +382,19 @@ impl Proxy {
         builder.to_tag(tag).build()
     }
 
+    /// Whether the target of a request is ours to find; one with the `maddr` of somebody else is its own (RFC 3261
+    /// §16.5).
+    fn is_ours(&self, cx: &Context<'_>, uri: &Uri) -> bool {
+        let elsewhere = || uri.maddr().is_some() && !cx.is_local_uri(uri);
+        self.config.domains.contains(cx, uri) && !elsewhere()
+    }
+
     /// OPTIONS for the proxy itself (RFC 3261 §11): our own URI without a user.
     fn is_for_ourselves(&self, cx: &Context<'_>, request: &Request) -> bool {
         self.config.answer_options
             && request.method() == Method::OPTIONS
             && request.uri().user_raw().is_none()
-            && self.config.domains.contains(cx, request.uri())
+            && self.is_ours(cx, request.uri())
             && request.to().is_ok_and(|to| to.tag().is_none())
             && request
                 .headers()

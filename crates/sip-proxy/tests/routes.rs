@@ -42,7 +42,8 @@ fn bob_over_tcp(world: &mut World) -> sip_io::Flow {
     flow
 }
 
-/// RFC 5658: a leg over UDP, a leg over TCP; BYE goes over the connection that bob opened, both ways by the route set.
+/// PRX-007 and PRX-023: RFC 5658: a leg over UDP, a leg over TCP; BYE goes over the connection that bob opened, both ways
+/// by the route set.
 #[test]
 fn a_call_between_udp_and_an_accepted_stream_has_two_routes_and_stays_on_the_stream() {
     let mut world = two();
@@ -313,7 +314,7 @@ fn a_route_of_ours_opens_no_door_without_its_dialog() {
     world.finish();
 }
 
-/// A user agent that knows us as its outbound proxy.
+/// PRX-004: RFC 3261 §16.4. A user agent that knows us as its outbound proxy.
 #[test]
 fn a_preloaded_route_is_taken_off_and_the_request_is_routed_as_usual() {
     let mut world = two();
@@ -329,7 +330,39 @@ fn a_preloaded_route_is_taken_off_and_the_request_is_routed_as_usual() {
     world.finish();
 }
 
-/// RFC 3261 §16.4: a strict router upstream has put our Record-Route into the Request-URI.
+/// PRX-004: RFC 3261 §16.4: `maddr` that names us goes, with port and transport, if that is how the request came.
+#[test]
+fn an_maddr_of_ours_is_taken_off() {
+    let mut world = World::with(|registrar, proxy| (registrar, proxy.foreign(Foreign::Anyone)));
+    world.host("alice", "10.0.0.2:5060");
+    world.host("bob", "10.0.0.3:5060");
+    world.register("bob", "<sip:bob@10.0.0.3;ours=1>");
+    for (to, gets) in [
+        (
+            "sip:bob@example.com;maddr=10.0.0.1",
+            "sip:bob@10.0.0.3;ours=1",
+        ),
+        (
+            "sip:bob@10.0.0.3:5060;maddr=10.0.0.1;transport=udp;x=y",
+            "sip:bob@10.0.0.3;x=y",
+        ),
+        // Meant for somebody else, who has another address.
+        (
+            "sip:b@example.com;maddr=10.0.0.3",
+            "sip:b@example.com;maddr=10.0.0.3",
+        ),
+    ] {
+        let message = world.message("alice", "MESSAGE", to);
+        world.udp("alice", message.text());
+        let (flow, request) = world.request_at("bob", "MESSAGE");
+        assert_eq!(request.uri().to_string(), gets);
+        world.reply(flow, response(&request, 200, "bob").to_bytes());
+        world.response_at("alice", 200);
+    }
+    world.finish();
+}
+
+/// PRX-003: RFC 3261 §16.4: a strict router upstream has put our Record-Route into the Request-URI.
 #[test]
 fn a_strict_router_upstream_is_understood() {
     let mut world = two();
@@ -357,7 +390,7 @@ fn a_strict_router_upstream_is_understood() {
     world.finish();
 }
 
-/// RFC 3261 §16.6 step 6: a next hop without `lr` gets itself as the Request-URI.
+/// PRX-009: RFC 3261 §16.6 step 6: a next hop without `lr` gets itself as the Request-URI.
 #[test]
 fn a_strict_router_downstream_gets_what_it_expects() {
     let mut world = World::with(|registrar, proxy| (registrar, proxy.foreign(Foreign::Anyone)));
@@ -382,7 +415,7 @@ fn a_strict_router_downstream_gets_what_it_expects() {
     world.finish();
 }
 
-/// RFC 3261 §16.6 step 4: no dialog, no Record-Route; and a plan may say that we do not stay.
+/// PRX-007: RFC 3261 §16.6 step 4: no dialog, no Record-Route; and a plan may say that we do not stay.
 #[test]
 fn only_what_makes_a_dialog_is_recorded() {
     let mut world = two();
