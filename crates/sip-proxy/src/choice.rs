@@ -276,7 +276,7 @@ mod tests {
         assert_eq!(outcomes.status(), Some(StatusCode::BAD_GATEWAY));
     }
 
-    /// RFC 3261 §16.7 step 7.
+    /// AUT-010: RFC 3261 §16.7 step 7.
     #[test]
     fn challenges_of_all_branches_go_upstream_together() {
         let mut outcomes = Outcomes::default();

@@ -8,6 +8,7 @@ use sip_endpoint::Timers;
 use sip_message::{StatusCode, headers::Via};
 use sip_proxy::{Event, Plan, ProxyId, RelayError};
 
+/// PRX-008: each copy has a branch of its own. PRX-012: RFC 3261 §16.7 step 10.
 #[test]
 fn the_first_2xx_wins_and_the_others_are_cancelled() {
     let mut world = three(at_once);
@@ -35,7 +36,7 @@ fn the_first_2xx_wins_and_the_others_are_cancelled() {
     world.finish();
 }
 
-/// RFC 3261 §16.7 step 5: CANCEL and 200 cross, and both calls exist.
+/// PRX-011: RFC 3261 §16.7 step 5: CANCEL and 200 cross, and both calls exist.
 #[test]
 fn a_second_2xx_goes_upstream_too() {
     let mut world = three(at_once);
@@ -76,7 +77,7 @@ fn the_best_of_all_failures_is_sent_when_the_last_is_in() {
     world.finish();
 }
 
-/// RFC 3261 §16.7 steps 5 and 10.
+/// PRX-012: RFC 3261 §16.7 steps 5 and 10.
 #[test]
 fn a_6xx_cancels_the_others_and_waits_for_them() {
     let mut world = three(at_once);
@@ -186,7 +187,7 @@ fn only_the_listed_codes_fail_over() {
     world.finish();
 }
 
-/// RFC 3261 §16.10.
+/// PRX-016: RFC 3261 §16.10.
 #[test]
 fn a_cancel_reaches_every_branch_and_487_comes_back() {
     let mut world = three(|| at_once().then(uri("sip:never@10.0.0.9")));
@@ -335,7 +336,34 @@ fn a_target_that_ignores_cancel_is_given_up() {
     world.finish();
 }
 
-/// RFC 3261 §16.6 step 11, §16.8: what rings without end is cancelled; each 101 to 199 starts the time anew.
+/// PRX-020: RFC 3261 §16.7 step 5: once a failure went upstream nothing comes after it. By that step a 2xx would; RFC 6026
+/// §8.3 discards it, because the server transaction that has had a failure takes none.
+#[test]
+fn what_comes_after_a_failure_went_upstream_stays_here() {
+    for late in [404, 603, 200] {
+        let mut world = three(|| Plan::to(uri(BOB)));
+        let call = invite(&mut world);
+        let id = world.asked[0].0;
+        let (flow, bob) = world.request_at("bob", "INVITE");
+        world.reply(flow, response(&bob, 180, "bob").to_bytes());
+        world.response_at("alice", 180);
+        let rejected = world.stack.command(world.now, |core, cx| {
+            core.1.withdraw(cx, id).unwrap();
+            core.1.reject(cx, id, StatusCode::GONE)
+        });
+        assert_eq!(rejected, Ok(()));
+        world.settle();
+        fail(&mut world, &call, 410);
+        world.discard("bob");
+        world.reply(flow, response(&bob, 183, "bob").to_bytes());
+        world.reply(flow, response_from(&bob, late, "bob", BOB).to_bytes());
+        world.nothing_at("alice");
+        world.discard("bob");
+        world.finish();
+    }
+}
+
+/// PRX-015: RFC 3261 §16.6 step 11, §16.8: what rings without end is cancelled; each 101 to 199 starts the time anew.
 #[test]
 fn timer_c_ends_what_rings_for_ever() {
     let mut world = three(|| Plan::to(uri(BOB)));
@@ -356,7 +384,7 @@ fn timer_c_ends_what_rings_for_ever() {
     world.finish();
 }
 
-/// RFC 3261 §16.7 step 2: a 100 does not count.
+/// PRX-015: RFC 3261 §16.7 step 2: a 100 does not count.
 #[test]
 fn a_100_does_not_start_timer_c_anew() {
     let mut world = three(|| Plan::to(uri(BOB)));
@@ -371,7 +399,7 @@ fn a_100_does_not_start_timer_c_anew() {
     world.finish();
 }
 
-/// Timer B of a branch that is not there: 408 for an INVITE.
+/// PRX-015: Timer B of a branch that is not there: 408 for an INVITE.
 #[test]
 fn a_silent_target_is_408_and_the_next_has_its_turn() {
     let mut world = three(in_order);

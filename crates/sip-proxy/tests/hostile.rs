@@ -70,6 +70,33 @@ fn mutate(rng: &mut Rng, text: &str) -> Vec<u8> {
     bytes
 }
 
+/// PRX-028: RFC 4475 §3.3.10: nobody has us answer to many, or to ourselves, by a Via.
+#[test]
+fn no_via_makes_us_answer_to_many() {
+    let mut world = World::new();
+    world.host("alice", "10.0.0.2:5060");
+    let many = ["255.255.255.255", "224.0.1.75", "127.0.0.1"];
+    for address in many {
+        let stray = format!(
+            "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 10.0.0.1;branch=z9hG4bK1\r\n\
+             Via: SIP/2.0/UDP {address};branch=z9hG4bK2\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:c@d>;tag=2\r\n\
+             Call-ID: many\r\nCSeq: 8 INVITE\r\nContent-Length: 0\r\n\r\n"
+        );
+        world.udp("alice", stray);
+    }
+    for (number, address) in many.iter().enumerate() {
+        let mut draft = world.message("alice", "OPTIONS", "sip:10.0.0.1");
+        draft.via = match number {
+            2 => format!("SIP/2.0/UDP {address};branch=z9hG4bK{number}"),
+            _ => format!("SIP/2.0/UDP {address};maddr={address};branch=z9hG4bK{number}"),
+        };
+        world.udp("alice", draft.text());
+        world.response_at("alice", 200);
+        world.nothing_at(&format!("{address}:5060"));
+    }
+    world.finish();
+}
+
 #[test]
 fn mutated_requests_are_survived_and_leave_nothing() {
     for seed in 0..20 {

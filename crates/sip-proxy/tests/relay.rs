@@ -9,7 +9,7 @@ use sip_message::{
     HeaderName, Request, Uri,
     headers::{MaxBreadth, MaxForwards, RecordRoute, Unsupported, Via, Warning},
 };
-use sip_proxy::{Event, Plan, Target};
+use sip_proxy::{Event, Foreign, Plan, Target};
 
 fn two() -> World {
     let mut world = World::new();
@@ -24,7 +24,8 @@ fn invite(world: &mut World, uri: &str) -> Draft {
         .line("Contact: <sip:alice@10.0.0.2>")
 }
 
-/// RFC 3665 §3.2, with one proxy.
+/// RFC 3665 §3.2, with one proxy. PRX-007: our Record-Route brings ACK and BYE back. PRX-011: a 100 ends here. PRX-019:
+/// the ACK to the 2xx goes on.
 #[test]
 fn a_call_through_the_proxy() {
     let mut world = two();
@@ -64,6 +65,54 @@ fn a_call_through_the_proxy() {
     world.finish();
 }
 
+/// PRX-006: RFC 3261 §16.6: a copy differs from what came in the lines that the rules name, and PRX-026: §16.7: a response
+/// in our Via alone. All else stands where it stood.
+#[test]
+fn what_the_rules_do_not_name_stays_where_it_is() {
+    let mut world = two();
+    world.route = Box::new(|_| Decision::Plan(Plan::to(uri("sip:bob@10.0.0.3"))));
+    let call = invite(&mut world, "sip:bob@example.com")
+        .line("Record-Route: <sip:10.0.0.77;lr>")
+        .line("X-Unknown: 1, 2")
+        .line("s: é \" ,;\"")
+        .line("x-unknown:3")
+        .line("Content-Type: application/x-odd");
+    let body = "\0a\r\n\r\nB: c\r\n";
+    let length = format!("Content-Length: {}\r\n\r\n{body}", body.len());
+    let sent = call.text().replace("Content-Length: 0\r\n\r\n", &length);
+    world.udp("alice", &sent);
+    world.response_at("alice", 100);
+    let (flow, request) = world.request_at("bob", "INVITE");
+    let unnamed = |text: &str, names: &[&str]| -> Vec<String> {
+        let lines = text.split("\r\n").skip(1);
+        let named = |line: &&str| !names.iter().any(|name| line.starts_with(name));
+        lines.filter(named).map(str::to_owned).collect()
+    };
+    let ours = [
+        "Via: ",
+        "Max-Forwards: ",
+        "Max-Breadth: ",
+        "Record-Route: <sip:AA",
+    ];
+    let copy = String::from_utf8(request.to_bytes().to_vec()).unwrap();
+    assert_eq!(unnamed(&copy, &ours), unnamed(&sent, &ours));
+    assert!(copy.ends_with(&format!("\r\n\r\n{body}")), "{copy}");
+
+    let mut answer = response_from(&request, 183, "bob", "sip:bob@10.0.0.3;x=y");
+    for line in ["<sip:10.0.0.78>;x", "\"a, b\" <sip:c@d>"] {
+        let value = sip_message::HeaderValue::new(line).unwrap();
+        answer.headers_mut().push_raw(HeaderName::SUBJECT, value);
+    }
+    let said = String::from_utf8(answer.to_bytes().to_vec()).unwrap();
+    world.reply(flow, &said);
+    let heard = world.response_at("alice", 183);
+    let heard = String::from_utf8(heard.to_bytes().to_vec()).unwrap();
+    assert!(said.contains("Record-Route: <sip:10.0.0.77;lr>"), "{said}");
+    assert_eq!(unnamed(&heard, &["Via: "]), unnamed(&said, &["Via: "]));
+    world.discard("bob");
+    world.finish();
+}
+
 #[test]
 fn what_a_proxy_does_not_own_crosses_byte_for_byte() {
     let mut world = two();
@@ -85,7 +134,44 @@ fn what_a_proxy_does_not_own_crosses_byte_for_byte() {
     world.finish();
 }
 
-/// RFC 3261 §16.3 step 3.
+/// PRX-001: RFC 3261 §16.3 step 1: what routing needs must be readable.
+#[test]
+fn what_cannot_be_read_is_400() {
+    let mut world = two();
+    world.register("bob", "<sip:bob@10.0.0.3>");
+    let draft = |world: &mut World| world.message("alice", "MESSAGE", "sip:bob@example.com");
+    let route = draft(&mut world).line("Route: <sip:10.0.0.1;lr");
+    let required = draft(&mut world).line("Proxy-Require: a b");
+    let hops = draft(&mut world).max_forwards("many");
+    for (request, field) in [
+        (route, "Route"),
+        (required, "Proxy-Require"),
+        (hops, "Max-Forwards"),
+    ] {
+        world.udp("alice", request.text());
+        let refused = world.response_at("alice", 400);
+        assert!(refused.reason().contains(field), "{}", refused.reason());
+    }
+    world.nothing_at("bob");
+    world.finish();
+}
+
+/// PRX-002: RFC 3261 §16.6 step 3: who said nothing of hops gets 70.
+#[test]
+fn a_request_without_max_forwards_gets_one() {
+    let mut world = two();
+    world.register("bob", "<sip:bob@10.0.0.3>");
+    let message = world.message("alice", "MESSAGE", "sip:bob@example.com");
+    world.udp("alice", message.text().replace("Max-Forwards: 70\r\n", ""));
+    let (flow, request) = world.request_at("bob", "MESSAGE");
+    let hops = request.headers().require::<MaxForwards>().unwrap();
+    assert_eq!(hops, MaxForwards(70));
+    world.reply(flow, response(&request, 200, "bob").to_bytes());
+    world.response_at("alice", 200);
+    world.finish();
+}
+
+/// PRX-001 and PRX-002: RFC 3261 §16.3 step 3.
 #[test]
 fn no_hops_left_is_483_and_one_is_enough() {
     let mut world = two();
@@ -109,7 +195,7 @@ fn no_hops_left_is_483_and_one_is_enough() {
     world.finish();
 }
 
-/// RFC 3261 §16.3 steps 2 and 5; Require is not for proxies.
+/// PRX-001: RFC 3261 §16.3 step 2; PRX-018: step 5, and Require is not for proxies.
 #[test]
 fn unknown_schemes_and_extensions_are_refused_and_require_is_not_ours() {
     let mut world = two();
@@ -143,7 +229,8 @@ fn unknown_schemes_and_extensions_are_refused_and_require_is_not_ours() {
     world.finish();
 }
 
-/// RFC 5393 §4.2: the same request again is a loop, the same user under another name a spiral.
+/// PRX-001, PRX-008 and PRX-021: RFC 5393 §4.2: the same request again is a loop, by what ends our branch, and the same
+/// user under another name a spiral.
 #[test]
 fn a_loop_is_482_and_a_spiral_passes() {
     let mut world = two();
@@ -180,7 +267,7 @@ fn a_loop_is_482_and_a_spiral_passes() {
     world.finish();
 }
 
-/// RFC 5393 §5.3.3.
+/// PRX-022: RFC 5393 §5.3.3.
 #[test]
 fn breadth_is_added_capped_and_divided() {
     let mut world = two();
@@ -243,7 +330,8 @@ fn options_for_the_proxy_itself_is_answered() {
     world.finish();
 }
 
-/// The relay policy: whoever says to be of ours shows it, and a stranger reaches only our own users.
+/// PRX-001: RFC 3261 §16.3 step 6. The relay policy: whoever says to be of ours shows it, and a stranger reaches only our
+/// own users.
 #[test]
 fn users_of_ours_authenticate_and_strangers_reach_only_our_users() {
     let mut world = World::authenticating();
@@ -284,6 +372,35 @@ fn users_of_ours_authenticate_and_strangers_reach_only_our_users() {
     world.finish();
 }
 
+/// AUT-009: RFC 3261 §22.3: what was for the next proxy goes on to it.
+#[test]
+fn credentials_for_another_realm_go_on() {
+    let mut world = World::authenticating();
+    world.host("alice", "10.0.0.2:5060");
+    world.host("bob", "10.0.0.3:5060");
+    world.route = Box::new(|_| Decision::Plan(Plan::to(uri("sip:bob@10.0.0.3"))));
+    let next = "Digest username=\"alice\", realm=\"next.example\", nonce=\"n\", uri=\"sip:b\", response=\"0\"";
+    let draft = world.message("alice", "MESSAGE", "sip:bob@example.com");
+    let draft = draft.line(&format!("Proxy-Authorization: {next}"));
+    world.udp("alice", draft.text());
+    let challenge = world.response_at("alice", 407);
+    let wire = with_credentials(&mut client("alice"), &draft, &challenge);
+    assert_eq!(
+        String::from_utf8_lossy(&wire)
+            .matches("Proxy-Authorization")
+            .count(),
+        2
+    );
+    world.udp("alice", &wire);
+    let (flow, request) = world.request_at("bob", "MESSAGE");
+    let left = request.headers().raw_all(&HeaderName::PROXY_AUTHORIZATION);
+    let left: Vec<String> = left.map(|value| value.text().into_owned()).collect();
+    assert_eq!(left, [next]);
+    world.reply(flow, response(&request, 200, "bob").to_bytes());
+    world.response_at("alice", 200);
+    world.finish();
+}
+
 #[test]
 fn nobody_calls_in_somebody_elses_name() {
     let mut world = World::authenticating();
@@ -301,7 +418,7 @@ fn nobody_calls_in_somebody_elses_name() {
     world.finish();
 }
 
-/// RFC 3261 §22.1, TRAPS 3: nobody could answer for them.
+/// AUT-008: RFC 3261 §22.1, TRAPS 3: nobody could answer for them.
 #[test]
 fn ack_and_cancel_are_never_challenged() {
     let mut world = World::authenticating();
@@ -515,7 +632,8 @@ fn a_made_up_to_tag_opens_no_way_to_the_default_target() {
     }
 }
 
-/// RFC 3261 §9.2.
+/// PRX-016: RFC 3261 §9.2. By §16.10 it would go on statelessly, because the INVITE may have gone so. Here none does: what
+/// went on has a branch that only its context knows, so a copy would mean nothing to anybody.
 #[test]
 fn a_cancel_that_matches_nothing_is_481() {
     let mut world = two();
@@ -544,6 +662,77 @@ fn a_decision_that_does_not_come_is_500() {
     world.finish();
 }
 
+/// PRX-019: RFC 3261 §17.1.1.3: the ACK to a failure is for this hop, although it names the next one.
+#[test]
+fn the_ack_to_a_failure_ends_here() {
+    let mut world = World::with(|registrar, proxy| (registrar, proxy.foreign(Foreign::Anyone)));
+    world.host("alice", "10.0.0.2:5060");
+    world.host("bob", "10.0.0.3:5060");
+    let call = invite(&mut world, "sip:bob@10.0.0.3");
+    world.udp("alice", call.text());
+    world.response_at("alice", 100);
+    let (flow, request) = world.request_at("bob", "INVITE");
+    forks::refuse(&mut world, flow, &request, 486, "bob");
+    forks::fail(&mut world, &call, 486);
+    world.nothing_at("bob");
+    world.nothing_at("alice");
+    world.finish();
+}
+
+/// PRX-010: RFC 3261 §16.7 step 3: what has no Via left but ours was for nobody upstream.
+#[test]
+fn a_response_without_another_via_does_not_go_on() {
+    let mut world = two();
+    world.route = Box::new(|_| Decision::Plan(Plan::to(uri("sip:bob@10.0.0.3"))));
+    let call = invite(&mut world, "sip:bob@example.com");
+    world.udp("alice", call.text());
+    world.response_at("alice", 100);
+    let (flow, mut request) = world.request_at("bob", "INVITE");
+    let ours = request.via().unwrap();
+    request.headers_mut().pop_front::<Via>();
+    request.headers_mut().pop_front::<Via>();
+    request.headers_mut().push_front(ours);
+    for code in [183, 180, 486] {
+        world.reply(flow, response(&request, code, "bob").to_bytes());
+        if code < 200 {
+            world.nothing_at("alice");
+        }
+    }
+    // The branch has failed, and what it said is not told.
+    let refused = world.response_at("alice", 502);
+    assert_eq!(refused.headers().count::<Via>(), 1);
+    world.discard("bob");
+    world.finish();
+}
+
+/// PRX-005: RFC 3261 §16.5: who is not of our domain is the only target, and stays as named; who is may have bindings.
+#[test]
+fn another_domain_is_its_own_target_and_ours_has_a_location_service() {
+    let mut world = World::with(|registrar, proxy| (registrar, proxy.foreign(Foreign::Anyone)));
+    world.host("alice", "10.0.0.2:5060");
+    world.host("bob", "10.0.0.3:5060");
+    world.register("bob", "<sip:bob@10.0.0.3;x=y>");
+    for (to, gets) in [
+        ("sip:bob@example.com", "sip:bob@10.0.0.3;x=y"),
+        ("sip:carol@10.0.0.3;a=b", "sip:carol@10.0.0.3;a=b"),
+        (
+            "sip:bob@10.0.0.1;maddr=10.0.0.3",
+            "sip:bob@10.0.0.1;maddr=10.0.0.3",
+        ),
+    ] {
+        let message = world.message("alice", "MESSAGE", to);
+        world.udp("alice", message.text());
+        let (flow, request) = world.request_at("bob", "MESSAGE");
+        assert_eq!(request.uri().to_string(), gets);
+        world.reply(flow, response(&request, 200, "bob").to_bytes());
+        world.response_at("alice", 200);
+    }
+    let nobody = world.message("alice", "MESSAGE", "sip:nobody@example.com");
+    world.udp("alice", nobody.text());
+    world.response_at("alice", 404);
+    world.finish();
+}
+
 /// RFC 4320 §4.2.
 #[test]
 fn a_silent_target_leaves_a_request_other_than_invite_unanswered() {
@@ -569,6 +758,43 @@ fn a_target_that_cannot_be_reached_is_500_and_no_503() {
     world.udp("alice", call.text());
     world.response_at("alice", 100);
     world.response_at("alice", 500);
+    world.finish();
+}
+
+/// PRX-029: RFC 3261 §16.9: a branch that cannot be sent has failed, and the call goes on without it.
+#[test]
+fn who_cannot_be_reached_does_not_hold_up_the_others() {
+    let dead = || uri("sip:bob@10.0.0.99;transport=tcp");
+    let plans: [fn() -> Plan; 2] = [
+        || Plan::in_order(["sip:b@10.0.0.99;transport=tcp", "sip:bob@10.0.0.3"].map(uri)),
+        || Plan::at_once(["sip:b@10.0.0.99;transport=tcp", "sip:bob@10.0.0.3"].map(uri)),
+    ];
+    for plan in plans {
+        let mut world = two();
+        world.route = Box::new(move |_| Decision::Plan(plan()));
+        let call = invite(&mut world, "sip:bob@example.com");
+        world.udp("alice", call.text());
+        world.response_at("alice", 100);
+        let (flow, request) = world.request_at("bob", "INVITE");
+        world.nothing_at("alice");
+        let ok = response_from(&request, 200, "bob", "sip:bob@10.0.0.3");
+        world.reply(flow, ok.to_bytes());
+        let answer = world.response_at("alice", 200);
+        world.udp("alice", inside(&call, "ACK", &answer, call.cseq).text());
+        world.request_at("bob", "ACK");
+        world.finish();
+    }
+    // As a 503 would: of two failures the other one is told.
+    let mut world = two();
+    world.route =
+        Box::new(move |_| Decision::Plan(Plan::at_once([dead(), uri("sip:bob@10.0.0.3")])));
+    let call = invite(&mut world, "sip:bob@example.com");
+    world.udp("alice", call.text());
+    world.response_at("alice", 100);
+    let (flow, request) = world.request_at("bob", "INVITE");
+    world.reply(flow, response(&request, 504, "bob").to_bytes());
+    world.response_at("alice", 504);
+    world.discard("bob");
     world.finish();
 }
 
@@ -602,7 +828,7 @@ fn requests_are_bounded() {
     world.finish();
 }
 
-/// RFC 5630 §5.3: who asked for `sips` does not get less.
+/// PRX-023: RFC 5630 §5.3: who asked for `sips` does not get less.
 #[test]
 fn a_sips_request_is_not_handed_on_by_sip() {
     let mut world = two();
@@ -617,7 +843,7 @@ fn a_sips_request_is_not_handed_on_by_sip() {
     world.nothing_at("bob");
 }
 
-/// RFC 5630 §5.3: nor does a `sip` request go in clear text to who has a `sips` Contact.
+/// PRX-023: RFC 5630 §5.3: nor does a `sip` request go in clear text to who has a `sips` Contact.
 #[test]
 fn a_sips_contact_is_not_reached_in_clear_text() {
     let mut world = two();

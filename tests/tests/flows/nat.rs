@@ -39,7 +39,8 @@ fn a_phone_behind_any_box_is_called_over_udp() {
     }
 }
 
-/// The other way round: what the callee's side sends finds the phone that called.
+/// PRX-027: RFC 3581 §4: what answers the phone behind the box comes where its request came from. The other way round: what
+/// the callee's side sends finds the phone that called.
 #[test]
 fn a_phone_behind_any_box_calls_and_is_hung_up_over_udp() {
     for kind in KINDS {
