@@ -144,14 +144,14 @@ pub enum ChangeError {
 }
 
 impl ChangeError {
-    /// The status of the response: 400, 423 or 503.
+    /// The status of the response: 400, 423, 500 or 503.
     pub const fn status(&self) -> StatusCode {
         match self {
             Self::TooBrief { .. } => StatusCode::INTERVAL_TOO_BRIEF,
             Self::TooMany { .. } => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Wildcard | Self::OutOfOrder { .. } | Self::SeveralFlows | Self::Insecure => {
-                StatusCode::BAD_REQUEST
-            }
+            // RFC 3261 §10.3 step 7: an update that fails makes the request fail with 500.
+            Self::OutOfOrder { .. } => StatusCode::SERVER_INTERNAL_ERROR,
+            Self::Wildcard | Self::SeveralFlows | Self::Insecure => StatusCode::BAD_REQUEST,
         }
     }
 }
@@ -188,7 +188,11 @@ impl Change {
             at,
             call_id: request.call_id()?.as_str().parse()?,
             cseq: request.cseq()?.number(),
-            expires: headers.get::<Expires>().transpose()?.map(Expires::duration),
+            // RFC 3261 §10.2.1.1: what cannot be read says nothing.
+            expires: headers
+                .get::<Expires>()
+                .and_then(Result::ok)
+                .map(Expires::duration),
             contacts,
             path,
             outbound: false,

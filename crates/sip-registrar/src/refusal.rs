@@ -74,7 +74,9 @@ impl Registrar {
                     StatusCode::INTERVAL_TOO_BRIEF => {
                         builder.header(MinExpires::new(self.config.terms.min_expires))
                     }
-                    StatusCode::BAD_REQUEST => builder.reason(&error.to_string()),
+                    StatusCode::BAD_REQUEST | StatusCode::SERVER_INTERNAL_ERROR => {
+                        builder.reason(&error.to_string())
+                    }
                     _ => builder,
                 }
             }

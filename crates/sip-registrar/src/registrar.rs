@@ -304,14 +304,14 @@ impl Registrar {
         user: Option<String>,
     ) -> Result<(Aor, Change), Refusal> {
         let to = request.to()?;
-        let aor = self
-            .aor(cx, to.uri())
-            .ok_or(Refusal::Status(StatusCode::NOT_FOUND))?;
         if let Some(user) = user
             && !self.config.domains.is_user(cx, to.uri(), &user)
         {
             return Err(Refusal::Status(StatusCode::FORBIDDEN));
         }
+        let aor = self
+            .aor(cx, to.uri())
+            .ok_or(Refusal::Status(StatusCode::NOT_FOUND))?;
         let outbound = outbound(flow, request, cx.answers_stun())?;
         let at = self.config.clock.at(cx.now);
         // RFC 5626 §6: a device that manages its flows is reached by this one, wherever its Contact leads.

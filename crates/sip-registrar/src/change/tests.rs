@@ -28,6 +28,7 @@ fn uris(bindings: &[Binding]) -> Vec<String> {
         .collect()
 }
 
+/// REG-004: RFC 3261 §10.3 step 7.
 #[test]
 fn a_contact_is_added_with_its_own_expiry_then_that_of_the_request_then_ours() {
     let bindings = change(
@@ -45,7 +46,25 @@ fn a_contact_is_added_with_its_own_expiry_then_that_of_the_request_then_ours() {
     assert_eq!(bindings[0].expires_at, second(3_600));
 }
 
-/// RFC 3261 §10.3 step 7.
+/// MSG-027: RFC 3261 §10.2.1.1: what cannot be read says nothing, and what does not fit is as long as we keep any.
+#[test]
+fn an_expiry_that_cannot_be_read_removes_nothing() {
+    for (lines, lifetime) in [
+        ("Contact: <sip:a@h>;expires=soon\r\n", 3_600),
+        ("Contact: <sip:a@h>;expires=-1\r\n", 3_600),
+        ("Contact: <sip:a@h>;expires\r\n", 3_600),
+        ("Contact: <sip:a@h>;expires=99999999999\r\n", 7_200),
+        ("Contact: <sip:a@h>\r\nExpires: soon\r\n", 3_600),
+        ("Contact: <sip:a@h>\r\nExpires: 4294967296\r\n", 7_200),
+    ] {
+        let bindings = change("1", 1, lines).apply(Vec::new()).unwrap();
+        assert_eq!(bindings[0].expires_at, second(lifetime), "{lines}");
+    }
+    let star = change("1", 1, "Contact: *\r\nExpires: none\r\n");
+    assert_eq!(star.apply(Vec::new()), Err(ChangeError::Wildcard));
+}
+
+/// REG-005: RFC 3261 §10.3 step 7.
 #[test]
 fn a_refresh_needs_a_higher_cseq_within_its_call_id() {
     let old = change("1", 5, "Contact: <sip:a@h>\r\n")
@@ -73,6 +92,7 @@ fn a_refresh_needs_a_higher_cseq_within_its_call_id() {
     assert_eq!((restarted.len(), restarted[0].cseq), (1, 1));
 }
 
+/// REG-006: RFC 3261 §10.3 step 7.
 #[test]
 fn one_failed_contact_leaves_all_as_they_were() {
     let old = change("1", 5, "Contact: <sip:a@h>\r\n")
@@ -82,7 +102,7 @@ fn one_failed_contact_leaves_all_as_they_were() {
     assert!(matches!(failed, Err(ChangeError::OutOfOrder { .. })));
 }
 
-/// RFC 3261 §19.1.4 decides what is the same Contact.
+/// REG-012: RFC 3261 §19.1.4 decides what is the same Contact.
 #[test]
 fn an_equivalent_uri_replaces_and_another_port_does_not() {
     let old = change("1", 1, "Contact: <sip:%61lice@H.example;transport=udp>\r\n")
@@ -102,6 +122,28 @@ fn an_equivalent_uri_replaces_and_another_port_does_not() {
     assert_eq!(other.len(), 2);
 }
 
+/// REG-012: RFC 4475 §3.3.13 and §3.3.14: parameters and headers of a URI count as they do anywhere.
+#[test]
+fn parameters_and_headers_of_a_contact_count() {
+    for (one, other, count) in [
+        ("sip:a@h;unknownparam", "sip:a@h", 1),
+        ("sip:a@h;unknownparam=1", "sip:a@h;unknownparam=2", 2),
+        ("sip:a@h;transport=tcp", "sip:a@h", 2),
+        ("sip:a@h?Route=%3Csip:sip.h%3E", "sip:a@h", 2),
+        (
+            "sip:a@h?Route=%3Csip:sip.h%3E",
+            "sip:a@h?route=%3csip:sip.h%3e",
+            1,
+        ),
+    ] {
+        let old = change("1", 1, &format!("Contact: <{one}>\r\n"));
+        let old = old.apply(Vec::new()).unwrap();
+        let new = change("1", 2, &format!("Contact: <{other}>\r\n"));
+        assert_eq!(new.apply(old).unwrap().len(), count, "{one} and {other}");
+    }
+}
+
+/// REG-003 and REG-004.
 #[test]
 fn zero_removes_one_and_a_star_removes_all() {
     let old = change("1", 1, "Contact: <sip:a@h>, <sip:b@h>\r\n")
@@ -121,7 +163,7 @@ fn zero_removes_one_and_a_star_removes_all() {
     );
 }
 
-/// RFC 3261 §10.3 step 6.
+/// REG-003 and MSG-029: RFC 3261 §10.3 step 6.
 #[test]
 fn a_star_stands_alone_with_expires_zero_and_in_order() {
     let old = change("1", 5, "Contact: <sip:a@h>\r\n")
@@ -149,6 +191,7 @@ fn a_star_stands_alone_with_expires_zero_and_in_order() {
     );
 }
 
+/// REG-008.
 #[test]
 fn too_brief_is_refused_but_zero_is_not() {
     let terms = Terms::new().min_expires(Duration::from_secs(60));
@@ -172,7 +215,7 @@ fn too_brief_is_refused_but_zero_is_not() {
     );
 }
 
-/// RFC 3261 §10.3 step 7: an hour is never too brief, whatever the minimum.
+/// REG-008: RFC 3261 §10.3 step 7: an hour is never too brief, whatever the minimum.
 #[test]
 fn an_hour_is_never_refused() {
     let terms = Terms::new().min_expires(Duration::from_secs(7_000));
@@ -223,7 +266,7 @@ fn what_has_ended_is_gone_before_the_rules_apply() {
     assert_eq!(again[0].cseq, 2);
 }
 
-/// RFC 5626 §6.
+/// REG-016: RFC 5626 §6.
 #[test]
 fn the_same_flow_of_a_device_replaces_whatever_its_contact() {
     let lines = |uri: &str, reg_id: u32| {
@@ -251,7 +294,7 @@ fn the_same_flow_of_a_device_replaces_whatever_its_contact() {
     );
 }
 
-/// RFC 5626 §6.
+/// REG-017: RFC 5626 §6.
 #[test]
 fn a_reg_id_counts_only_with_an_instance_and_on_a_fitting_way() {
     let with_both = "Contact: <sip:a@h>;reg-id=1;+sip.instance=\"<urn:uuid:1>\"\r\n";
