@@ -6,7 +6,7 @@ mod harness;
 use harness::*;
 use sip_message::{
     HeaderName, Request, Response,
-    headers::{Contact, Date, Expires, FlowTimer, MinExpires, Require, Unsupported},
+    headers::{Contact, Date, Expires, FlowTimer, MinExpires, Require, ServiceRoute, Unsupported},
 };
 use sip_registrar::Terms;
 use std::time::Duration;
@@ -18,7 +18,7 @@ fn two() -> World {
     world
 }
 
-/// RFC 3665 §2.1.
+/// REG-001 and REG-007: RFC 3665 §2.1.
 #[test]
 fn a_new_registration_is_challenged_then_accepted() {
     let mut world = World::authenticating();
@@ -47,7 +47,7 @@ fn a_new_registration_is_challenged_then_accepted() {
     world.finish();
 }
 
-/// RFC 3665 §2.4: a REGISTER without Contact asks.
+/// REG-007: RFC 3665 §2.4: a REGISTER without Contact asks.
 #[test]
 fn a_query_tells_every_binding_with_what_remains() {
     let mut world = two();
@@ -97,7 +97,7 @@ fn a_wrong_password_is_refused_and_binds_nothing() {
     world.finish();
 }
 
-/// RFC 3261 §10.3 step 4.
+/// REG-001 and REG-020: RFC 3261 §10.3 step 4.
 #[test]
 fn nobody_registers_for_somebody_else() {
     let mut world = World::authenticating();
@@ -116,6 +116,7 @@ fn nobody_registers_for_somebody_else() {
     world.finish();
 }
 
+/// REG-001, REG-003 and REG-008.
 #[test]
 fn refusals_say_why() {
     let mut world = World::with(|registrar, proxy| {
@@ -160,7 +161,196 @@ fn refusals_say_why() {
     world.finish();
 }
 
-/// RFC 3261 §10.3 steps 1 and 5.
+/// REG-001: RFC 3261 §10.3: of a REGISTER with which everything is wrong, each step refuses before the next one looks.
+#[test]
+fn the_steps_of_a_registration_come_in_their_order() {
+    let mut world = World::authenticating();
+    world.host("bob", "10.0.0.3:5060");
+    let send = |world: &mut World, uri: &str, to: &str, lines: &[&str]| {
+        let mut draft = world.message("bob", "REGISTER", uri).to(to);
+        draft.from = format!("<sip:bob@example.com>;tag={}", draft.cseq);
+        for line in lines {
+            draft = draft.line(line);
+        }
+        world.udp("bob", draft.text());
+        draft
+    };
+    let (extension, contact) = ("Require: telepathy", "Contact: *");
+    let (elsewhere, ours) = ("sip:elsewhere.example", "sip:example.com");
+    let (stranger, bob) = ("sip:carol@elsewhere.example", "sip:bob@example.com");
+    // The proxy's, which relays for its users alone.
+    send(&mut world, elsewhere, stranger, &[extension, contact]);
+    world.response_at("bob", 407);
+    send(&mut world, ours, stranger, &[extension, contact]);
+    world.response_at("bob", 420);
+    for (to, status) in [(stranger, 403), (bob, 400)] {
+        let draft = send(&mut world, ours, to, &[contact]);
+        let challenge = world.response_at("bob", 401);
+        let credentials = with_credentials(&mut client("bob"), &draft, &challenge);
+        world.udp("bob", credentials);
+        world.response_at("bob", status);
+    }
+    world.finish();
+}
+
+/// How many bindings a user has, by a REGISTER that asks.
+fn bindings(world: &mut World, name: &str) -> Vec<String> {
+    let query = world.message(name, "REGISTER", "sip:example.com");
+    let query = query.to(&format!("sip:{name}@example.com"));
+    world.udp(name, query.text());
+    let answer = world.response_at(name, 200);
+    let contacts = answer.headers().all::<Contact>();
+    contacts
+        .map(|contact| contact.unwrap().to_string())
+        .collect()
+}
+
+/// REG-005: RFC 3261 §10.3 step 7: what comes out of order fails with 500, and changes nothing.
+#[test]
+fn an_old_register_changes_nothing() {
+    let mut world = two();
+    let register = |world: &mut World, number, line: &str, code| {
+        let mut draft = world.message("bob", "REGISTER", "sip:example.com");
+        draft = draft.to("sip:bob@example.com").line(line);
+        // Or it would be the same one by another way (RFC 3261 §8.2.2.2).
+        draft.from = format!("<sip:bob@example.com>;tag={}", draft.cseq);
+        draft.cseq = number;
+        world.udp("bob", draft.text());
+        world.response_at("bob", code);
+    };
+    register(
+        &mut world,
+        7,
+        "Contact: <sip:bob@10.0.0.3>;expires=100",
+        200,
+    );
+    for number in [6, 7] {
+        register(
+            &mut world,
+            number,
+            "Contact: <sip:bob@10.0.0.3>;expires=0",
+            500,
+        );
+        let both = "Contact: <sip:new@10.0.0.9>, <sip:bob@10.0.0.3>;expires=60";
+        register(&mut world, number, both, 500);
+    }
+    assert_eq!(
+        bindings(&mut world, "bob"),
+        ["<sip:bob@10.0.0.3>;expires=100"]
+    );
+    world.finish();
+}
+
+/// REG-006: RFC 3261 §10.3 step 7.
+#[test]
+fn one_contact_that_cannot_be_read_keeps_out_the_others() {
+    let mut world = two();
+    for contacts in ["<sip:bob@10.0.0.3>, <sip:bob@[::>", "<sip:bob@10.0.0.3>, *"] {
+        let draft = world.message("bob", "REGISTER", "sip:example.com");
+        let draft = draft.to("sip:bob@example.com").line("Expires: 0");
+        world.udp("bob", draft.line(&format!("Contact: {contacts}")).text());
+        world.response_at("bob", 400);
+        let draft = world.message("bob", "REGISTER", "sip:example.com");
+        let draft = draft.to("sip:bob@example.com");
+        world.udp("bob", draft.line(&format!("Contact: {contacts}")).text());
+        world.response_at("bob", 400);
+    }
+    assert!(bindings(&mut world, "bob").is_empty());
+    world.finish();
+}
+
+/// REG-002: RFC 3261 §10.3 step 5: the user unescaped, the host in any case, no parameters.
+#[test]
+fn an_address_of_record_is_the_same_however_it_is_written() {
+    let mut world = two();
+    let register = world.message("bob", "REGISTER", "sip:example.com");
+    let register = register.to("sip:%62ob@EXAMPLE.com;x=y");
+    world.udp("bob", register.line("Contact: <sip:bob@10.0.0.3>").text());
+    world.response_at("bob", 200);
+    for uri in ["sip:bob@example.com", "sip:bo%62@Example.Com;a=b"] {
+        let message = world.message("alice", "MESSAGE", uri);
+        world.udp("alice", message.text());
+        let (flow, request) = world.request_at("bob", "MESSAGE");
+        world.reply(flow, response(&request, 200, "bob").to_bytes());
+        world.response_at("alice", 200);
+    }
+    // The case of a user counts.
+    let other = world.message("alice", "MESSAGE", "sip:BOB@example.com");
+    world.udp("alice", other.text());
+    world.response_at("alice", 404);
+    world.finish();
+}
+
+/// REG-009: RFC 3261 §10.3: a registration makes no dialog, so Record-Route means nothing in it.
+#[test]
+fn a_register_records_no_route() {
+    let mut world = two();
+    let register = world.message("bob", "REGISTER", "sip:example.com");
+    let register = register
+        .to("sip:bob@example.com")
+        .line("Record-Route: <sip:10.0.0.9;lr>")
+        .line("Contact: <sip:bob@10.0.0.3>");
+    world.udp("bob", register.text());
+    let accepted = world.response_at("bob", 200);
+    assert!(!accepted.headers().contains_name(&HeaderName::RECORD_ROUTE));
+    let message = world.message("alice", "MESSAGE", "sip:bob@example.com");
+    world.udp("alice", message.text());
+    let (flow, request) = world.request_at("bob", "MESSAGE");
+    assert!(!request.headers().contains_name(&HeaderName::ROUTE));
+    world.reply(flow, response(&request, 200, "bob").to_bytes());
+    world.response_at("alice", 200);
+    world.finish();
+}
+
+/// REG-013: RFC 3261 §16.6: who is preferred is asked first, and equals at once.
+#[test]
+fn preference_orders_the_targets() {
+    let mut world = two();
+    world.host("desk", "10.0.0.4:5060");
+    world.host("cell", "10.0.0.5:5060");
+    world.register(
+        "bob",
+        "<sip:cell@10.0.0.5>;q=0.5, <sip:bob@10.0.0.3>;q=1.0, <sip:desk@10.0.0.4>;q=1.0",
+    );
+    let call = world
+        .message("alice", "INVITE", "sip:bob@example.com")
+        .line("Contact: <sip:alice@10.0.0.2>");
+    world.udp("alice", call.text());
+    world.response_at("alice", 100);
+    let ringing = ["bob", "desk"].map(|name| (world.request_at(name, "INVITE"), name));
+    world.nothing_at("cell");
+    for ((flow, request), name) in ringing {
+        world.reply(flow, response(&request, 486, name).to_bytes());
+    }
+    let (flow, request) = world.request_at("cell", "INVITE");
+    world.reply(flow, response(&request, 480, "cell").to_bytes());
+    assert_eq!(world.statuses_at("alice"), [486]);
+    for name in ["bob", "desk", "cell"] {
+        world.discard(name);
+    }
+    world.finish();
+}
+
+/// REG-015: RFC 3608 §6.3: in the order in which it was configured, also for who only asks.
+#[test]
+fn a_service_route_is_told() {
+    let route = ["sip:edge.example.com;lr", "sip:home.example.com;lr"];
+    let mut world =
+        World::with(|registrar, proxy| (registrar.service_route(route.map(uri)), proxy));
+    world.host("bob", "10.0.0.3:5060");
+    for contact in ["Contact: <sip:bob@10.0.0.3>", "X-Query: yes"] {
+        let draft = world.message("bob", "REGISTER", "sip:example.com");
+        let draft = draft.to("sip:bob@example.com").line(contact);
+        world.udp("bob", draft.text());
+        let accepted = world.response_at("bob", 200);
+        let told = accepted.headers().all::<ServiceRoute>();
+        let told: Vec<String> = told.map(|route| route.unwrap().uri().to_string()).collect();
+        assert_eq!(told, route);
+    }
+    world.finish();
+}
+
+/// REG-001: RFC 3261 §10.3 steps 1 and 5.
 #[test]
 fn a_stranger_is_not_found_and_another_domain_is_not_ours() {
     let mut world = two();
@@ -177,6 +367,7 @@ fn a_stranger_is_not_found_and_another_domain_is_not_ours() {
     world.finish();
 }
 
+/// PRX-005: RFC 3261 §16.5.
 #[test]
 fn who_is_registered_is_called_by_name_or_by_our_own_address() {
     let mut world = two();
@@ -213,7 +404,7 @@ fn a_binding_ends_by_its_time_and_by_expires_zero() {
     world.finish();
 }
 
-/// RFC 3327.
+/// REG-014: RFC 3327 §5.3, §5.4.
 #[test]
 fn a_path_becomes_the_route_to_the_binding() {
     let mut world = two();
@@ -262,7 +453,7 @@ fn outbound_register(world: &mut World, reg_id: u32) -> Request {
     .unwrap()
 }
 
-/// RFC 5626 §6, §7.
+/// REG-016: RFC 5626 §6, §7.
 #[test]
 fn a_managed_flow_is_the_only_way_and_takes_its_binding_along() {
     let mut world = two();
@@ -386,7 +577,7 @@ fn behind_an_edge_with_outbound_the_flow_is_the_edges() {
     world.finish();
 }
 
-/// RFC 5626 §6.
+/// REG-017: RFC 5626 §6.
 #[test]
 fn a_reg_id_behind_an_edge_without_outbound_is_439() {
     let mut world = two();

@@ -4,6 +4,7 @@ use crate::Terms;
 use sip_auth::{Authenticator, CredentialStore, Role, Server};
 use sip_endpoint::Domains;
 use sip_io::WallClock;
+use sip_message::Uri;
 use std::{fmt, time::Duration};
 
 /// The configuration of a [`Registrar`](crate::Registrar): a clock and the domains are required, the rest has defaults.
@@ -23,6 +24,7 @@ pub struct RegistrarConfig {
     pub(crate) domains: Domains,
     pub(crate) auth: Option<Authenticator>,
     pub(crate) terms: Terms,
+    pub(crate) service_route: Vec<Uri>,
     pub(crate) pending: usize,
     pub(crate) decision: Duration,
 }
@@ -35,6 +37,7 @@ impl RegistrarConfig {
             domains,
             auth: None,
             terms: Terms::new(),
+            service_route: Vec::new(),
             pending: 10_000,
             decision: Duration::from_secs(30),
         }
@@ -62,6 +65,13 @@ impl RegistrarConfig {
     /// How long bindings may be, and how many there may be.
     pub fn terms(mut self, terms: Terms) -> Self {
         self.terms = terms;
+        self
+    }
+
+    /// The route that requests of registered user agents take, the next hop first: what every 200 tells them by
+    /// Service-Route (RFC 3608 §6.3). Defaults to none: they send as they were configured.
+    pub fn service_route(mut self, route: impl IntoIterator<Item = Uri>) -> Self {
+        self.service_route = route.into_iter().collect();
         self
     }
 

@@ -13,7 +13,7 @@ use sip_endpoint::{
 use sip_io::{Flow, TimerId, TimerQueue, earliest};
 use sip_message::{
     Aor, Method, Request, StatusCode, Uri,
-    headers::{Contact, Date, FlowTimer, Path, Require, Route, Supported},
+    headers::{Contact, Date, FlowTimer, Path, Require, Route, ServiceRoute, Supported},
 };
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -421,6 +421,9 @@ impl Registrar {
         // RFC 3327 §5.3.
         for path in request.headers().all::<Path>().flatten() {
             builder = builder.header(path);
+        }
+        for uri in &self.config.service_route {
+            builder = builder.header(ServiceRoute::new(uri.clone()));
         }
         if change.is_outbound() {
             builder = builder.header(Require::new(["outbound"]).expect("is a token"));

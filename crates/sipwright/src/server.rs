@@ -281,11 +281,12 @@ impl ServerBuilder {
             if let Some(uri) = &default_target {
                 proxy = proxy.default_target(uri.clone());
             }
-            let terms = registrar
-                .as_ref()
-                .map(|registrar| registrar.terms.clone())
-                .unwrap_or_default();
-            let mut config = RegistrarConfig::new(clock, domains.clone()).terms(terms);
+            let mut config = RegistrarConfig::new(clock, domains.clone());
+            if let Some(registrar) = &registrar {
+                config = config
+                    .terms(registrar.terms.clone())
+                    .service_route(registrar.service_route.iter().cloned());
+            }
             if let Some(auth) = &auth {
                 (config, proxy) = auth(rng, clock, shard, config, proxy);
             }
@@ -326,6 +327,7 @@ impl fmt::Debug for ServerBuilder {
 pub struct Registrar {
     location: MemoryLocation,
     terms: Terms,
+    service_route: Vec<Uri>,
 }
 
 impl Registrar {
@@ -333,13 +335,20 @@ impl Registrar {
     pub fn new(location: MemoryLocation) -> Self {
         Self {
             location,
-            terms: Terms::default(),
+            ..Self::default()
         }
     }
 
     /// How long bindings may be, and how many there may be of one address-of-record.
     pub fn terms(mut self, terms: Terms) -> Self {
         self.terms = terms;
+        self
+    }
+
+    /// The route that requests of registered user agents take, the next hop first (RFC 3608). Defaults to none: they send
+    /// as they were configured.
+    pub fn service_route(mut self, route: impl IntoIterator<Item = Uri>) -> Self {
+        self.service_route = route.into_iter().collect();
         self
     }
 }
