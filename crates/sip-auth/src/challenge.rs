@@ -208,7 +208,7 @@ mod tests {
         Challenge::of_server(&text.parse().expect("is a challenge"))
     }
 
-    /// RFC 3261 §22.1, RFC 7616 §3.3: escapes, commas in quotes, unknown parameters, any case.
+    /// AUT-016: RFC 3261 §22.1, RFC 7616 §3.3: escapes, commas in quotes, unknown parameters, any case.
     #[test]
     fn quoted_strings_and_unknown_parameters_are_read() {
         let challenge = read(

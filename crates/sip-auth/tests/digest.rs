@@ -174,7 +174,7 @@ fn less_protection_than_was_asked_for_is_not_taken() {
     assert_eq!(strict.check(&request), alice());
 }
 
-/// RFC 7616 §3.4.4.
+/// AUT-015: RFC 7616 §3.4.4.
 #[test]
 fn a_hidden_user_is_found_by_the_hash() {
     for algorithm in Algorithm::ALL {
@@ -221,7 +221,7 @@ fn a_hidden_user_whom_the_store_cannot_find_is_refused() {
     ));
 }
 
-/// RFC 7616 §3.9.2 has this user.
+/// AUT-015: RFC 7616 §3.9.2 has this user.
 #[test]
 fn a_name_beyond_ascii_is_written_in_either_form() {
     for (utf8, param) in [(true, "username*"), (false, "username")] {
@@ -326,7 +326,7 @@ fn a_realm_that_asks_weaker_than_before_is_not_answered_by_choice() {
     );
 }
 
-/// RFC 7616 §3.5: both sides prove that they know the password.
+/// AUT-013: RFC 7616 §3.5: both sides prove that they know the password.
 #[test]
 fn a_confirmation_proves_the_server_and_renews_the_nonce() {
     for (algorithm, qop) in [
@@ -367,6 +367,7 @@ fn a_confirmation_proves_the_server_and_renews_the_nonce() {
     }
 }
 
+/// AUT-013.
 #[test]
 fn a_false_confirmation_is_not_believed() {
     let mut bench = Bench::new(Digest::realm(REALM).one_time(true));
@@ -514,7 +515,7 @@ fn who_guesses_waits_and_others_do_not() {
     assert_eq!(bench.server.stats().blocked, 1);
 }
 
-/// Basic is neither offered nor taken (RFC 3261 §22).
+/// AUT-001: Basic is neither offered nor taken (RFC 3261 §22).
 #[test]
 fn basic_is_neither_offered_nor_taken() {
     let mut bench = Bench::new(Digest::realm(REALM));

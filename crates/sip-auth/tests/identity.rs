@@ -112,7 +112,7 @@ fn a_signed_call_is_believed_and_its_certificate_kept() {
     }
 }
 
-/// RFC 8224 §6.2.2: each failure has its answer.
+/// AUT-017: RFC 8224 §6.2.2: each failure has its answer.
 #[test]
 fn what_is_not_believed_is_answered_by_its_kind() {
     let request = signed(false);
@@ -142,6 +142,7 @@ fn what_is_not_believed_is_answered_by_its_kind() {
     assert_eq!(status(result(&forged)), 438);
 }
 
+/// AUT-017.
 #[test]
 fn a_passport_is_good_for_its_own_call_only() {
     let request = signed(false);

@@ -97,6 +97,8 @@ fn over(event: &Event) -> Option<Result<(), RequestError>> {
 }
 
 /// RFC 3665 §2.1: successful new registration; then §2.2 (update) with credentials sent ahead, and §2.4 (cancellation).
+/// REG-009: the Request-URI names no user. REG-010: a refresh comes in time. REG-011: zero takes the binding away.
+/// AUT-011: credentials are sent ahead.
 #[test]
 fn a_registration_is_made_refreshed_and_withdrawn() {
     let (mut net, seen) = with_registrar(Duration::from_secs(3_600));
@@ -148,7 +150,7 @@ fn a_registration_is_made_refreshed_and_withdrawn() {
     net.assert_nothing_is_left();
 }
 
-/// RFC 3665 §2.5: wrong credentials are asked once, not in a loop.
+/// AUT-007: RFC 3665 §2.5: wrong credentials are asked once, not in a loop.
 #[test]
 fn a_wrong_password_is_tried_once() {
     let (mut net, _) = with_registrar(Duration::from_secs(3_600));
@@ -178,7 +180,27 @@ fn a_challenge_without_credentials_ends_the_registration() {
     net.assert_nothing_is_left();
 }
 
-/// RFC 3261 §22.3: a nonce that has grown old is renewed without a word.
+/// AUT-001: RFC 3261 §22.1: who asks for a password in the clear does not get it.
+#[test]
+fn basic_is_not_answered() {
+    let mut net = scripted(|request, _| {
+        let challenge = HeaderValue::new("Basic realm=\"example.com\"").unwrap();
+        request
+            .response(StatusCode::UNAUTHORIZED)
+            .raw_header(HeaderName::WWW_AUTHENTICATE, challenge)
+            .build()
+    });
+    register(&mut net, "secret");
+    let ended = net.until(ALICE, over);
+    assert!(
+        matches!(ended, Err(RequestError::Unauthorized(_))),
+        "{ended:?}"
+    );
+    assert_eq!(net.count("-> registrar REGISTER"), 1);
+    net.assert_nothing_is_left();
+}
+
+/// AUT-007: RFC 3261 §22.3: a nonce that has grown old is renewed without a word.
 #[test]
 fn a_stale_nonce_is_renewed() {
     let (mut net, _) = with_registrar(Duration::from_secs(300));
@@ -247,7 +269,7 @@ fn scripted(answer: impl Fn(&Request, usize) -> sip_message::Response + 'static)
     net
 }
 
-/// RFC 3261 §10.2.8: 423 names the shortest time that the registrar grants.
+/// REG-010: RFC 3261 §10.2.8: 423 names the shortest time that the registrar grants.
 #[test]
 fn an_interval_that_is_too_brief_is_made_longer() {
     let mut net =
@@ -266,6 +288,38 @@ fn an_interval_that_is_too_brief_is_made_longer() {
         .unwrap();
     assert!(net.until(ALICE, over).is_ok());
     assert_eq!(net.count("-> registrar REGISTER"), 3);
+    net.assert_nothing_is_left();
+}
+
+/// REG-011: RFC 3261 §10.2.4: how long a binding is, the 200 says at its Contact, whatever was asked for and whatever else it
+/// lists.
+#[test]
+fn the_200_says_how_long_a_binding_is() {
+    let mut net = scripted(|request, _| {
+        let own = request.headers().get::<Contact>().unwrap().unwrap();
+        let asked = own.expires().unwrap();
+        let others = accepted(request);
+        let mut response = others;
+        response.headers_mut().remove::<Contact>();
+        let other = Contact::new(uri("sip:alice@198.51.100.9"));
+        response
+            .headers_mut()
+            .push(other.with_expires(Duration::from_secs(9)));
+        if !asked.is_zero() {
+            let own = own.with_expires(Duration::from_secs(100));
+            response.headers_mut().push(own);
+        }
+        response.headers_mut().set(Expires(3_000));
+        response
+    });
+    let registration = register(&mut net, "secret");
+    assert_eq!(net.until(ALICE, registered), Duration::from_secs(100));
+    net.until(ALICE, registered);
+    let refreshed = net.elapsed().as_secs();
+    assert!((80..=91).contains(&refreshed), "{refreshed}");
+    net.ua(ALICE, |ua, cx| ua.unregister(cx, registration))
+        .unwrap();
+    assert!(net.until(ALICE, over).is_ok());
     net.assert_nothing_is_left();
 }
 
@@ -354,6 +408,8 @@ fn a_forbidden_registration_is_over() {
     net.assert_nothing_is_left();
 }
 
+/// REG-010: RFC 3261 §10.2: one REGISTER at a time.
+///
 /// API program 4: dropping a registration that is still under way withdraws what it has brought about.
 #[test]
 fn a_registration_that_is_given_up_under_way_is_withdrawn() {
@@ -440,7 +496,7 @@ fn a_binding_is_made_anew_when_its_connection_breaks() {
     net.ua(ALICE, |ua, _| ua.leave(registration)).unwrap();
 }
 
-/// RFC 3665 §3.2 in its core: a proxy challenges the INVITE; TRAPS 2: the ACK repeats its credentials; the BYE sends
+/// AUT-008: RFC 3665 §3.2 in its core: a proxy challenges the INVITE; TRAPS 2: the ACK repeats its credentials; the BYE sends
 /// them ahead.
 #[test]
 fn a_challenged_call_shows_its_credentials_in_ack_and_bye() {

@@ -28,7 +28,7 @@ fn a_registration_is_challenged_once_and_withdrawn() {
     net.sim.run(net.assert_nothing_is_left());
 }
 
-/// RFC 3261 §10.2: requests for the address-of-record reach the phone from the first 200 to the second.
+/// PRX-005: RFC 3261 §10.2: requests for the address-of-record reach the phone from the first 200 to the second.
 #[test]
 fn a_phone_is_found_while_it_is_registered() {
     let net = Net::new(1);
@@ -84,7 +84,7 @@ fn a_registration_on_a_bad_line_is_made_and_withdrawn() {
     );
 }
 
-/// A password that is wrong is tried once.
+/// AUT-011: the realm is told: A password that is wrong is tried once.
 #[test]
 fn a_wrong_password_is_not_tried_again() {
     let net = Net::new(1);

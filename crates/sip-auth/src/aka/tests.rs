@@ -60,7 +60,7 @@ fn milenage_yields_the_numbers_of_its_specification() {
     assert_eq!(of_opc, keys);
 }
 
-/// RFC 3310 §3.3, RFC 4169 §2.1.
+/// AUT-014: RFC 3310 §3.3, RFC 4169 §2.1.
 #[test]
 fn both_versions_answer_as_they_must() {
     let vector = Vector::new(&milenage(), rand(), SQN, AMF);
@@ -179,7 +179,7 @@ fn another_card_is_refused() {
     assert_eq!(answer, Answer::Refused { user: USER.into() });
 }
 
-/// RFC 3310 §3.4 and TS 33.102 §6.3.5.
+/// AUT-014: RFC 3310 §3.4 and TS 33.102 §6.3.5.
 #[test]
 fn a_card_that_is_ahead_is_caught_up_with() {
     let vector = Vector::new(&milenage(), rand(), 100, AMF);

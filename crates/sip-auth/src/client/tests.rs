@@ -60,7 +60,8 @@ fn param(request: &Request, name: &str) -> Option<String> {
     shown(request).param(name).map(Cow::into_owned)
 }
 
-/// RFC 3261 §22.4: the `uri` is the Request-URI as written, and values are quoted as the grammar has it.
+/// AUT-005 and AUT-006: RFC 3261 §22.4: the `uri` is the Request-URI as written, and values are quoted as the grammar has
+/// it.
 #[test]
 fn credentials_are_written_as_the_grammar_has_it() {
     let mut client = Client::new([1; 32]);
@@ -84,7 +85,7 @@ fn credentials_are_written_as_the_grammar_has_it() {
     }
 }
 
-/// RFC 2069: without `qop` there is neither count nor client nonce, and what was not named stays unnamed.
+/// AUT-006: RFC 2069: without `qop` there is neither count nor client nonce, and what was not named stays unnamed.
 #[test]
 fn an_old_challenge_gets_an_old_answer() {
     let mut request = invite();
@@ -108,7 +109,7 @@ fn an_old_challenge_gets_an_old_answer() {
     assert_eq!(param(&request, "response"), expected);
 }
 
-/// RFC 8760 §2.4.
+/// AUT-003: RFC 8760 §2.4.
 #[test]
 fn the_topmost_challenge_that_is_supported_is_answered() {
     let fields = [
@@ -143,7 +144,7 @@ fn the_topmost_challenge_that_is_supported_is_answered() {
     );
 }
 
-/// RFC 3261 §22.2: the same password is not tried twice.
+/// AUT-007: RFC 3261 §22.2: the same password is not tried twice.
 #[test]
 fn refused_credentials_are_not_sent_again() {
     let mut client = alice();
@@ -180,7 +181,7 @@ fn the_next_credentials_that_fit_are_tried_after_a_refusal() {
     assert_eq!(error, AuthError::Rejected { realm: "r".into() });
 }
 
-/// RFC 3261 §22.2: `stale=true` means the same password with the new nonce, without asking anyone.
+/// AUT-007: RFC 3261 §22.2: `stale=true` means the same password with the new nonce, without asking anyone.
 #[test]
 fn a_stale_nonce_is_replaced_but_not_for_ever() {
     let mut client = alice();
@@ -215,7 +216,7 @@ fn a_stale_nonce_is_replaced_but_not_for_ever() {
     );
 }
 
-/// RFC 3261 §22.3: one field for each realm, and each proxy gets a new count with each request.
+/// AUT-009: RFC 3261 §22.3: one field for each realm, and each proxy gets a new count with each request.
 #[test]
 fn several_realms_are_answered_one_after_the_other() {
     let mut client = alice();
@@ -295,7 +296,7 @@ fn challenges_of_several_realms_in_one_response_are_all_answered() {
     );
 }
 
-/// RFC 7616 §3.6 and RFC 3261 §22.3: no second challenge for the second request.
+/// AUT-006 and AUT-011: RFC 7616 §3.6 and RFC 3261 §22.3: no second challenge for the second request.
 #[test]
 fn later_requests_carry_credentials_ahead() {
     let mut client = alice();
@@ -356,7 +357,7 @@ fn a_realm_of_many_hosts_leaves_the_last_eight() {
     }
 }
 
-/// RFC 3261 §22.1.
+/// AUT-008: RFC 3261 §22.1.
 #[test]
 fn an_ack_repeats_and_a_cancel_has_none() {
     let mut client = alice();
@@ -379,7 +380,7 @@ fn an_ack_repeats_and_a_cancel_has_none() {
     assert_eq!(shown(&ack), shown(&first));
 }
 
-/// RFC 7616 §3.5.
+/// AUT-013: RFC 7616 §3.5.
 #[test]
 fn the_next_nonce_is_used_next() {
     let mut client = alice();
@@ -432,6 +433,7 @@ fn credentials_of_others_in_the_request_stay() {
     assert_eq!(values[0], foreign);
 }
 
+/// AUT-001.
 #[test]
 fn what_cannot_be_answered_is_told_apart() {
     let mut nobody = Client::new([1; 32]);

@@ -18,7 +18,7 @@ fn invite(algorithm: Algorithm, qop: Option<Qop>) -> Inputs<'static> {
     }
 }
 
-/// RFC 2617 §3.5, RFC 7616 §3.9.1 and §3.9.2.
+/// AUT-002 and AUT-004: RFC 2617 §3.5, RFC 7616 §3.9.1 and §3.9.2.
 ///
 /// What RFC 7616 prints for SHA-512-256 is SHA-512 cut short; the value here is that of FIPS 180-4's SHA-512/256, which
 /// RFC 8760 §2.1 asks for.
@@ -81,8 +81,8 @@ fn the_examples_of_the_rfcs_hold() {
     );
 }
 
-/// RFC 3261 §22.4, RFC 7616 §3.4, RFC 8760: each algorithm without protection, with `auth`, with `auth-int`, and with a
-/// session key.
+/// AUT-002 and AUT-004: RFC 3261 §22.4, RFC 7616 §3.4, RFC 8760: each algorithm without protection, with `auth`, with
+/// `auth-int`, and with a session key.
 #[test]
 fn every_form_of_a_response_is_right() {
     use Algorithm::{Md5, Md5Session, Sha256, Sha256Session, Sha512_256, Sha512_256Session};
@@ -167,6 +167,7 @@ fn a_hash_of_another_algorithm_proves_nothing() {
     assert!(response(&invite(Algorithm::Sha256, None), &both).is_some());
 }
 
+/// AUT-019.
 #[test]
 fn hashes_are_read_in_either_case_and_never_shown() {
     let lower = Hex::parse("00ff", 4).expect("is a hash");
