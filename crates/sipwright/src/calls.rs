@@ -141,7 +141,8 @@ struct Slot {
     handle: CallHandle,
     notes: Option<Queue<Note>>,
     last_provisional: Option<Box<Response>>,
-    early_media: Option<oneshot::Sender<()>>,
+    /// Who waits for the session of early media
+    early_media: Vec<oneshot::Sender<()>>,
     changing: Option<Changing>,
     /// Who waits until the keys are sent
     pressing: Vec<oneshot::Sender<()>>,
@@ -171,11 +172,7 @@ impl Calls {
 
     /// Why there is no answer to the INVITE's offer, if so; an INVITE without one is fine.
     pub(crate) fn refusal_of_offer(&self, invite: &Request) -> Option<NegotiateError> {
-        let is_sdp = matches!(
-            invite.headers().view::<ContentType>(),
-            Some(Ok(content_type)) if content_type.is("application/sdp")
-        );
-        if !is_sdp || invite.body().is_empty() {
+        if !has_offer(invite) {
             return None;
         }
         if session::is_plain_audio(invite.body()) {
@@ -215,7 +212,7 @@ impl Calls {
 
     pub(crate) fn early_media_wanted(&mut self, call: CallId, waiting: oneshot::Sender<()>) {
         if let Some(slot) = self.slots.get_mut(&call) {
-            slot.early_media = Some(waiting);
+            slot.early_media.push(waiting);
         }
     }
 
@@ -352,7 +349,7 @@ impl Calls {
         let Some(slot) = self.slots.get_mut(&call) else {
             return;
         };
-        if let Some(waiting) = slot.early_media.take() {
+        for waiting in slot.early_media.drain(..) {
             waiting.send(()).ok();
         }
         if early {
@@ -413,7 +410,7 @@ impl Slot {
             },
             notes: None,
             last_provisional: None,
-            early_media: None,
+            early_media: Vec::new(),
             changing: None,
             pressing: Vec::new(),
             listeners: Vec::new(),
@@ -450,6 +447,15 @@ impl Slot {
             listener.push_newest(event.clone());
         }
     }
+}
+
+/// Whether an INVITE brings an offer.
+pub(crate) fn has_offer(invite: &Request) -> bool {
+    let is_sdp = matches!(
+        invite.headers().view::<ContentType>(),
+        Some(Ok(content_type)) if content_type.is("application/sdp")
+    );
+    is_sdp && !invite.body().is_empty()
 }
 
 /// How many events wait for whoever listens

@@ -262,7 +262,7 @@ pub enum AnswerError {
     /// The caller never acknowledged; the call was ended with BYE
     #[error("the answer was never acknowledged")]
     NoAck,
-    /// The caller's offer has no acceptable answer; it got 488
+    /// The caller's offer has no acceptable answer and got 488, or there is none where one is needed
     #[error("no common session")]
     NoSession,
     /// The status code is not of the class that the verb sends

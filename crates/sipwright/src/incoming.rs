@@ -1,6 +1,11 @@
 //! Taking a call.
 
-use crate::{Call, Ended, calls::CallHandle, error::AnswerError, shared::Shared};
+use crate::{
+    Call, Ended,
+    calls::{CallHandle, has_offer},
+    error::AnswerError,
+    shared::Shared,
+};
 use bytes::Bytes;
 use futures_channel::oneshot;
 use sip_io::{Flow, Shard};
@@ -79,12 +84,17 @@ impl IncomingCall {
         self.outcome(rung)
     }
 
-    /// Sends 183 with an answer to the offer: what is played before the call is answered is heard.
+    /// Sends 183 with an answer to the offer: what is played before the call is answered is heard. It is repeated each
+    /// minute, and when it is asked for again. Dropping the future changes nothing.
     ///
     /// # Errors
     ///
-    /// When the call is over, or no session came about.
+    /// When the call is over, no session came about, or the INVITE brought no offer: one of ours could only go in a
+    /// response that is acknowledged (RFC 3262 §5).
     pub async fn early_media(&self) -> Result<EarlyMedia, AnswerError> {
+        if !has_offer(self.request()) {
+            return Err(AnswerError::NoSession);
+        }
         let id = self.ringing.call;
         let (sender, ready) = oneshot::channel();
         let session = self.session.clone();

@@ -8,6 +8,7 @@
 //! - The figures are drawn over TCP or TLS, and these flows run over UDP, where everything can get lost.
 
 mod bad_lines;
+mod bots;
 mod changes;
 mod closing;
 mod connections;

@@ -293,6 +293,10 @@ impl Calls {
                 if !early {
                     leg.offered = None;
                 }
+                if !negotiation.is_offer_pending() {
+                    // We have answered the peer's offer, which is told again with each response that carries our answer.
+                    return;
+                }
                 match negotiation.apply_answer(remote) {
                     Ok(audio) => audio,
                     Err(error) => {
