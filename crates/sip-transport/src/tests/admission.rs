@@ -190,9 +190,18 @@ fn while_held_no_connection_is_read() {
     stage.out.clear();
     let other = stage.accept();
     assert!(matches!(stage.out[..], [Transmit::Pause { flow }] if flow == other));
+    // One of ours that is open by then is none that comes before the hold.
+    let ours = target(Protocol::Tcp, peer(5060));
+    let ours = stage.transport.flow_to(stage.now, &ours).unwrap();
+    stage.drain();
+    stage.out.clear();
+    stage.receive(Receive::Opened {
+        flow: ours.with_local(local()),
+    });
+    assert!(matches!(stage.out[..], [Transmit::Pause { flow }] if flow == ours));
     stage.out.clear();
     stage.transport.hold(false);
     stage.drain();
     let resumed = |transmit: &Transmit| matches!(transmit, Transmit::Resume { .. });
-    assert_eq!(stage.out.iter().filter(|out| resumed(out)).count(), 2);
+    assert_eq!(stage.out.iter().filter(|out| resumed(out)).count(), 3);
 }

@@ -312,6 +312,9 @@ impl Transport {
             return self.receive_accepted(now, flow, id);
         }
         if self.connections.begin(now, id, flow.local()) {
+            if self.held {
+                self.transmits.push_back(Transmit::Pause { flow });
+            }
             self.settle(now, id);
         } else {
             // It was given up before it was open.
