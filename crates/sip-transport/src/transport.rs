@@ -485,6 +485,8 @@ impl StateMachine for Transport {
                 if let Ok(id) = u32::try_from(token.0) {
                     self.receive_bound(ListenerId(id), result);
                 }
+                // Who starts a server is told at once, not when somebody connects.
+                self.look_at_certificates(now);
             }
             Receive::Network { addresses } => self.receive_network(addresses),
             _ => {}

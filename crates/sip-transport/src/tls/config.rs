@@ -190,7 +190,7 @@ impl Tls {
 
     /// Sets how long before the end of a certificate of ours to begin to warn of it, once a day.
     ///
-    /// Defaults to 14 days. It is noticed when something else happens.
+    /// Defaults to 14 days. It is noticed when a listener is bound, and when something else happens.
     pub const fn warn_before_end(mut self, time: Duration) -> Self {
         self.warn_before = time;
         self

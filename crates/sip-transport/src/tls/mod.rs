@@ -16,6 +16,7 @@ use std::{sync::Arc, time::Instant};
 
 use crate::{Event, ListenerId, PeerIdentity, Transport, TransportConfig};
 use sip_io::{Flow, WallClock};
+use sip_message::headers::Date;
 
 pub use config::{DangerousTls, Tls, TlsError};
 pub(crate) use engine::Engine;
@@ -68,7 +69,8 @@ impl Transport {
     /// Tells which of our certificates end soon, at most once a day.
     pub(crate) fn look_at_certificates(&mut self, now: Instant) {
         for (domains, not_after) in self.engines.all().flat_map(|engine| engine.ending(now)) {
-            tracing::warn!(?domains, ?not_after, "a certificate of ours ends soon");
+            let end = Date::new(not_after);
+            tracing::warn!(?domains, not_after = %end, "a certificate of ours ends soon");
             self.stats.certificates_ending += 1;
             self.events
                 .push_back(Event::CertificateEnding { domains, not_after });

@@ -144,6 +144,20 @@ fn certificates_that_end_soon_are_told_once_a_day() {
     assert_eq!(pair.server.stats().certificates_ending, 2);
 }
 
+/// Whoever starts a server with a certificate that is all but over hears of it before anybody connects.
+#[test]
+fn a_certificate_that_ends_soon_is_told_when_its_listener_is_bound() {
+    let authority = Authority::new("authority");
+    let certified = authority.certify_for("example.com", 2025, 2027);
+    let server = serving(&certified).warn_before_end(Duration::from_secs(400 * 86_400));
+    let mut pair = Pair::new(believing(&authority), server);
+    pair.run();
+    assert!(matches!(
+        pair.server_events[..],
+        [Event::CertificateEnding { .. }]
+    ));
+}
+
 #[test]
 fn what_is_no_certificate_or_no_key_of_it_is_refused() {
     let authority = Authority::new("authority");
