@@ -261,7 +261,8 @@ impl EndpointConfig {
     }
 
     /// Whether STUN binding requests on our UDP ports are answered (RFC 5626 §8.1). Defaults to yes: whoever asks learns
-    /// its own address and nothing else.
+    /// its own address and nothing else. Where they are not, nobody is told that it may keep its flow alive
+    /// ([`TransportConfig::keep`], RFC 6223).
     pub fn answer_stun(mut self, answer: bool) -> Self {
         self.answer_stun = answer;
         self

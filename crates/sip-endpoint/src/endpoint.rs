@@ -234,6 +234,10 @@ impl Endpoint {
             rng.next_u64(),
         );
         let kept_hasher = hasher.clone();
+        let transport = match config.answer_stun {
+            true => transport,
+            false => transport.keep(None),
+        };
         let limits = Limits::default()
             .transactions(transactions)
             .reserve(transactions / 16);

@@ -72,6 +72,16 @@ fn tra_031_stun_on_the_sip_port_is_answered() {
     let mut silent = Rig::with(|config| config.answer_stun(false));
     silent.datagram("198.51.100.7:40000", question.to_bytes());
     silent.sent_nothing();
+    // RFC 6223 §4.4: nobody is told to ask who would wait for an answer in vain.
+    for (mut rig, keep) in [(rig, Some("30")), (silent, None)] {
+        rig.datagram(BOB, inbound("OPTIONS", "UDP 192.0.2.2;keep", "2"));
+        let events = rig.events();
+        let [Event::Request { request, .. }] = events.as_slice() else {
+            panic!("a request came: {events:?}")
+        };
+        let via = request.via().unwrap();
+        assert_eq!(via.param("keep").flatten().as_deref(), keep);
+    }
 }
 
 /// TRA-030: RFC 5626 §3.5.1, §4.4.1: a double CRLF every 95 to 120 s, at intervals that differ.
