@@ -5,7 +5,7 @@ use hickory_proto::{
     op::{Message, Metadata, ResponseCode},
     rr::{
         Name, RData, Record, RecordType,
-        rdata::{A, AAAA, SRV},
+        rdata::{A, AAAA, NAPTR, SRV},
     },
 };
 use std::{
@@ -25,11 +25,45 @@ pub(super) const PORT: u16 = 53;
 /// The name of the host that answers.
 pub(super) const NAME: &str = "dns";
 
+/// What becomes of questions about a name, in place of its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DnsTrouble {
+    /// No answer comes
+    Silence,
+    /// The server says that it cannot tell now (SERVFAIL)
+    Failure,
+    /// The server says that it does not want to tell (REFUSED)
+    Refused,
+    /// There is no such name (NXDOMAIN), whatever is known about it
+    NoSuchName,
+    /// The name is there, and has no records
+    NoRecords,
+    /// What comes is no answer
+    Garbage,
+}
+
 /// What the name server knows beside the hosts' own names.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Zone {
     aliases: BTreeMap<String, HostId>,
     srv: BTreeMap<String, Vec<(u16, u16, u16, String)>>,
+    naptr: BTreeMap<String, Vec<NAPTR>>,
+    troubles: BTreeMap<String, DnsTrouble>,
+    /// How long answers may be kept, in seconds
+    ttl: u32,
+}
+
+impl Default for Zone {
+    fn default() -> Self {
+        Self {
+            aliases: BTreeMap::new(),
+            srv: BTreeMap::new(),
+            naptr: BTreeMap::new(),
+            troubles: BTreeMap::new(),
+            ttl: 60,
+        }
+    }
 }
 
 impl Zone {
@@ -41,6 +75,42 @@ impl Zone {
         let records = self.srv.entry(key(name)).or_default();
         records.push((priority, weight, port, target.to_owned()));
     }
+
+    /// Whether it could be made a record of: the replacement is a name.
+    pub(super) fn naptr(
+        &mut self,
+        name: &str,
+        (order, preference): (u16, u16),
+        (flags, service, regexp): (&str, &str, &str),
+        replacement: &str,
+    ) -> bool {
+        let [flags, services, regexp] = [flags, service, regexp].map(|text| text.as_bytes().into());
+        let Ok(replacement) = Name::from_ascii(replacement) else {
+            return false;
+        };
+        let record = NAPTR::new(order, preference, flags, services, regexp, replacement);
+        self.naptr.entry(key(name)).or_default().push(record);
+        true
+    }
+
+    pub(super) fn forget(&mut self, name: &str) {
+        let name = key(name);
+        self.aliases.remove(&name);
+        self.srv.remove(&name);
+        self.naptr.remove(&name);
+        self.troubles.remove(&name);
+    }
+
+    pub(super) fn trouble(&mut self, name: &str, trouble: Option<DnsTrouble>) {
+        match trouble {
+            Some(trouble) => self.troubles.insert(key(name), trouble),
+            None => self.troubles.remove(&key(name)),
+        };
+    }
+
+    pub(super) const fn set_ttl(&mut self, seconds: u32) {
+        self.ttl = seconds;
+    }
 }
 
 impl World {
@@ -49,12 +119,19 @@ impl World {
         let question = Message::from_vec(question).ok()?;
         let query = question.queries.first()?.clone();
         let name = key(&query.name().to_ascii());
+        let trouble = self.zone.troubles.get(&name).copied();
+        match trouble {
+            Some(DnsTrouble::Silence) => return None,
+            Some(DnsTrouble::Garbage) => return Some(vec![0xff; 7]),
+            _ => {}
+        }
         let host = self
             .names
             .get(&name)
             .or_else(|| self.zone.aliases.get(&name));
         let host = host.and_then(|id| self.hosts.get(id));
         let services = self.zone.srv.get(&name);
+        let rules = self.zone.naptr.get(&name);
         let data: Vec<RData> = match query.query_type() {
             RecordType::A => host
                 .filter(|host| host.has_ipv4)
@@ -74,18 +151,29 @@ impl World {
                     Some(RData::SRV(SRV::new(*priority, *weight, *port, target)))
                 })
                 .collect(),
+            RecordType::NAPTR => rules
+                .into_iter()
+                .flatten()
+                .cloned()
+                .map(RData::NAPTR)
+                .collect(),
             _ => Vec::new(),
         };
         let mut answer = Message::response(question.metadata.id, question.metadata.op_code);
         answer.metadata = Metadata::response_from_request(&question.metadata);
         answer.metadata.recursion_available = true;
-        if host.is_none() && services.is_none() && !self.zone.is_above(&name) {
-            answer.metadata.response_code = ResponseCode::NXDomain;
-        }
+        let known = host.is_some() || services.is_some() || rules.is_some();
+        answer.metadata.response_code = match trouble {
+            Some(DnsTrouble::Failure) => ResponseCode::ServFail,
+            Some(DnsTrouble::Refused) => ResponseCode::Refused,
+            Some(DnsTrouble::NoSuchName) => ResponseCode::NXDomain,
+            None if !known && !self.zone.is_above(&name) => ResponseCode::NXDomain,
+            _ => ResponseCode::NoError,
+        };
         let owner = query.name().clone();
         answer.add_query(query);
-        for data in data {
-            answer.add_answer(Record::from_rdata(owner.clone(), TTL, data));
+        for data in data.into_iter().filter(|_| trouble.is_none()) {
+            answer.add_answer(Record::from_rdata(owner.clone(), self.zone.ttl, data));
         }
         answer.to_vec().ok()
     }
@@ -99,7 +187,8 @@ impl Zone {
                 .strip_suffix(name)
                 .is_some_and(|rest| rest.ends_with('.'))
         };
-        self.aliases.keys().any(below) || self.srv.keys().any(below)
+        let names = self.aliases.keys().chain(self.srv.keys());
+        names.chain(self.naptr.keys()).any(below)
     }
 }
 
@@ -107,6 +196,3 @@ impl Zone {
 pub(super) fn key(name: &str) -> String {
     name.trim_end_matches('.').to_ascii_lowercase()
 }
-
-/// How long answers may be kept, in seconds.
-const TTL: u32 = 60;

@@ -18,7 +18,8 @@
 //! | a firewall | [`Link::streams`], [`Link::datagrams`], [`Link::reset_streams`] |
 //! | a peer that reads slowly or not at all | [`Link::window`] |
 //! | IPv4 and IPv6 | [`Host::without_ipv4`], [`Host::without_ipv6`] |
-//! | services in the DNS | [`Sim::srv`], [`Sim::alias`] |
+//! | services in the DNS | [`Sim::naptr`], [`Sim::srv`], [`Sim::alias`] |
+//! | a DNS that changes, fails or is silent | [`Sim::forget_name`], [`Sim::dns_ttl`], [`Sim::dns_trouble`] |
 //!
 //! ```
 //! use sip_runtime::{Runtime, assert_ladder, sim::Sim};
@@ -57,6 +58,7 @@ mod timer;
 mod udp;
 mod world;
 
+pub use dns::DnsTrouble;
 pub use host::Host;
 pub use ladder::{Ladder, Rung};
 pub use link::{Link, Oversize};
@@ -196,6 +198,46 @@ impl Sim {
     pub fn srv(&self, name: &str, priority: u16, weight: u16, port: u16, target: &str) {
         self.shared
             .with(|world| world.zone.srv(name, priority, weight, port, target));
+    }
+
+    /// Adds a NAPTR record to the simulated DNS that leads to SRV records (RFC 3263 §4.1): `example.com`, 10, 50,
+    /// `SIP+D2T`, `_sip._tcp.example.com`.
+    ///
+    /// # Panics
+    ///
+    /// When the replacement is no name.
+    pub fn naptr(&self, name: &str, order: u16, preference: u16, service: &str, replacement: &str) {
+        self.naptr_rule(name, (order, preference), ("s", service, ""), replacement);
+    }
+
+    /// Adds a NAPTR record that makes a URI of a telephone number (RFC 6116): `4.3.2.1.e164.arpa`, 10, 50, `E2U+sip`,
+    /// `!^.*$!sip:info@example.com!`.
+    pub fn enum_rule(&self, name: &str, order: u16, preference: u16, service: &str, rule: &str) {
+        self.naptr_rule(name, (order, preference), ("u", service, rule), ".");
+    }
+
+    fn naptr_rule(&self, name: &str, order: (u16, u16), rule: (&str, &str, &str), to: &str) {
+        let known = self
+            .shared
+            .with(|world| world.zone.naptr(name, order, rule, to));
+        assert!(known, "{to} is no name");
+    }
+
+    /// Takes every record of a name out of the simulated DNS that was added; a host keeps its own name.
+    pub fn forget_name(&self, name: &str) {
+        self.shared.with(|world| world.zone.forget(name));
+    }
+
+    /// How long answers of the simulated DNS may be kept, in whole seconds. Defaults to a minute.
+    pub fn dns_ttl(&self, time: Duration) {
+        let seconds = u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
+        self.shared.with(|world| world.zone.set_ttl(seconds));
+    }
+
+    /// What becomes of questions about a name from now on; `None` is the usual answer.
+    pub fn dns_trouble(&self, name: &str, trouble: impl Into<Option<DnsTrouble>>) {
+        let trouble = trouble.into();
+        self.shared.with(|world| world.zone.trouble(name, trouble));
     }
 
     /// Runs `future` on this thread, and every task of every host beside it, until it is done.

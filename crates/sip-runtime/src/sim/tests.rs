@@ -136,15 +136,21 @@ fn only_sip_datagrams_are_numbered_and_shown() {
     assert!(shown.is_err());
 }
 
-async fn ask(host: &Host, name: &str, record: RecordType) -> Message {
-    let mut socket = host.bind_udp(([0, 0, 0, 0], 0).into()).expect("can bind");
+fn bind_any(host: &Host) -> Box<dyn UdpSocket> {
+    host.bind_udp(([0, 0, 0, 0], 0).into()).expect("can bind")
+}
+
+fn question(name: &str, record: RecordType) -> Vec<u8> {
     let mut question = Message::new(7, MessageType::Query, OpCode::Query);
-    question.add_query(Query::query(
-        Name::from_ascii(name).expect("is a name"),
-        record,
-    ));
+    let name = Name::from_ascii(name).expect("is a name");
+    question.add_query(Query::query(name, record));
+    question.to_vec().expect("can be written")
+}
+
+async fn ask(host: &Host, name: &str, record: RecordType) -> Message {
+    let mut socket = bind_any(host);
     let server = host.name_service().nameservers[0];
-    let question = question.to_vec().expect("can be written");
+    let question = question(name, record);
     socket.try_send(None, server, &question).expect("can send");
     let answers = receive(&mut socket).await;
     assert_eq!(answers[0].0, server);
@@ -177,6 +183,84 @@ fn the_name_server_knows_hosts_aliases_and_services() {
         assert_eq!(sim.elapsed(), ms(10));
     });
     assert_ladder!(sim, "");
+}
+
+/// RFC 3263 §4.1, RFC 6116.
+#[test]
+fn the_name_server_knows_what_naptr_records_say() {
+    let sim = Sim::new(1);
+    let alice = sim.host("alice");
+    sim.naptr("example.com", 10, 50, "SIP+D2T", "_sip._tcp.example.com");
+    sim.naptr("example.com", 20, 50, "SIP+D2U", "_sip._udp.example.com");
+    sim.enum_rule(
+        "4.3.2.1.e164.arpa",
+        1,
+        2,
+        "E2U+sip",
+        "!^.*$!sip:info@example.com!",
+    );
+    sim.run(async {
+        let answer = ask(&alice, "Example.com.", RecordType::NAPTR).await;
+        let [RData::NAPTR(first), RData::NAPTR(second)] = [0, 1].map(|n| &answer.answers[n].data)
+        else {
+            panic!("{answer}")
+        };
+        assert_eq!(
+            (first.order, &*first.flags, &*first.services),
+            (10, &b"s"[..], &b"SIP+D2T"[..])
+        );
+        assert_eq!(first.replacement.to_ascii(), "_sip._tcp.example.com.");
+        assert_eq!(second.order, 20);
+        let answer = ask(&alice, "4.3.2.1.e164.arpa.", RecordType::NAPTR).await;
+        let RData::NAPTR(rule) = &answer.answers[0].data else {
+            panic!("{answer}")
+        };
+        assert_eq!(
+            (&*rule.flags, &*rule.regexp),
+            (&b"u"[..], &b"!^.*$!sip:info@example.com!"[..])
+        );
+    });
+}
+
+#[test]
+fn the_name_server_changes_its_mind_and_has_its_troubles() {
+    let sim = Sim::new(1);
+    let alice = sim.host("alice");
+    sim.alias("example.com", "proxy");
+    sim.dns_ttl(Duration::from_secs(5));
+    sim.run(async {
+        let asked = || ask(&alice, "example.com.", RecordType::A);
+        assert_eq!(asked().await.answers[0].ttl, 5);
+        for (trouble, code) in [
+            (DnsTrouble::Failure, ResponseCode::ServFail),
+            (DnsTrouble::Refused, ResponseCode::Refused),
+            (DnsTrouble::NoSuchName, ResponseCode::NXDomain),
+            (DnsTrouble::NoRecords, ResponseCode::NoError),
+        ] {
+            sim.dns_trouble("example.com", trouble);
+            let answer = asked().await;
+            assert_eq!(answer.metadata.response_code, code);
+            assert!(answer.answers.is_empty(), "{trouble:?}");
+        }
+        sim.dns_trouble("example.com", None);
+        assert_eq!(asked().await.answers.len(), 1);
+        sim.forget_name("example.com");
+        let answer = asked().await;
+        assert_eq!(answer.metadata.response_code, ResponseCode::NXDomain);
+        assert_eq!(ask(&alice, "proxy.", RecordType::A).await.answers.len(), 1);
+        // One that says nothing, and one that says nonsense.
+        for (trouble, length) in [(DnsTrouble::Silence, None), (DnsTrouble::Garbage, Some(7))] {
+            sim.dns_trouble("example.com", trouble);
+            let mut socket = bind_any(&alice);
+            let question = question("example.com.", RecordType::A);
+            let server = alice.name_service().nameservers[0];
+            socket.try_send(None, server, &question).expect("can send");
+            sim.sleep(ms(1_000)).await;
+            let came = receive(&mut socket).now_or_never();
+            let came = came.map(|answers| answers[0].1.len());
+            assert_eq!(came, length, "{trouble:?}");
+        }
+    });
 }
 
 async fn stream(from: &Host, to: &Host) -> io::Result<(Box<dyn TcpStream>, Box<dyn TcpStream>)> {
