@@ -89,6 +89,7 @@ impl Endpoint {
     /// allows, it is dropped, as a datagram may be.
     pub fn forward_ack(&mut self, now: Instant, draft: Draft) {
         if self.acks.len() >= self.request_limit {
+            self.lost.acknowledgements += 1;
             return;
         }
         let id = self.insert_ack(draft);
@@ -282,6 +283,7 @@ impl Endpoint {
 
     /// A kept ACK may try again at the next 2xx; a forwarded one is lost, as any datagram may be.
     fn ack_failed(&mut self, id: AckId) {
+        self.lost.acknowledgements += 1;
         if self.acks.get(id.0).is_some_and(|ack| ack.kept.is_none()) {
             self.forget_ack(id);
         }

@@ -48,6 +48,7 @@ pub struct Endpoint {
     pub(crate) failover: Failover,
     pub(crate) probes: Probes,
     pub(crate) overload: Overload,
+    pub(crate) lost: Lost,
     /// Only where it is switched on
     pub(crate) overload_control: Option<Box<Control>>,
     pub(crate) transport: Transport,
@@ -107,6 +108,14 @@ pub(crate) struct Overload {
     pub(crate) answered: u64,
 }
 
+/// What was dropped that nobody is told about otherwise.
+#[derive(Debug, Default)]
+pub(crate) struct Lost {
+    pub(crate) responses: u64,
+    pub(crate) acknowledgements: u64,
+    pub(crate) unclaimed: u64,
+}
+
 /// A snapshot of what an endpoint holds and has counted.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -137,6 +146,13 @@ pub struct EndpointStats {
     pub lookups: usize,
     /// Responses that wait for a connection or a name
     pub undelivered: usize,
+    /// Responses that were given up because there was no way to whom they are for
+    pub responses_lost: u64,
+    /// ACKs that were dropped because too many waited for a name or a connection, or because nothing led to whom they are
+    /// for
+    pub acknowledgements_lost: u64,
+    /// ACKs that came and belonged to nothing
+    pub acknowledgements_unclaimed: u64,
     /// Observed messages lost because nobody fetched them
     pub observations_lost: u64,
 }
@@ -159,6 +175,9 @@ impl AddAssign for EndpointStats {
             flows_failed,
             lookups,
             undelivered,
+            responses_lost,
+            acknowledgements_lost,
+            acknowledgements_unclaimed,
             observations_lost,
         } = other;
         self.transport += transport;
@@ -174,6 +193,9 @@ impl AddAssign for EndpointStats {
         self.flows_failed += flows_failed;
         self.lookups += lookups;
         self.undelivered += undelivered;
+        self.responses_lost += responses_lost;
+        self.acknowledgements_lost += acknowledgements_lost;
+        self.acknowledgements_unclaimed += acknowledgements_unclaimed;
         self.observations_lost += observations_lost;
     }
 }
@@ -200,6 +222,12 @@ impl EndpointStats {
             ("endpoint_flows_failed", self.flows_failed),
             ("endpoint_lookups", self.lookups as u64),
             ("endpoint_undelivered", self.undelivered as u64),
+            ("endpoint_responses_lost", self.responses_lost),
+            ("endpoint_acknowledgements_lost", self.acknowledgements_lost),
+            (
+                "endpoint_acknowledgements_unclaimed",
+                self.acknowledgements_unclaimed,
+            ),
             ("endpoint_observations_lost", self.observations_lost),
         ];
         let transport = self.transport.entries().collect::<Vec<_>>();
@@ -273,6 +301,7 @@ impl Endpoint {
                 hasher.clone(),
             ),
             probes: Probes::new(hasher.clone()),
+            lost: Lost::default(),
             overload: Overload {
                 answers: Rate::new(config.overload_answers, now),
                 refused: 0,
@@ -460,6 +489,9 @@ impl Endpoint {
             flows_failed: self.flows_failed,
             lookups: self.lookups.len(),
             undelivered: self.undelivered.len(),
+            responses_lost: self.lost.responses,
+            acknowledgements_lost: self.lost.acknowledgements,
+            acknowledgements_unclaimed: self.lost.unclaimed,
             observations_lost: self.observer.lost(),
         }
     }

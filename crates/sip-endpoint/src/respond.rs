@@ -133,7 +133,7 @@ impl Endpoint {
             _ => ResponseRoute::Gone,
         };
         let (Ok(via), ResponseRoute::Connect(target)) = (via, route) else {
-            self.events.push_back(Event::ResponseUndelivered { id });
+            self.response_lost(id);
             return;
         };
         self.undelivered.insert(
@@ -200,7 +200,7 @@ impl Endpoint {
             }
             None => {
                 self.forget_response(id);
-                self.events.push_back(Event::ResponseUndelivered { id });
+                self.response_lost(id);
             }
         }
     }
@@ -214,7 +214,7 @@ impl Endpoint {
         if self.transport.send(now, &flow, contents.clone()).is_ok() {
             self.observe(now, Direction::Sent, &flow, &contents);
         } else {
-            self.events.push_back(Event::ResponseUndelivered { id });
+            self.response_lost(id);
         }
     }
 
@@ -240,6 +240,11 @@ impl Endpoint {
             pending.state = State::Idle;
             self.attempt_response(now, id);
         }
+    }
+
+    fn response_lost(&mut self, id: ServerTransactionId) {
+        self.lost.responses += 1;
+        self.events.push_back(Event::ResponseUndelivered { id });
     }
 
     pub(crate) fn forget_response(&mut self, id: ServerTransactionId) {

@@ -178,8 +178,10 @@ impl<C: Core> Stack<C> {
                 now,
                 endpoint: &mut self.endpoint,
             };
-            if let Some(Event::Request { id, request, .. }) = self.core.handle_event(cx, event) {
-                self.refuse(now, id, &request);
+            match self.core.handle_event(cx, event) {
+                Some(Event::Request { id, request, .. }) => self.refuse(now, id, &request),
+                Some(Event::Ack { .. }) => self.endpoint.lost.unclaimed += 1,
+                _ => {}
             }
             self.endpoint.settle(now);
         }

@@ -173,6 +173,8 @@ pub enum FailReason {
     Unreachable,
     /// It is longer than the way allows
     TooLong,
+    /// Too many others wait for their turn at the socket: it is lost, as datagrams may be
+    NoRoom,
     /// Anything else that the socket said
     Socket(io::ErrorKind),
 }

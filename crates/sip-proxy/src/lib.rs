@@ -41,6 +41,7 @@
 //! | `unmatched_cancel` | [`ProxyConfig::unmatched_cancel`] |
 //! | `pass_provisional_replies` | [`Plan::tell_provisional`] |
 //! | `disable_6xx_block`, `t_set_disable_6xx` | [`Plan::ordinary_6xx`] |
+//! | `local_ack_mode` | a proxy makes no ACK to a 2xx; sip-ua has `UaConfig::ack_to` |
 //! | `failure_reply_mode`, `t_drop_replies` | [`Plan::forget_earlier`]; a held failure may be answered by any other response ([`Proxy::answer`]) |
 //! | `failure_exec_mode`, `failover_reply_codes` | [`Plan::failover_on`]; what fails here counts as the status that it means |
 //! | `faked_reply_prio` | [`Plan::rank`]; without it, of one class, what came goes before what was found here, and 408 is last |

@@ -49,6 +49,8 @@ pub struct Stats {
     pub foreign_responses: u64,
     /// Datagrams that could not be delivered
     pub undelivered: u64,
+    /// Datagrams that were lost because too many waited at their socket
+    pub datagrams_dropped: u64,
     /// Connections that peers opened
     pub accepted: u64,
     /// Connections that were opened to peers
@@ -112,6 +114,7 @@ impl AddAssign for Stats {
             too_long,
             foreign_responses,
             undelivered,
+            datagrams_dropped,
             accepted,
             opened,
             connections_refused,
@@ -151,6 +154,7 @@ impl AddAssign for Stats {
         self.too_long += too_long;
         self.foreign_responses += foreign_responses;
         self.undelivered += undelivered;
+        self.datagrams_dropped += datagrams_dropped;
         self.accepted += accepted;
         self.opened += opened;
         self.connections_refused += connections_refused;
@@ -224,6 +228,7 @@ impl Stats {
             ("transport_too_long", self.too_long),
             ("transport_foreign_responses", self.foreign_responses),
             ("transport_undelivered", self.undelivered),
+            ("transport_datagrams_dropped", self.datagrams_dropped),
             ("transport_accepted", self.accepted),
             ("transport_opened", self.opened),
             ("transport_connections_refused", self.connections_refused),

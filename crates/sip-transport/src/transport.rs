@@ -29,7 +29,9 @@ use crate::{
     stats::Stats,
     via::{self, ResponseRoute, return_flow},
 };
-use sip_io::{BindToken, Flow, Protocol, Receive, Rng, StateMachine, StreamId, Transmit};
+use sip_io::{
+    BindToken, FailReason, Flow, Protocol, Receive, Rng, StateMachine, StreamId, Transmit,
+};
 use sip_message::{Host, Limits, headers::Via};
 
 /// The transport layer of RFC 3261 §18.
@@ -475,6 +477,11 @@ impl StateMachine for Transport {
                     self.receive_closed(id, reason.into());
                 }
             }
+            // Nobody is unreachable by that: what matters is sent again.
+            Receive::Failed {
+                reason: FailReason::NoRoom,
+                ..
+            } => self.stats.datagrams_dropped += 1,
             Receive::Failed { flow, reason } => {
                 self.tell_failed(flow, reason);
                 self.receive_failed(flow, reason);

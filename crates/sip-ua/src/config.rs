@@ -32,6 +32,7 @@ pub struct UaConfig {
     pub(crate) registrations: usize,
     pub(crate) requests: usize,
     pub(crate) handed_out: usize,
+    pub(crate) ack_to: AckTo,
     pub(crate) ring_for: Duration,
     pub(crate) redirects: usize,
     pub(crate) retry_first: Duration,
@@ -54,6 +55,7 @@ impl UaConfig {
             registrations: 10_000,
             requests: 10_000,
             handed_out: 64,
+            ack_to: AckTo::default(),
             ring_for: Duration::from_secs(300),
             redirects: 5,
             retry_first: Duration::from_secs(60),
@@ -163,6 +165,15 @@ impl UaConfig {
         self
     }
 
+    /// Where the ACK to a 2xx goes.
+    ///
+    /// Defaults to [`AckTo::Route`], as RFC 3261 §13.2.2.4 says.
+    #[must_use]
+    pub const fn ack_to(mut self, to: AckTo) -> Self {
+        self.ack_to = to;
+        self
+    }
+
     /// How many redirections (3xx) one call of ours follows; only Contacts in the domain that was called are.
     ///
     /// Defaults to 5. Zero follows none.
@@ -183,6 +194,18 @@ impl UaConfig {
         self.retry_last = longest;
         self
     }
+}
+
+/// Where the ACK to a 2xx goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AckTo {
+    /// To the first of the route set, else to the Contact of the 2xx (RFC 3261 §13.2.2.4)
+    #[default]
+    Route,
+    /// Where the INVITE went, with the Route and Request-URI that it should have: for peers behind a proxy that has recorded
+    /// no route, or whose Contact leads nowhere
+    Invite,
 }
 
 /// Who a user agent speaks for: an address-of-record, its credentials and its way out.

@@ -31,7 +31,7 @@ mod table;
 mod user_agent;
 
 pub use call::outgoing::{CallOptions, Offer};
-pub use config::{Identity, UaConfig};
+pub use config::{AckTo, Identity, UaConfig};
 pub use error::{AnswerError, Gone, ReofferError, SessionError, StartError};
 pub use event::{
     CallId, Cause, Ended, Event, RegistrationId, ReofferFailure, RequestError, RequestKey,

@@ -27,4 +27,5 @@ mod registrations;
 mod secure;
 mod sessions;
 mod shards;
+mod ways;
 mod web_sockets;

@@ -131,6 +131,7 @@ fn a_forwarded_ack_is_not_kept() {
     }
     rig.sent_nothing();
     assert!(rig.events().is_empty());
+    assert_eq!(rig.stack.endpoint().stats().acknowledgements_lost, 3);
     rig.finish();
 }
 

@@ -188,6 +188,7 @@ fn an_address_in_sent_by_is_not_asked_for_twice() {
     rig.refused(flow);
     rig.sent_nothing();
     assert_eq!(undelivered(&rig.events()), 1);
+    assert_eq!(rig.stack.endpoint().stats().responses_lost, 1);
     rig.finish();
 }
 

@@ -123,6 +123,17 @@ fn a_cancel_gets_200_with_the_tag_of_the_invite_also_after_its_final_response() 
 }
 
 #[test]
+fn an_ack_that_nobody_takes_is_counted() {
+    let mut rig = Rig::new();
+    rig.take_nothing();
+    for _ in 0..2 {
+        rig.datagram(BOB, from_bob("ACK"));
+    }
+    assert_eq!(rig.stack.endpoint().stats().acknowledgements_unclaimed, 2);
+    rig.finish();
+}
+
+#[test]
 fn a_cancel_that_matches_nothing_is_a_request_for_the_core() {
     let mut rig = Rig::new();
     rig.datagram(BOB, from_bob("CANCEL"));

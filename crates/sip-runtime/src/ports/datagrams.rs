@@ -110,6 +110,8 @@ impl Ports {
         if port.waiting.len() >= WAITING {
             // What protocols over datagrams can bear anyway.
             tracing::debug!(?flow, limit = WAITING, "no room for a datagram: dropped");
+            let reason = FailReason::NoRoom;
+            self.received.push_back(Receive::Failed { flow, reason });
             return;
         }
         if port.waiting.is_empty() {

@@ -2,7 +2,7 @@
 
 use crate::common::{Driven, Event, Probe, any_port, drive, driver, echo};
 use futures_util::{FutureExt, StreamExt};
-use sip_io::{CloseReason, Flow, Protocol, Receive, StreamId, Transmit};
+use sip_io::{CloseReason, FailReason, Flow, Protocol, Receive, StreamId, Transmit};
 use sip_runtime::{
     Batch, BoxFuture, Runtime, TcpListener, TcpStream, Timer, UdpSocket,
     sim::{Host, Sim},
@@ -310,6 +310,13 @@ fn datagrams_wait_for_room_in_a_full_socket_up_to_a_limit() {
             trouble.writer.take()
         };
         writer.expect("the driver waits for room").wake();
+        for _ in 1_024..2_000 {
+            let told = alice.received().await;
+            assert!(matches!(
+                told,
+                Receive::Failed { flow: lost, reason: FailReason::NoRoom } if lost == flow
+            ));
+        }
         for number in 0..1_024_u16 {
             assert_eq!(bob.datagram().await.1, number.to_be_bytes());
         }

@@ -198,6 +198,18 @@ fn a_message_longer_than_a_datagram_is_refused() {
     ));
 }
 
+/// A full socket says nothing about whoever the datagram was for.
+#[test]
+fn a_datagram_for_which_there_was_no_room_is_counted_and_speaks_against_nobody() {
+    let mut stage = Stage::new();
+    let flow = udp_from(5060);
+    let reason = FailReason::NoRoom;
+    stage.receive(Receive::Failed { flow, reason });
+    assert!(stage.events().is_empty());
+    let stats = stage.transport.stats();
+    assert_eq!((stats.datagrams_dropped, stats.undelivered), (1, 0));
+}
+
 /// The system chooses the port, and everything that we write about ourselves has it.
 #[test]
 fn port_0_becomes_what_the_system_chose() {

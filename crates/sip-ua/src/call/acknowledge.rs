@@ -6,7 +6,7 @@ use sip_endpoint::{Context, Draft, RequestId};
 use sip_message::{Request, Response, Tag, headers::ContentType};
 
 use crate::{
-    CallId, Cause, Ended, Event, UserAgent,
+    AckTo, CallId, Cause, Ended, Event, UserAgent,
     call::{
         Ack, Call, Invite, Leg, Ours, Stage, Up,
         session::{session_of_request, session_of_response},
@@ -122,7 +122,7 @@ impl UserAgent {
                 self.ask_for_session(call, Some(offer));
             }
             answer => {
-                self.acknowledge(cx, invite, dialog, tag, None);
+                self.acknowledge(cx, id, invite, dialog, tag, None);
                 let answer = answer.or(preview).filter(|_| offered);
                 if let Some(dialog) = self.dialogs.get_mut(dialog) {
                     let state = dialog.offer_answer_mut();
@@ -153,7 +153,7 @@ impl UserAgent {
         response: Box<Response>,
     ) {
         let tag = invite.legs.last().and_then(|leg| leg.tag.clone());
-        self.acknowledge(cx, invite, dialog, tag, None);
+        self.acknowledge(cx, id, invite, dialog, tag, None);
         self.calls_by_dialog.remove(&dialog);
         let party = self.party(invite.identity.as_ref(), None);
         if let Some(call) = invite.call
@@ -190,6 +190,7 @@ impl UserAgent {
     pub(crate) fn acknowledge(
         &self,
         cx: &mut Context<'_>,
+        id: RequestId,
         invite: &mut Invite,
         dialog: DialogKey,
         tag: Option<Tag>,
@@ -207,7 +208,11 @@ impl UserAgent {
             .calls_by_dialog
             .get(&dialog)
             .and_then(|call| self.calls.get(*call));
-        if let Some(flow) = call.and_then(|call| call.party.flow) {
+        let flow = match self.config.ack_to {
+            AckTo::Route => call.and_then(|call| call.party.flow),
+            AckTo::Invite => cx.request_flow(id),
+        };
+        if let Some(flow) = flow {
             draft = draft.to_flow(flow);
         }
         let ack = Some(cx.acknowledge(draft));
@@ -245,7 +250,7 @@ impl UserAgent {
             .dialogs
             .get(dialog)
             .and_then(|dialog| dialog.id().remote_tag().cloned());
-        self.acknowledge(cx, &mut invite, dialog, tag, answer.clone());
+        self.acknowledge(cx, request, &mut invite, dialog, tag, answer.clone());
         self.purposes.insert(request, Purpose::Invite(invite));
         if let (Some(answer), Some(offer)) = (answer, offer) {
             if let Some(dialog) = self.dialogs.get_mut(dialog) {

@@ -183,7 +183,7 @@ impl UserAgent {
                 None
             }
         };
-        self.acknowledge(cx, invite, key, tag, None);
+        self.acknowledge(cx, id, invite, key, tag, None);
         let Some((call, offer, _)) = self.take_sent(invite.call, id) else {
             return;
         };
