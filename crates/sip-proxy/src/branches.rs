@@ -69,10 +69,15 @@ impl Proxy {
         }
         let is_invite = context.is_invite;
         let breadths: Vec<u32> = shares(context.breadth, group.len()).collect();
-        for (target, breadth) in group.into_iter().zip(breadths) {
+        for (mut target, breadth) in group.into_iter().zip(breadths) {
             let Some(context) = self.contexts.get_mut(id) else {
                 return;
             };
+            let timers = target.timers.take();
+            let timers = timers.or_else(|| context.manner.timers.clone());
+            let c = timers
+                .as_ref()
+                .map_or(self.config.timer_c, |timers| timers.c);
             let is_binding = target.is_binding;
             let told = context.manner.tell_provisional && is_invite;
             let told = told.then(|| target.uri.clone());
@@ -119,6 +124,10 @@ impl Proxy {
                 Some(listener) => draft.by_listener(listener),
                 None => draft,
             };
+            let draft = match timers {
+                Some(timers) => draft.timers(*timers),
+                None => draft,
+            };
             let request = cx.request(draft);
             self.stats.branches += 1;
             if let Some(watched) = &watched {
@@ -127,8 +136,7 @@ impl Proxy {
                 let call = context.request.call_id().ok().filter(|_| is_invite);
                 self.events.push_back(Event::TargetTried { id, uri, call });
             }
-            let timer_c = context.timer_c(self.config.timer_c);
-            let timer_c = is_invite.then(|| self.timers.insert(cx.now + timer_c, Due::C(request)));
+            let timer_c = is_invite.then(|| self.timers.insert(cx.now + c, Due::C(request)));
             context.branches.push(Branch {
                 request,
                 pending: true,
@@ -136,6 +144,7 @@ impl Proxy {
                 rings: false,
                 told,
                 timer_c,
+                c,
                 is_binding,
                 verdict: Verdict::AsIs,
                 watched,
@@ -154,7 +163,6 @@ impl Proxy {
         let Some(context) = self.contexts.get_mut(id) else {
             return;
         };
-        let timer_c = context.timer_c(self.config.timer_c);
         let is_invite = context.is_invite;
         let stage = context.stage;
         let (ring_on, relay_100) = (context.manner.ring_on, context.manner.relay_100);
@@ -178,7 +186,7 @@ impl Proxy {
                 && let Some(timer) = branch.timer_c.take()
             {
                 self.timers.cancel(timer);
-                branch.timer_c = Some(self.timers.insert(cx.now + timer_c, Due::C(request)));
+                branch.timer_c = Some(self.timers.insert(cx.now + branch.c, Due::C(request)));
             }
             branch.rings |= rings;
             // RFC 4320 §4.1: nothing but 100 is provisional outside INVITE.
@@ -508,9 +516,6 @@ fn draft(
     let mut draft = Draft::new(request).branch_suffix(&*context.fingerprint);
     if let Some(record_route) = record_route {
         draft = draft.record_route(record_route);
-    }
-    if let Some(timers) = &context.manner.timers {
-        draft = draft.timers(**timers);
     }
     if let Some(uri) = next {
         draft = draft.to_uri(uri);

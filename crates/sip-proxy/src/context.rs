@@ -86,6 +86,8 @@ pub(crate) struct Branch {
     /// Whose provisional responses are told, if they are
     pub(crate) told: Option<Uri>,
     pub(crate) timer_c: Option<TimerId>,
+    /// How long Timer C is
+    pub(crate) c: Duration,
     /// The target is a device that registered
     pub(crate) is_binding: bool,
     pub(crate) verdict: Verdict,
@@ -180,11 +182,6 @@ impl ResponseContext {
             Some(codes) => codes.contains(&status),
             None => !self.is_global(status),
         }
-    }
-
-    /// How long an INVITE may ring, unless `usual` holds.
-    pub(crate) fn timer_c(&self, usual: Duration) -> Duration {
-        self.manner.timers.as_ref().map_or(usual, |timers| timers.c)
     }
 
     /// Whether a status speaks for every place where the callee might be (RFC 3261 §16.7 step 5).

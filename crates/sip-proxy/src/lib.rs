@@ -26,7 +26,7 @@
 //!
 //! | parameter or function of tm | here |
 //! |---|---|
-//! | `fr_timer`, `t_set_fr` | [`Timers::give_up_after`]: of all, of a plan ([`Plan::timers`]), of a request ([`Draft::timers`]), while it waits ([`Proxy::set_timeout`], [`Endpoint::set_timeout`]) |
+//! | `fr_timer`, `t_set_fr` | [`Timers::give_up_after`]: of all, of a plan ([`Plan::timers`]), of a branch ([`Target::timers`]), of a request ([`Draft::timers`]), while it waits ([`Proxy::set_timeout`], [`Endpoint::set_timeout`]) |
 //! | `fr_inv_timer`, `t_set_fr` | [`Plan::ring_for`] for a group, while it rings [`Proxy::set_ring_for`]; [`ProxyConfig::timer_c`] for each branch |
 //! | `max_inv_lifetime`, `max_noninv_lifetime`, `t_set_max_lifetime` | [`Plan::deadline`], [`Draft::deadline`], [`EndpointConfig::non_invite_limit`] |
 //! | `wt_timer` | [`Timers::remember_for`] and [`Timers::d`]: of all, or of one ([`Endpoint::set_server_timers`]) |
@@ -52,7 +52,7 @@
 //! | `reparse_on_dns_failover` | each attempt is made of the request as it was given |
 //! | `relay_100` | [`Plan::relay_100`] |
 //! | `default_code`, `reply_408_code`, their reasons | [`ProxyConfig::own_status`]; for one request [`Plan::hold_failure`], then [`Proxy::answer`] with any response |
-//! | `rich_redirect` | [`Proxy::answer`] with any Contacts |
+//! | `rich_redirect` | [`Proxy::answer`] with any Contacts; the facade writes the q of a [`Target`] |
 //! | `contacts_avp`, `contact_flows_avp` | [`Plan::by_q`] |
 //! | `callid_matching`, `callid_cseq_matching`, `via1_matching`, `ruri_matching` | [`EndpointConfig::matching`] |
 //! | `on_sl_reply` | [`EndpointConfig::strays`] |

@@ -26,6 +26,7 @@ pub struct Target {
     pub(crate) q: u16,
     pub(crate) instance: Option<String>,
     pub(crate) listener: Option<SocketAddr>,
+    pub(crate) timers: Option<Box<Timers>>,
 }
 
 impl Target {
@@ -40,6 +41,7 @@ impl Target {
             q: 1_000,
             instance: None,
             listener: None,
+            timers: None,
         }
     }
 
@@ -92,6 +94,17 @@ impl Target {
     pub const fn by_listener(mut self, local: SocketAddr) -> Self {
         self.listener = Some(local);
         self
+    }
+
+    /// The timers of this branch, instead of the plan's: T1, T2, T4, how long the target may be silent, and Timer C.
+    pub fn timers(mut self, timers: Timers) -> Self {
+        self.timers = Some(Box::new(timers));
+        self
+    }
+
+    /// How much it is preferred, in thousandths; see [`q`](Self::q).
+    pub const fn thousandths(&self) -> u16 {
+        self.q
     }
 
     /// The URI.
@@ -243,7 +256,7 @@ impl Plan {
         self
     }
 
-    /// The timers of every branch: T1, T2, T4, how long a target may be silent, and Timer C. Defaults to those of the
+    /// The timers of every branch without [its own](Target::timers): T1, T2, T4, how long a target may be silent, and Timer C. Defaults to those of the
     /// endpoint, and to [`ProxyConfig::timer_c`](crate::ProxyConfig::timer_c).
     pub fn timers(mut self, timers: Timers) -> Self {
         self.manner.timers = Some(Box::new(timers));

@@ -4,9 +4,11 @@
 mod harness;
 
 use harness::{forks::*, *};
+use sip_endpoint::Timers;
 use sip_message::{HeaderName, Request, Response, StatusCode};
 use sip_proxy::{
-    CancelUnanswered, Candidate, Event, Plan, ProxyConfig, ProxyId, RelayError, UnmatchedCancel,
+    CancelUnanswered, Candidate, Event, Plan, ProxyConfig, ProxyId, RelayError, Target,
+    UnmatchedCancel,
 };
 use std::time::Duration;
 
@@ -292,6 +294,43 @@ fn a_plan_has_a_deadline_for_all_its_targets() {
     obey(&mut world, "carol", &carol);
     fail(&mut world, &call, 408);
     world.nothing_at("bob");
+    world.finish();
+}
+
+/// Kamailio's `t_set_fr` and `t_set_retr` in a branch route.
+#[test]
+fn a_branch_may_have_timers_of_its_own() {
+    let mut world = three(|| {
+        let hasty = Timers::default().t1(ms(100)).give_up_after(seconds(2));
+        let hasty = Target::new(uri(BOB)).timers(hasty.c(seconds(200)));
+        Plan::to(hasty).then(uri(CAROL))
+    });
+    let call = invite(&mut world);
+    world.request_at("bob", "INVITE");
+    world.wait(ms(100));
+    world.request_at("bob", "INVITE");
+    world.wait(seconds(2));
+    world.discard("bob");
+    world.request_at("carol", "INVITE");
+    world.wait(ms(399));
+    world.nothing_at("carol");
+    world.wait(ms(2));
+    let (flow, carol) = world.request_at("carol", "INVITE");
+    refuse(&mut world, flow, &carol, 486, "carol");
+    fail(&mut world, &call, 486);
+
+    let call = invite(&mut world);
+    let (flow, bob) = world.request_at("bob", "INVITE");
+    ring(&mut world, flow, &bob, 180);
+    world.response_at("alice", 180);
+    world.wait(seconds(199));
+    world.nothing_at("bob");
+    world.wait(seconds(2));
+    obey(&mut world, "bob", &bob);
+    world.discard("carol");
+    world.wait(seconds(33));
+    world.discard("carol");
+    fail(&mut world, &call, 408);
     world.finish();
 }
 

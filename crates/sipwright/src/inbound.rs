@@ -129,11 +129,16 @@ impl Inbound {
         Relayed { status }
     }
 
-    /// Sends the caller elsewhere: 302 with Contacts.
-    pub fn redirect(&self, targets: impl IntoIterator<Item = Uri>) -> Relayed {
+    /// Sends the caller elsewhere: 302 with Contacts. Of a [`Target`] that is preferred less than others its q is said.
+    pub fn redirect(&self, targets: impl IntoIterator<Item = impl Into<Target>>) -> Relayed {
         let mut response = self.request.response(StatusCode::MOVED_TEMPORARILY);
         for target in targets {
-            response = response.contact(Contact::new(target));
+            let target = target.into();
+            let contact = Contact::new(target.uri().clone());
+            response = response.contact(match target.thousandths() {
+                1_000 => contact,
+                q => contact.with_q(q),
+            });
         }
         self.answer(response.build())
     }

@@ -4,7 +4,8 @@ use crate::network::{Net, SESSION, uri};
 use futures_util::future::join;
 use sipwright::{
     UserAgent,
-    proxy::{Foreign, Inbound},
+    message::{Method, headers::Contact},
+    proxy::{Foreign, Inbound, Target},
     sim::{DnsTrouble, Sim},
     ua::AckTo,
 };
@@ -95,4 +96,33 @@ fn an_ack_goes_by_the_route_set_or_the_way_of_its_invite() {
             assert_eq!(proxy.core_stats().await.expect("runs").acks, by_proxy);
         });
     }
+}
+
+/// Kamailio's `rich_redirect`: how much each place is preferred.
+#[test]
+fn a_redirection_says_how_much_each_place_is_preferred() {
+    let net = Net::new(1);
+    net.sim.run(async {
+        let _proxy = net
+            .proxy("proxy", |proxy| {
+                let elsewhere = async |request: Inbound| {
+                    let targets = [("sip:bob@desk", 1.0), ("sip:bob@mobile", 0.5)];
+                    let targets = targets.map(|(place, q)| Target::new(uri(place)).q(q));
+                    Ok(request.redirect(targets))
+                };
+                let proxy = proxy.listen("udp:*:5060").foreign(Foreign::Anyone);
+                proxy.route(elsewhere)
+            })
+            .await;
+        let alice = net.phone("alice").await;
+        let moved = alice.request(Method::MESSAGE, "sip:bob@proxy").await;
+        let moved = moved.expect("is answered");
+        assert_eq!(moved.status(), 302);
+        let contacts: Vec<_> = moved.headers().all::<Contact>().collect();
+        let contacts = contacts
+            .into_iter()
+            .map(|contact| contact.expect("is one").to_string());
+        let contacts: Vec<String> = contacts.collect();
+        assert_eq!(contacts, ["<sip:bob@desk>", "<sip:bob@mobile>;q=0.500"]);
+    });
 }
