@@ -24,7 +24,7 @@ use sip_resolver::{Answer, Cached, LookupError, LookupId, QuestionId, ServerKey}
 use sip_transaction::{
     ClientTransactionId, Limits, ServerTransactionId, Timers, TransactionConfig, TransactionLayer,
 };
-use sip_transport::{Listener, ListenerId, Rate, Sharding, Transport};
+use sip_transport::{Listener, ListenerId, Rate, Sharding, TooManyAdopted, Transport};
 use std::{
     collections::{HashMap, VecDeque},
     fmt,
@@ -459,6 +459,15 @@ impl Endpoint {
     /// [`Event::FlowClosed`], at once if that has come already. Nothing happens for any other flow.
     pub fn watch_flow(&mut self, flow: &Flow) {
         self.transport.watch(flow);
+    }
+
+    /// Makes the requests of a call meet on the shard `by`; see [`Transport::adopt`](sip_transport::Transport::adopt).
+    ///
+    /// # Errors
+    ///
+    /// When too many are adopted.
+    pub fn adopt(&mut self, call_id: &str, by: Shard) -> Result<(), TooManyAdopted> {
+        self.transport.adopt(call_id, by)
     }
 
     /// Whether no request of ours is without an outcome, no response is on its way and no name is asked for.

@@ -149,7 +149,7 @@ pub use sip_resolver::{
 };
 pub use sip_transaction::{Matching, RespondError, ServerTransactionId, Timers};
 pub use sip_transport::{
-    HandshakeFailure, Listener, ListenerId, Sharding, Target, TransportConfig,
+    HandshakeFailure, Listener, ListenerId, Sharding, Target, TooManyAdopted, TransportConfig,
 };
 #[cfg(feature = "tls")]
 pub use sip_transport::{PeerIdentity, Tls};

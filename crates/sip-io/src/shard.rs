@@ -84,6 +84,13 @@ pub enum Parcel {
         /// How often, if it still does
         within: Option<Duration>,
     },
+    /// A call was adopted: its messages are for another shard than its Call-ID leads to.
+    Adopted {
+        /// The call, as a number that all shards make in the same way
+        call: u64,
+        /// Who has it
+        by: Shard,
+    },
     /// What a core tells its like, on the other shard.
     Note(Note),
     /// The sender wants to hear of the end of a stream that the receiver owns.

@@ -34,6 +34,7 @@ pub struct TransportConfig {
     pub(crate) keep: Option<Duration>,
     pub(crate) connection_reuse: bool,
     pub(crate) sharding: Option<Sharding>,
+    pub(crate) adoptions: usize,
 }
 
 impl TransportConfig {
@@ -183,6 +184,15 @@ impl TransportConfig {
         self
     }
 
+    /// Sets how many calls may be adopted by another shard than their Call-ID leads to
+    /// ([`Transport::adopt`](crate::Transport::adopt)).
+    ///
+    /// Defaults to 10,000; each takes some 16 bytes on every shard.
+    pub const fn adoptions(mut self, calls: usize) -> Self {
+        self.adoptions = calls;
+        self
+    }
+
     /// Sets how many log lines about bad input are written in a second.
     ///
     /// Defaults to 10. The counters of [`Stats`](crate::Stats) always tell everything.
@@ -213,6 +223,7 @@ impl Default for TransportConfig {
             keep: Some(Duration::from_secs(30)),
             connection_reuse: true,
             sharding: None,
+            adoptions: 10_000,
         }
     }
 }

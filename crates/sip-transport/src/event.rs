@@ -243,3 +243,11 @@ pub enum SendError {
         limit: usize,
     },
 }
+
+/// Why a call was not adopted: as many are as may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("{limit} calls are adopted, as many as may be")]
+pub struct TooManyAdopted {
+    /// How many may be
+    pub limit: usize,
+}

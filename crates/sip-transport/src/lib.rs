@@ -72,7 +72,9 @@ mod tests;
 
 pub use address::SentBy;
 pub use config::TransportConfig;
-pub use event::{CloseReason, Event, FlowError, HandshakeFailure, SendError, Target};
+pub use event::{
+    CloseReason, Event, FlowError, HandshakeFailure, SendError, Target, TooManyAdopted,
+};
 #[cfg(feature = "tls")]
 pub use identity::PeerIdentity;
 pub use listener::{Advertised, Listener, ListenerError, ListenerId};

@@ -3,7 +3,7 @@
 use ahash::RandomState;
 use sip_io::{Rng, Shard};
 use sip_message::peek;
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 /// The work of one transport layer shared by several, each with a stack of its own above it.
 ///
@@ -16,11 +16,10 @@ use std::fmt;
 /// |---|---|---|
 /// | a dialog, a transaction, a registration under way | the shard of its Call-ID | by Call-ID; responses by branch |
 /// | a connection | who accepted or opened it | by its number, which is in every flow |
+/// | an adopted call | who adopted it | by a table that each has ([`Transport::adopt`](crate::Transport::adopt)) |
 /// | the bindings of an address-of-record | the shard that a hash of it leads to | by asking that one |
 /// | a nonce | who gave it | not at all: to others it has ended |
 /// | a STUN question | who asked | by the last octet of its number |
-///
-/// Adopted calls, whose Call-ID leads elsewhere (an INVITE with Replaces), have no rule yet: nothing adopts any.
 ///
 /// All shards of a mesh have the same seed and count.
 ///
@@ -78,8 +77,19 @@ impl Sharding {
 
     /// Who owns what has this name: the bindings of an address-of-record, say.
     pub fn of_key(&self, key: &[u8]) -> Shard {
-        let number = self.key.hash_one(key) % self.count as u64;
-        Shard::new(number as usize).unwrap_or_default()
+        self.of_number(self.number(key))
+    }
+
+    /// What stands for a name between shards.
+    pub(crate) fn number(&self, key: &[u8]) -> u64 {
+        self.key.hash_one(key)
+    }
+
+    pub(crate) const fn of_number(&self, number: u64) -> Shard {
+        match Shard::new((number % self.count as u64) as usize) {
+            Some(shard) => shard,
+            None => self.me,
+        }
     }
 
     /// What our branches say after the cookie of RFC 3261 §8.1.1.7: whose they are.
@@ -89,14 +99,15 @@ impl Sharding {
     }
 
     /// The shard for a message, if it can be told.
-    pub(crate) fn of_message(&self, message: &[u8]) -> Option<Shard> {
+    pub(crate) fn of_message(&self, message: &[u8], adopted: &Adopted) -> Option<Shard> {
         let peek = peek(message)?;
         if !peek.is_request
             && let Some(shard) = peek.branch.and_then(|branch| self.of_branch(branch))
         {
             return Some(shard);
         }
-        Some(self.of_call(peek.call_id))
+        let call = self.number(peek.call_id.as_bytes());
+        Some(adopted.by(call).unwrap_or_else(|| self.of_number(call)))
     }
 
     /// Whose branch it is, as [`mark`](Self::mark) says.
@@ -114,6 +125,37 @@ impl Sharding {
 impl fmt::Debug for Sharding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Sharding({} of {})", self.me, self.count)
+    }
+}
+
+/// The calls whose messages meet elsewhere than their Call-ID says.
+#[derive(Debug, Default)]
+pub(crate) struct Adopted(BTreeMap<u64, Shard>);
+
+impl Adopted {
+    /// Who has a call, if it was adopted. Where none was it costs nothing.
+    fn by(&self, call: u64) -> Option<Shard> {
+        if self.0.is_empty() {
+            return None;
+        }
+        self.0.get(&call).copied()
+    }
+
+    /// Whether there is room for it.
+    pub(crate) fn admits(&self, call: u64, limit: usize) -> bool {
+        self.0.len() < limit || self.0.contains_key(&call)
+    }
+
+    pub(crate) fn insert(&mut self, call: u64, by: Shard) {
+        self.0.insert(call, by);
+    }
+
+    pub(crate) fn remove(&mut self, call: u64) {
+        self.0.remove(&call);
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
     }
 }
 
@@ -151,6 +193,7 @@ mod tests {
 
     #[test]
     fn a_response_goes_where_our_branch_says_whatever_its_call_id() {
+        let none = Adopted::default();
         for sharding in shards(64) {
             let [high, low] = sharding.mark();
             let response = format!(
@@ -158,13 +201,13 @@ mod tests {
                  Call-ID: x\r\nCSeq: 1 BYE\r\n\r\n"
             );
             assert_eq!(
-                sharding.of_message(response.as_bytes()),
+                sharding.of_message(response.as_bytes(), &none),
                 Some(sharding.me())
             );
             // A request with that branch is somebody else's.
             let request = response.replace("SIP/2.0 200 OK", "BYE sip:h SIP/2.0");
             assert_eq!(
-                sharding.of_message(request.as_bytes()),
+                sharding.of_message(request.as_bytes(), &none),
                 Some(sharding.of_call("x"))
             );
         }
@@ -172,14 +215,14 @@ mod tests {
 
     #[test]
     fn a_branch_that_names_no_shard_leads_by_call_id() {
-        let sharding = &shards(3)[0];
+        let (sharding, none) = (&shards(3)[0], Adopted::default());
         for branch in ["z9hG4bK", "z9hG4bK77x", "z9hG4bKa!", "1", ""] {
             let response = format!(
                 "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP h;branch={branch}\r\nCall-ID: x\r\nCSeq: 1 BYE\r\n\r\n"
             );
-            let shard = sharding.of_message(response.as_bytes());
+            let shard = sharding.of_message(response.as_bytes(), &none);
             assert_eq!(shard, Some(sharding.of_call("x")), "{branch}");
         }
-        assert_eq!(sharding.of_message(b"nonsense"), None);
+        assert_eq!(sharding.of_message(b"nonsense", &none), None);
     }
 }

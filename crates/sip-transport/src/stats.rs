@@ -85,6 +85,10 @@ pub struct Stats {
     pub steered: u64,
     /// What was for another shard and found no room there
     pub steer_lost: u64,
+    /// Calls that were not adopted because too many were
+    pub adoptions_refused: u64,
+    /// Calls that another shard has than their Call-ID leads to, now
+    pub adopted: u64,
     /// Connections that are opening or open now
     pub connections: u64,
 }
@@ -132,6 +136,8 @@ impl AddAssign for Stats {
             queue_full,
             steered,
             steer_lost,
+            adoptions_refused,
+            adopted,
             connections,
         } = other;
         self.datagrams_in += datagrams_in;
@@ -172,6 +178,9 @@ impl AddAssign for Stats {
         self.queue_full += queue_full;
         self.steered += steered;
         self.steer_lost += steer_lost;
+        self.adoptions_refused += adoptions_refused;
+        // Each shard knows of all of them.
+        self.adopted = self.adopted.max(adopted);
         self.connections += connections;
     }
 }
@@ -249,6 +258,8 @@ impl Stats {
             ("transport_queue_full", self.queue_full),
             ("transport_steered", self.steered),
             ("transport_steer_lost", self.steer_lost),
+            ("transport_adoptions_refused", self.adoptions_refused),
+            ("transport_adopted", self.adopted),
             ("transport_connections", self.connections),
         ]
         .into_iter()

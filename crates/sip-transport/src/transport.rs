@@ -26,6 +26,7 @@ use crate::{
     event::{CloseReason, Event, FlowError, SendError, Target},
     listener::{Listener, ListenerId},
     rate::Rate,
+    sharding::Adopted,
     stats::Stats,
     via::{self, ResponseRoute, return_flow},
 };
@@ -60,6 +61,7 @@ pub struct Transport {
     pub(crate) connections: Connections,
     /// Connections of other shards, as far as they are known here
     foreign: HashMap<StreamId, Flow, RandomState>,
+    adopted: Adopted,
     answers: Rate,
     log_lines: Rate,
     /// Whether no connection is read
@@ -85,6 +87,7 @@ impl Transport {
             next_listener: 0,
             connections: Connections::new(hasher.clone(), now),
             foreign: HashMap::with_hasher(hasher),
+            adopted: Adopted::default(),
             answers: Rate::new(config.answers, now),
             log_lines: Rate::new(config.log_lines, now),
             held: false,
@@ -451,6 +454,7 @@ impl Transport {
     pub fn stats(&self) -> Stats {
         Stats {
             connections: self.connections.len() as u64,
+            adopted: self.adopted.len() as u64,
             ..self.stats
         }
     }

@@ -310,6 +310,80 @@ fn an_undelivered_datagram_is_told_to_every_shard() {
     }
 }
 
+/// A call that another one takes the place of (RFC 3891) meets on that one's shard, wherever its messages come.
+#[test]
+fn an_adopted_call_meets_on_the_shard_that_has_it() {
+    let mut mesh = Mesh::new(4);
+    let call = mesh.call_for(1);
+    let other = format!("{call}-other");
+    let met = |mesh: &mut Mesh, call: &str| {
+        let mut shards = BTreeSet::new();
+        for at in 0..4 {
+            mesh.datagram(at, 5_060, &request("BYE", call, &format!("z9hG4bK{at}")));
+            let events = mesh.events();
+            shards.extend((0..4).filter(|shard| !events[*shard].is_empty()));
+        }
+        Vec::from_iter(shards)
+    };
+    let others_home = met(&mut mesh, &other);
+    assert_eq!(met(&mut mesh, &call), [1]);
+    let adopt = |mesh: &mut Mesh, at: usize, by: usize| {
+        let by = Shard::new(by).unwrap();
+        mesh.0[at].transport.adopt(&call, by).unwrap();
+        mesh.settle();
+    };
+    adopt(&mut mesh, 1, 3);
+    assert_eq!(met(&mut mesh, &call), [3]);
+    assert_eq!(met(&mut mesh, &other), others_home, "no other call");
+    // A response still goes to who sent the request, whoever has the call.
+    let [high, low] = mesh.0[2].transport.config.sharding.as_ref().unwrap().mark();
+    let sent = request("BYE", &call, &format!("z9hG4bK{high}{low}1"));
+    let via = format!("Via: SIP/2.0/UDP {LOCAL}:5060");
+    let sent = sent.replace("Via: SIP/2.0/UDP 198.51.100.7", &via);
+    let response = sent.replace(sent.lines().next().unwrap(), "SIP/2.0 200 OK");
+    mesh.datagram(0, 5_060, &response);
+    let told: Vec<usize> = mesh.events().iter().map(Vec::len).collect();
+    assert_eq!(told, [0, 0, 1, 0], "{response}");
+    // It may be handed on, and it comes home at the end; then nothing is left.
+    adopt(&mut mesh, 3, 0);
+    assert_eq!(met(&mut mesh, &call), [0]);
+    adopt(&mut mesh, 0, 1);
+    assert_eq!(met(&mut mesh, &call), [1]);
+    assert!(
+        mesh.0
+            .iter()
+            .all(|stage| stage.transport.stats().adopted == 0)
+    );
+}
+
+#[test]
+fn adopted_calls_are_bounded_and_a_known_one_may_move_at_the_limit() {
+    let sharding = Sharding::new(Shard::default(), 2, [9; 32]);
+    let config = TransportConfig::default().sharding(sharding.clone());
+    let mut stage = Stage::with(config.adoptions(2));
+    let calls: Vec<String> = (0..64).map(|number| format!("call-{number}")).collect();
+    let theirs: Vec<_> = calls
+        .iter()
+        .filter(|call| !sharding.is_mine(call))
+        .take(3)
+        .collect();
+    let mut adopt = |call: &str, by: usize| {
+        let adopted = stage.transport.adopt(call, Shard::new(by).unwrap());
+        let stats = stage.transport.stats();
+        (adopted.is_ok(), stats.adopted, stats.adoptions_refused)
+    };
+    assert_eq!(adopt(theirs[0], 0), (true, 1, 0));
+    assert_eq!(adopt(theirs[1], 0), (true, 2, 0));
+    assert_eq!(adopt(theirs[2], 0), (false, 2, 1));
+    assert_eq!(adopt(theirs[0], 0), (true, 2, 1));
+    assert_eq!(adopt(theirs[0], 1), (true, 1, 1));
+    assert_eq!(adopt(theirs[2], 0), (true, 2, 1));
+    // Where nobody shares the work there is nobody to agree with.
+    let mut alone = Stage::new();
+    assert_eq!(alone.transport.adopt("call", Shard::default()), Ok(()));
+    assert_eq!(alone.transport.stats().adopted, 0);
+}
+
 /// RFC 8489 §5: the number of a question comes back in its answer, and ends with that of the shard that asked.
 #[test]
 fn a_stun_answer_comes_to_the_shard_that_asked() {

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use super::Transport;
 use crate::{
     connections::{Connection, Write},
-    event::{CloseReason, Event, SendError},
+    event::{CloseReason, Event, SendError, TooManyAdopted},
     listener::ListenerId,
 };
 use sip_io::{FailReason, Flow, Note, Parcel, Shard, StreamId, Transmit};
@@ -43,10 +43,53 @@ impl Transport {
         self.steer(to, Parcel::Note(note));
     }
 
+    /// Makes the requests of a call meet on the shard `by`, wherever its Call-ID leads, from now on and on every shard: for a
+    /// call that is joined with another one (RFC 3891, RFC 3911, a bridge), whose shard is to have both. To say whom the
+    /// Call-ID leads to by itself takes that back, as is to be done when the call ends.
+    ///
+    /// Responses go by their branch, to who sent the request. A message that is under way meanwhile may still come to the
+    /// former shard. Who has a call says whose it is to be; when two speak at the same time, shards may disagree. Without
+    /// shards there is nothing to do.
+    ///
+    /// # Errors
+    ///
+    /// When as many calls as [`TransportConfig::adoptions`](crate::TransportConfig::adoptions) allows are adopted.
+    pub fn adopt(&mut self, call_id: &str, by: Shard) -> Result<(), TooManyAdopted> {
+        let Some(sharding) = self.config.sharding.clone() else {
+            return Ok(());
+        };
+        let call = sharding.number(call_id.as_bytes());
+        if !self.note_adoption(call, by) {
+            return Err(TooManyAdopted {
+                limit: self.config.adoptions,
+            });
+        }
+        for shard in sharding.others() {
+            self.steer(shard, Parcel::Adopted { call, by });
+        }
+        Ok(())
+    }
+
+    /// Whether there was room for it.
+    fn note_adoption(&mut self, call: u64, by: Shard) -> bool {
+        let sharding = self.config.sharding.as_ref();
+        if sharding.is_some_and(|sharding| sharding.of_number(call) == by) {
+            self.adopted.remove(call);
+            return true;
+        }
+        let has_room = self.adopted.admits(call, self.config.adoptions);
+        if has_room {
+            self.adopted.insert(call, by);
+        } else {
+            self.stats.adoptions_refused += 1;
+        }
+        has_room
+    }
+
     /// Who is to handle a message that came here, if it is not us.
     pub(super) fn elsewhere(&self, message: &[u8]) -> Option<Shard> {
         let sharding = self.config.sharding.as_ref()?;
-        let shard = sharding.of_message(message)?;
+        let shard = sharding.of_message(message, &self.adopted)?;
         (shard != sharding.me()).then_some(shard)
     }
 
@@ -78,6 +121,9 @@ impl Transport {
                 } else {
                     self.take_message(now, flow, contents);
                 }
+            }
+            Parcel::Adopted { call, by } => {
+                self.note_adoption(call, by);
             }
             Parcel::Write { flow, contents } => self.write_for(now, from, flow, contents),
             Parcel::Expect { flow, within } => self.expect_keep_alives(now, &flow, within),
