@@ -15,8 +15,7 @@ pub(crate) struct Capabilities {
 
 impl Capabilities {
     pub(crate) fn new(config: &UaConfig) -> Self {
-        let methods = ALWAYS.iter().chain(&config.methods);
-        let allow = Allow::new(methods.map(Method::as_str)).expect("methods are tokens");
+        let allow: Allow = ALWAYS.iter().chain(&config.methods).collect();
         let tags = config.extensions.iter().map(String::as_str);
         let supported =
             Supported::new(tags.filter(|tag| Token::new(tag).is_ok())).expect("tokens were kept");

@@ -25,7 +25,12 @@ impl Tokens {
             }
             text.extend_from_slice(token.as_bytes());
         }
-        Ok(Self(text.into()))
+        Ok(Self::written(text))
+    }
+
+    /// Text that is a list of tokens.
+    pub(crate) fn written(text: Vec<u8>) -> Self {
+        Self(text.into())
     }
 
     pub(crate) fn parse(value: &HeaderValue) -> Result<Self, ParseError> {
