@@ -35,12 +35,13 @@ pub struct Account {
 impl Account {
     /// Binds the address-of-record to this user agent, and keeps it bound (RFC 3261 §10.2).
     ///
-    /// Resolves at the first 200, or at the first outcome that no retry can mend. Dropping the future abandons the
-    /// attempt and, if a request went out, unregisters.
+    /// Resolves at the first 200, or at the first outcome that no retry can mend. A registrar that is silent, cannot be
+    /// reached or says 5xx is asked again, after 30 s to 30 min, with a warning by [`tracing`]: whoever cannot wait sets a
+    /// time limit. Dropping the future abandons the attempt and, if a request went out, unregisters.
     ///
     /// # Errors
     ///
-    /// When the registrar refuses, takes no credentials of ours, or cannot be reached.
+    /// When the registrar refuses, or takes no credentials of ours.
     pub async fn register(&self) -> Result<Registration, RegisterError> {
         Registration::start(
             self.user_agent.shared.spread(),

@@ -220,10 +220,9 @@ impl Registrations {
                 cause,
             } => {
                 if let Some(slot) = self.slots.get_mut(&registration) {
-                    slot.tell(RegistrationState::Retrying {
-                        after,
-                        cause: cause.into(),
-                    });
+                    let cause = RegisterError::from(cause);
+                    tracing::warn!(%cause, ?after, "a registration is tried again");
+                    slot.tell(RegistrationState::Retrying { after, cause });
                 }
             }
             Event::RegistrationEnded {
