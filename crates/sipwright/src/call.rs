@@ -80,6 +80,19 @@ impl Call {
     /// The samples of the call in the form that the program wants. What is said by the [`Mouth`](crate::media::Mouth)
     /// takes the place of what is played, the [`Ear`](crate::media::Ear) that of what was recording. When the call is
     /// over or has no media of ours, the ear ends and the mouth says [`PushError::Gone`](crate::media::PushError::Gone).
+    ///
+    /// ```no_run
+    /// # use futures_util::StreamExt;
+    /// # use sipwright::{Call, media::Pcm};
+    /// # async fn parrot(call: Call) -> sipwright::Result<()> {
+    /// let (mut ear, mouth) = call.audio(Pcm::mono(16_000)).split();
+    /// while let Some(frame) = ear.next().await {
+    ///     if frame.is_speech() {
+    ///         mouth.push(frame.samples())?;
+    ///     }
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn audio(&self, pcm: Pcm) -> Audio {
         let (audio, sink, source) = Audio::new(pcm, self.handle.clone());
         let id = self.id;
@@ -171,6 +184,19 @@ impl Call {
 
     /// What happens in the call from now on; who asks first also gets the keys that the peer has pressed until then. May be
     /// called often; a stream that is not read loses the oldest of 64.
+    ///
+    /// ```no_run
+    /// # use futures_util::StreamExt;
+    /// # use sipwright::{Call, CallEvent};
+    /// # async fn menu(call: Call) {
+    /// let mut events = call.events();
+    /// while let Some(event) = events.next().await {
+    ///     if let CallEvent::Dtmf('#') = event {
+    ///         call.hang_up().await;
+    ///     }
+    /// }
+    /// # }
+    /// ```
     pub fn events(&self) -> CallEvents {
         let queue = Queue::new(EVENTS);
         let (id, given) = (self.id, queue.clone());
