@@ -50,13 +50,24 @@ impl KeepAlive {
         self
     }
 
-    /// When the next one is due; `chance` is between 0 and 1.
-    fn interval(&self, flow: &Flow, chance: f64) -> Duration {
-        let (least, most) = match self.at_most {
+    /// The shortest and the longest time between two of them.
+    fn range(&self, flow: &Flow) -> (Duration, Duration) {
+        match self.at_most {
             Some(most) => (most.mul_f64(0.8), most),
             None if flow.is_stream() => (Duration::from_secs(95), Duration::from_secs(120)),
             None => (Duration::from_secs(24), Duration::from_secs(29)),
-        };
+        }
+    }
+
+    /// How long nothing may be said.
+    fn longest(&self, flow: &Flow) -> Duration {
+        let (_, most) = self.range(flow);
+        most.max(SHORTEST) + PONG
+    }
+
+    /// When the next one is due; `chance` is between 0 and 1.
+    fn interval(&self, flow: &Flow, chance: f64) -> Duration {
+        let (least, most) = self.range(flow);
         let interval = least + (most - least).mul_f64(chance);
         interval.max(SHORTEST)
     }
@@ -108,6 +119,7 @@ impl Endpoint {
             let at_most = [kept.keep.at_most, keep.at_most].into_iter().flatten();
             kept.keep.at_most = at_most.min();
             let due = now + kept.keep.interval(&flow, chance);
+            self.transport.bear_silence(&flow, kept.keep.longest(&flow));
             if matches!(kept.state, State::Resting) && due < kept.due {
                 self.timers.cancel(kept.timer);
                 kept.timer = self.timers.insert(due, Due::KeepAlive(flow));
@@ -123,6 +135,7 @@ impl Endpoint {
         }
         let due = now + keep.interval(&flow, chance);
         let timer = self.timers.insert(due, Due::KeepAlive(flow));
+        self.transport.bear_silence(&flow, keep.longest(&flow));
         self.kept.insert(
             flow,
             Kept {
@@ -165,6 +178,7 @@ impl Endpoint {
 
     pub(crate) fn forget_kept(&mut self, flow: &Flow) {
         if let Some(kept) = self.kept.remove(flow) {
+            self.transport.bear_silence(flow, Duration::ZERO);
             self.timers.cancel(kept.timer);
         }
     }

@@ -79,7 +79,7 @@ impl TransportConfig {
     /// Sets how long a connection stays open with nothing sent or received.
     ///
     /// Defaults to 10 minutes, because re-opening costs more than holding. RFC 3261 §18 wants 32 s at least; what is
-    /// shorter counts as that.
+    /// shorter counts as that. One on which signs of life are agreed upon may be silent as long as they allow.
     pub const fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.idle_timeout = if timeout.as_secs() < MINIMUM_IDLE.as_secs() {
             MINIMUM_IDLE

@@ -74,6 +74,8 @@ pub(crate) struct Connection {
     heard: Instant,
     /// How often the peer has promised to say something
     expected: Option<Duration>,
+    /// How long it may be idle at least, because we shall say something
+    patience: Duration,
     /// When it looks next at how things stand
     timer: Option<(TimerId, Instant)>,
 }
@@ -116,6 +118,11 @@ impl Connection {
     pub(crate) const fn expect(&mut self, now: Instant, within: Option<Duration>) {
         self.heard = now;
         self.expected = within;
+    }
+
+    /// Does not take it for idle before it has been so for so long.
+    pub(crate) const fn bear(&mut self, silence: Duration) {
+        self.patience = silence;
     }
 }
 
@@ -160,6 +167,7 @@ impl Connections {
             active: now,
             heard: now,
             expected: None,
+            patience: Duration::ZERO,
             timer: None,
         };
         self.table.insert(id, connection);
@@ -268,6 +276,7 @@ impl Connections {
             active: now,
             heard: now,
             expected: None,
+            patience: Duration::ZERO,
             timer: None,
         };
         self.table.insert(id, connection);
@@ -461,9 +470,15 @@ impl Connection {
             }
             State::Open { unheard } => unheard,
         };
-        let expected = self.expected;
-        let expected = expected.map(|within| (self.heard + within, CloseReason::Silent));
-        let idle = Some((self.active + config.idle_timeout, CloseReason::Idle));
+        let expected = self
+            .expected
+            .map(|within| (self.heard + within, CloseReason::Silent));
+        // What the two have agreed upon is not too long.
+        let agreed = self
+            .expected
+            .map_or(self.patience, |within| within.max(self.patience));
+        let idle = self.active + config.idle_timeout.max(agreed);
+        let idle = Some((idle, CloseReason::Idle));
         let begun = self.stream.begun();
         let mute = unheard.filter(|_| begun.is_none());
         let mute = mute.map(|since| (since + config.first_message_timeout, CloseReason::Mute));

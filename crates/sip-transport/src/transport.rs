@@ -344,6 +344,15 @@ impl Transport {
         }
     }
 
+    /// Does not close a connection as [`CloseReason::Idle`] before it has been idle for so long, whatever
+    /// [`TransportConfig::idle_timeout`] says: for who asks its peer for signs of life that often, and no more often.
+    pub fn bear_silence(&mut self, flow: &Flow, silence: Duration) {
+        let connection = flow.stream_id().and_then(|id| self.connections.get_mut(id));
+        if let Some(connection) = connection {
+            connection.bear(silence);
+        }
+    }
+
     /// Gives up a connection whose peer gives no sign of life; [`Event::Closed`] follows.
     pub fn give_up(&mut self, flow: &Flow) {
         self.close_elsewhere(flow);

@@ -5,6 +5,7 @@ use crate::{Event, Failure, KeepAlive, Listener};
 use sip_io::{Flow, Rng, Transmit};
 use sip_message::{Message, Method, StatusCode};
 use sip_nat::stun::{self, Question};
+use std::time::Duration;
 
 /// What was sent as bytes that are no SIP message, and nothing else.
 #[track_caller]
@@ -20,7 +21,12 @@ fn raw(rig: &mut Rig) -> (Flow, bytes::Bytes) {
 /// Waits for a sign of life to be asked for.
 #[track_caller]
 fn asked(rig: &mut Rig) -> (Flow, bytes::Bytes) {
-    let limit = rig.now + 121 * SECOND;
+    asked_within(rig, 121 * SECOND)
+}
+
+#[track_caller]
+fn asked_within(rig: &mut Rig, time: Duration) -> (Flow, bytes::Bytes) {
+    let limit = rig.now + time;
     while rig.now < limit {
         rig.wait(SECOND / 10);
         match rig.transmits().as_slice() {
@@ -127,6 +133,24 @@ fn tra_032_a_connection_that_does_not_answer_within_10_s_is_gone() {
         rig.transmits().as_slice(),
         [Transmit::Close { .. }]
     ));
+    rig.finish();
+}
+
+/// RFC 5626 §4.4: whoever wants to hear from us every 15 minutes is not left after ten.
+#[test]
+fn a_connection_that_is_seldom_asked_is_not_idle() {
+    let mut rig = Rig::new();
+    let flow = connected(&mut rig);
+    rig.command(|cx| cx.keep_alive(flow, KeepAlive::agreed().at_most(900 * SECOND)));
+    rig.wait(719 * SECOND);
+    rig.sent_nothing();
+    assert_eq!(&asked_within(&mut rig, 182 * SECOND).1[..], b"\r\n\r\n");
+    rig.bytes(flow, "\r\n");
+    // Nobody wants it any more.
+    rig.command(|cx| cx.stop_keep_alive(&flow));
+    rig.wait(601 * SECOND);
+    assert_eq!(flow_closed(&mut rig), Some(flow));
+    rig.transmits();
     rig.finish();
 }
 

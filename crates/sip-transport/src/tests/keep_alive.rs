@@ -128,6 +128,31 @@ fn a_connection_on_which_nothing_was_ever_said_ends_before_an_idle_one() {
     assert_eq!(stage.transport.stats().closed_mute, 1);
 }
 
+/// RFC 5626 §4.4: a server waits longer than its Flow-Timer, and a client that asks only so often does so, too.
+#[test]
+fn a_silence_that_is_agreed_upon_is_not_idle() {
+    let mut stage = Stage::new();
+    let promised = stage.accept();
+    let within = Some(Duration::from_secs(900));
+    stage
+        .transport
+        .expect_keep_alives(stage.now, &promised, within);
+    let asked = stage.accept();
+    stage
+        .transport
+        .bear_silence(&asked, Duration::from_secs(1_000));
+    for flow in [promised, asked] {
+        stage.bytes(flow, "\r\n\r\n");
+    }
+    stage.events();
+    stage.until(899);
+    assert_eq!(closed(&mut stage), []);
+    stage.until(900);
+    assert_eq!(closed(&mut stage), [(900, CloseReason::Silent)]);
+    stage.until(1_000);
+    assert_eq!(closed(&mut stage), [(1_000, CloseReason::Idle)]);
+}
+
 #[test]
 fn a_silent_connection_is_given_up() {
     let mut stage = Stage::new();
