@@ -3,6 +3,7 @@
 mod options;
 mod recovery;
 
+use options::REG_ID;
 pub use options::{KeepAlivePolicy, RegistrationOptions};
 
 use std::time::{Duration, Instant};
@@ -257,6 +258,11 @@ impl UserAgent {
         if registration.keep_alive == KeepAlivePolicy::WhenAgreed && !withdraw {
             draft = draft.ask_to_keep();
         }
+        // RFC 5626 §4.2.2: what refreshes or removes a binding is sent over its flow.
+        let managed = registration.bound.filter(|_| registration.outbound);
+        if let Some(bound) = managed.filter(|_| !registration.recovering) {
+            draft = draft.to_flow(bound.flow);
+        }
         let request = cx.request(draft);
         registration.state = State::Asking {
             request,
@@ -317,6 +323,12 @@ impl UserAgent {
                     }
                     _ => self.registration_ended(id, Err(RequestError::Rejected(response))),
                 }
+            }
+            // RFC 5626 §4.2.1: a binding that is located by its Contact is better than none.
+            StatusCode::FIRST_HOP_LACKS_OUTBOUND_SUPPORT if registration.outbound && !withdraw => {
+                registration.outbound = false;
+                registration.params.retain(|(name, _)| name != REG_ID);
+                self.send_register(cx, id, false);
             }
             status if !withdraw && may_pass(status) => {
                 let after = match response.headers().get::<RetryAfter>() {

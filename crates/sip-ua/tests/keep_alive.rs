@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use sip_endpoint::{EndpointConfig, Listener, Stack, StackEvent};
+use sip_endpoint::{EndpointConfig, Listener, Stack, StackEvent, Zone};
 use sip_io::{Flow, Receive, StateMachine, Transmit, WallClock};
 use sip_message::{
     HeaderName, HeaderValue, Method, Request, StatusCode, Tag, Uri,
@@ -33,6 +33,16 @@ fn at(text: &str) -> SocketAddr {
     text.parse().unwrap()
 }
 
+/// A registrar of two servers, of which either will do.
+fn zone() -> Zone {
+    let service = "_sip._udp.registrar.example";
+    Zone::new()
+        .service(service, 1, 1, 5060, "one.example")
+        .service(service, 1, 1, 5060, "other.example")
+        .address("one.example", [192, 0, 2, 2])
+        .address("other.example", [192, 0, 2, 3])
+}
+
 impl Rig {
     fn new() -> Self {
         let now = Instant::now();
@@ -43,7 +53,7 @@ impl Rig {
         let core = UserAgent::new(UaConfig::new([1; 32], clock).extension("replaces"));
         let mut rig = Self {
             now,
-            stack: Stack::new(EndpointConfig::new([7; 32], clock), core),
+            stack: Stack::new(EndpointConfig::new([7; 32], clock).zone(zone()), core),
             out: Vec::new(),
             events: Vec::new(),
         };
@@ -91,8 +101,11 @@ impl Rig {
     }
 
     fn register(&mut self, transport: &str, options: RegistrationOptions) {
+        self.register_at(&format!("sip:192.0.2.2;transport={transport}"), options);
+    }
+
+    fn register_at(&mut self, registrar: &str, options: RegistrationOptions) {
         let identity = Identity::new("sip:alice@192.0.2.2".parse().unwrap());
-        let registrar = format!("sip:192.0.2.2;transport={transport}");
         let options = options.registrar(registrar.parse().unwrap());
         let started = self
             .stack
@@ -441,4 +454,41 @@ fn a_device_says_that_its_dialogs_belong_to_their_flow() {
         let contact = invite.headers().get::<Contact>().unwrap().unwrap();
         assert_eq!(contact.uri().has_param("ob"), managed);
     }
+}
+
+/// RFC 5626 §4.2.2: of several servers the one that has the flow is asked to refresh it.
+#[test]
+fn a_managed_binding_is_refreshed_over_its_flow() {
+    let mut rig = Rig::new();
+    let options = device(1).keep_alive(KeepAlivePolicy::Never);
+    rig.register_at("sip:registrar.example;transport=udp", options);
+    let (bound, _) = rig.accept(&[("Require", "outbound")], None);
+    for _ in 0..8 {
+        let until = rig.now + 541 * SECOND;
+        while rig.out.is_empty() && rig.now < until {
+            rig.wait(SECOND / 10);
+        }
+        let (flow, _) = rig.accept(&[("Require", "outbound")], None);
+        assert_eq!(flow, bound);
+    }
+}
+
+/// RFC 5626 §4.2.1: behind an edge that knows nothing of flows a device is registered all the same.
+#[test]
+fn a_device_whose_first_hop_lacks_outbound_support_is_registered_without() {
+    let mut rig = Rig::new();
+    rig.register("udp", device(1));
+    let (flow, contents) = rig.sent();
+    let request = Request::parse(contents).unwrap();
+    let lacks = StatusCode::FIRST_HOP_LACKS_OUTBOUND_SUPPORT;
+    let mut refused = request.response(lacks).build();
+    refused.ensure_content_length();
+    rig.bytes(flow, refused.to_bytes());
+    let (_, again) = rig.accept(&[], None);
+    let contact = again.headers().get::<Contact>().unwrap().unwrap();
+    assert_eq!(contact.reg_id(), None);
+    assert_eq!(contact.instance().as_deref(), Some("urn:uuid:0"));
+    let supported = again.headers().get::<Supported>();
+    assert!(supported.is_none_or(|tags| !tags.unwrap().contains("outbound")));
+    assert!(again.cseq().unwrap().number() > request.cseq().unwrap().number());
 }

@@ -83,7 +83,8 @@ impl RegistrationOptions {
     }
 
     /// Registers the flow itself (RFC 5626): requests to us come over it and no other. `instance` is a URN that stays the
-    /// same for this device for ever, such as `urn:uuid:…`; `flow` numbers its flows from 1.
+    /// same for this device for ever, such as `urn:uuid:…`; `flow` numbers its flows from 1. Where the first hop cannot do
+    /// its part (439), the Contact alone is registered.
     ///
     /// Defaults to no: the Contact alone says where we are.
     #[must_use]
@@ -91,7 +92,7 @@ impl RegistrationOptions {
         let instance = ("+sip.instance".to_owned(), Some(format!("<{instance}>")));
         self.params.push(instance);
         self.params
-            .push(("reg-id".to_owned(), Some(flow.to_string())));
+            .push((REG_ID.to_owned(), Some(flow.to_string())));
         self.outbound = true;
         self
     }
@@ -105,3 +106,6 @@ impl RegistrationOptions {
         self
     }
 }
+
+/// The parameter that says which flow of the device it is (RFC 5626 §4.2.1).
+pub(super) const REG_ID: &str = "reg-id";
