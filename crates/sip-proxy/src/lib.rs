@@ -55,6 +55,7 @@
 //! | `rich_redirect` | [`Proxy::answer`] with any Contacts; the facade writes the q of a [`Target`] |
 //! | `contacts_avp`, `contact_flows_avp` | [`Plan::by_q`] |
 //! | `callid_matching`, `callid_cseq_matching`, `via1_matching`, `ruri_matching` | [`EndpointConfig::matching`] |
+//! | `exec_time_check` | `Driver::watchdog` of sip-runtime |
 //! | `on_sl_reply` | [`EndpointConfig::strays`] |
 //!
 //! [`Draft::deadline`]: sip_endpoint::Draft::deadline

@@ -42,6 +42,32 @@ pub struct ProxyStats {
     pub waiting: usize,
 }
 
+impl ProxyStats {
+    /// Every number under a name that stays the same, for monitoring: `proxy_…`.
+    pub fn entries(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        [
+            ("proxy_requests", self.requests),
+            ("proxy_in_dialog", self.in_dialog),
+            ("proxy_acks", self.acks),
+            ("proxy_acks_dropped", self.acks_dropped),
+            ("proxy_cancels_dropped", self.cancels_dropped),
+            ("proxy_branches", self.branches),
+            ("proxy_succeeded", self.succeeded),
+            ("proxy_failed", self.failed),
+            ("proxy_rejected", self.rejected),
+            ("proxy_looped", self.looped),
+            ("proxy_challenged", self.challenged),
+            ("proxy_refused", self.refused),
+            ("proxy_cancelled", self.cancelled),
+            ("proxy_timer_c", self.timer_c),
+            ("proxy_dropped_responses", self.dropped_responses),
+            ("proxy_held", self.held as u64),
+            ("proxy_waiting", self.waiting as u64),
+        ]
+        .into_iter()
+    }
+}
+
 /// The counts of several shards together.
 impl AddAssign for ProxyStats {
     fn add_assign(&mut self, other: Self) {
@@ -82,5 +108,21 @@ impl AddAssign for ProxyStats {
         self.dropped_responses += dropped_responses;
         self.held += held;
         self.waiting += waiting;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_number_has_one_name() {
+        let stats = ProxyStats::default();
+        let mut names: Vec<_> = stats.entries().map(|(name, _)| name).collect();
+        let numbers = format!("{stats:?}").matches(": 0").count();
+        assert_eq!(names.len(), numbers, "{stats:?}");
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), numbers);
     }
 }

@@ -158,10 +158,17 @@ pub struct Driver<M: StateMachine, A: Application<M>> {
     stirred: bool,
     /// How many commands may run in place before the driver's next turn
     in_place: usize,
+    /// Who is told of turns that take too long
+    watchdog: Option<Watchdog>,
     ending: Option<Deadline>,
     /// Since when nothing is owed, once it was told to end
     idle_since: Option<Instant>,
     started: bool,
+}
+
+struct Watchdog {
+    limit: Duration,
+    barks: Box<dyn FnMut(Duration) + Send>,
 }
 
 struct Wakers {
@@ -199,6 +206,7 @@ impl<M: StateMachine, A: Application<M>> Driver<M, A> {
             timer_stirred: false,
             stirred: true,
             in_place: 0,
+            watchdog: None,
             ending: None,
             idle_since: None,
             started: false,
@@ -276,6 +284,19 @@ impl<M: StateMachine, A: Application<M>> Driver<M, A> {
     pub fn coalesce(mut self, interval: Duration) -> Self {
         let interval = interval.min(Duration::from_millis(100));
         self.ports.limits.coalesce = Some(interval).filter(|interval| !interval.is_zero());
+        self
+    }
+
+    /// Tells how long a turn took that took longer than `limit`: somebody in it – a core, an observer, a future of the
+    /// application's own – keeps the thread, and meanwhile nothing else is done. Defaults to none, because reading the
+    /// clock twice in each turn costs something.
+    pub fn watchdog(
+        mut self,
+        limit: Duration,
+        slow: impl FnMut(Duration) + Send + 'static,
+    ) -> Self {
+        let barks = Box::new(slow);
+        self.watchdog = Some(Watchdog { limit, barks });
         self
     }
 
@@ -517,13 +538,18 @@ impl<M: StateMachine, A: Application<M>> Future for Driver<M, A> {
             this.ports.watch_network(now);
             this.settle(now);
         }
-        let timed = this.ports.limits.coalesce.is_some();
+        let timed = this.ports.limits.coalesce.is_some() || this.watchdog.is_some();
         let began = timed.then(|| this.runtime.now());
         this.in_place = COMMANDS;
         this.poll_sources();
         this.finish_turn();
         if let Some(began) = began {
-            this.ports.note_turn(began, this.runtime.now());
+            let ended = this.runtime.now();
+            this.ports.note_turn(began, ended);
+            let took = ended.saturating_duration_since(began);
+            if let Some(watchdog) = this.watchdog.as_mut().filter(|dog| took > dog.limit) {
+                (watchdog.barks)(took);
+            }
         }
         this.note_activity(this.machine.poll_timeout());
         if this.has_ended() {

@@ -105,7 +105,7 @@ pub(crate) enum Due {
 }
 
 /// A snapshot of what a user agent holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct UaStats {
     /// Calls that are not over
@@ -120,6 +120,21 @@ pub struct UaStats {
     pub awaited: usize,
     /// Requests of peers that wait for the application's answer
     pub handed_out: usize,
+}
+
+impl UaStats {
+    /// Every number under a name that stays the same, for monitoring: `ua_…`.
+    pub fn entries(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        [
+            ("ua_calls", self.calls as u64),
+            ("ua_dialogs", self.dialogs as u64),
+            ("ua_registrations", self.registrations as u64),
+            ("ua_requests", self.requests as u64),
+            ("ua_awaited", self.awaited as u64),
+            ("ua_handed_out", self.handed_out as u64),
+        ]
+        .into_iter()
+    }
 }
 
 /// The counts of several shards together.
@@ -407,5 +422,21 @@ impl fmt::Debug for UserAgent {
         f.debug_struct("UserAgent")
             .field("holds", &self.stats())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_number_has_one_name() {
+        let stats = UaStats::default();
+        let mut names: Vec<_> = stats.entries().map(|(name, _)| name).collect();
+        let numbers = format!("{stats:?}").matches(": 0").count();
+        assert_eq!(names.len(), numbers, "{stats:?}");
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), numbers);
     }
 }

@@ -102,6 +102,30 @@ macro_rules! stack_setters {
                 self
             }
 
+            /// How many bytes may wait in each stream for a peer that does not read. Defaults to 1 MiB; one more closes it.
+            pub fn stream_queue(mut self, bytes: usize) -> Self {
+                self.stack.stream_queue = Some(bytes);
+                self
+            }
+
+            /// How often each worker looks whether the addresses of the host's interfaces have changed. Defaults to 15 s;
+            /// `None` never looks.
+            pub fn network_check(mut self, every: Option<std::time::Duration>) -> Self {
+                self.stack.network_check = Some(every);
+                self
+            }
+
+            /// Tells when a worker was kept from its work for longer than `limit`, and for how long: by a router, a
+            /// resolver or a store of the application's own that does not give the thread back. Defaults to none.
+            pub fn watchdog(
+                mut self,
+                limit: std::time::Duration,
+                slow: impl Fn(std::time::Duration) + Send + Sync + 'static,
+            ) -> Self {
+                self.stack.watchdog = Some((limit, std::sync::Arc::new(slow)));
+                self
+            }
+
             /// How long `close` waits. Defaults to 5 s.
             pub fn close_within(mut self, time: std::time::Duration) -> Self {
                 self.stack.close_within = time;

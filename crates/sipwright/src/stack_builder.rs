@@ -48,6 +48,9 @@ pub(crate) struct StackBuilder {
     pub(crate) close_within: Duration,
     pub(crate) dscp: Option<u8>,
     pub(crate) coalesce: Option<Duration>,
+    pub(crate) stream_queue: Option<usize>,
+    pub(crate) network_check: Option<Option<Duration>>,
+    pub(crate) watchdog: Option<(Duration, Arc<Barks>)>,
     pub(crate) configure: Option<Configure>,
     pub(crate) workers: usize,
     pub(crate) parcels: usize,
@@ -56,6 +59,9 @@ pub(crate) struct StackBuilder {
     pub(crate) overload_control: Option<OverloadControl>,
     pub(crate) core: Option<Box<dyn Fn(UaConfig) -> UaConfig + Send>>,
 }
+
+/// Who is told how long a worker was kept from its work.
+pub(crate) type Barks = dyn Fn(Duration) + Send + Sync;
 
 /// What changes the configuration of an endpoint.
 pub(crate) type Configure = Box<dyn FnOnce(EndpointConfig) -> EndpointConfig + Send>;
@@ -78,6 +84,9 @@ impl StackBuilder {
             close_within: Duration::from_secs(5),
             dscp: None,
             coalesce: None,
+            stream_queue: None,
+            network_check: None,
+            watchdog: None,
             configure: None,
             workers: 1,
             parcels: 1_024,
@@ -250,6 +259,15 @@ impl StackBuilder {
         }
         if let Some(interval) = self.coalesce {
             driver = driver.coalesce(interval);
+        }
+        if let Some(bytes) = self.stream_queue {
+            driver = driver.stream_queue(bytes);
+        }
+        if let Some(every) = self.network_check {
+            driver = driver.network_check(every);
+        }
+        if let Some((limit, slow)) = self.watchdog.clone() {
+            driver = driver.watchdog(limit, move |took| slow(took));
         }
         Ok(driver)
     }

@@ -39,6 +39,8 @@ struct Trouble {
     more: Option<Vec<IpAddr>>,
     /// Whether no socket begins or ends to be watched
     settled: bool,
+    /// By how much the clock goes ahead of the network's
+    ahead: Duration,
 }
 
 impl Poor {
@@ -54,7 +56,7 @@ impl Poor {
 
 impl Runtime for Poor {
     fn now(&self) -> Instant {
-        self.host.now()
+        self.host.now() + self.trouble.lock().expect("not poisoned").ahead
     }
     fn wall_clock(&self) -> SystemTime {
         self.host.wall_clock()
@@ -374,6 +376,35 @@ fn a_peer_that_never_reads_cannot_keep_a_closing_stream() {
         sim.sleep(Duration::from_millis(200)).await;
         assert_eq!(handle.activity().streams(), 0);
     });
+}
+
+/// Who keeps the thread is told of, and nobody else.
+#[test]
+fn a_turn_that_takes_too_long_is_told() {
+    let sim = Sim::new(1);
+    let (poor, trouble) = Poor::new(sim.host("alice"));
+    let told = Arc::<Mutex<Vec<Duration>>>::default();
+    let seen = Arc::clone(&told);
+    sim.run(async {
+        let runtime: Arc<dyn Runtime> = Arc::new(poor);
+        let (driver, _events) = driver(&runtime, Probe::default());
+        let driver = driver.watchdog(Duration::from_millis(5), move |took| {
+            seen.lock().expect("not poisoned").push(took);
+        });
+        let handle = driver.spawn();
+        for ms in [0, 4, 7, 0] {
+            let trouble = Arc::clone(&trouble);
+            let work = move |_: &mut _, _: &mut _, _: Instant| {
+                trouble.lock().expect("not poisoned").ahead += Duration::from_millis(ms);
+            };
+            handle.command(work).await.expect("the driver runs");
+            sim.sleep(Duration::from_secs(1)).await;
+        }
+    });
+    assert_eq!(
+        *told.lock().expect("not poisoned"),
+        [Duration::from_millis(7)]
+    );
 }
 
 #[test]
