@@ -86,7 +86,8 @@ impl Addresses {
 
     /// The listener of `protocol` that faces `remote`, and the concrete address that it has there.
     ///
-    /// A listener on one address of the peer's kind (loopback or not) goes before one on every address.
+    /// A listener on one address of the peer's kind (loopback or not) that faces it goes before one on every address, and
+    /// that one before those on other addresses: what leaves by them might not come back.
     pub(crate) fn facing(
         &self,
         protocol: Protocol,
@@ -102,19 +103,33 @@ impl Addresses {
         let alike = |&(_, bound): &(ListenerId, SocketAddr)| {
             !bound.ip().is_unspecified() && bound.ip().is_loopback() == remote.is_loopback()
         };
-        if let Some(found) = bound().find(alike) {
+        let outward = self.interface_facing(remote);
+        let nearness = |bound: SocketAddr| match common_prefix(bound.ip(), remote) {
+            bits if bits >= NEAR => bits,
+            _ => u32::from(outward == Some(bound.ip())),
+        };
+        // The first of those that are equally near.
+        let nearest = bound().filter(alike).reduce(|best, other| {
+            if nearness(other.1) > nearness(best.1) {
+                other
+            } else {
+                best
+            }
+        });
+        if let Some(found) = nearest.filter(|(_, bound)| nearness(*bound) > 0) {
             return Some(found);
         }
         let everywhere = bound().find(|(_, bound)| bound.ip().is_unspecified());
         if let Some((id, bound)) = everywhere
-            && let Some(address) = self.interface_facing(remote)
+            && let Some(address) = outward
         {
             return Some((id, SocketAddr::new(address, bound.port())));
         }
-        bound().find(|(_, bound)| !bound.ip().is_unspecified())
+        nearest.or_else(|| bound().find(|(_, bound)| !bound.ip().is_unspecified()))
     }
 
-    /// The interface address from which `remote` is best reached.
+    /// The interface address from which `remote` is best reached: on its network, else the first, which is the one that
+    /// faces the world where the driver knows it.
     pub(crate) fn interface_facing(&self, remote: IpAddr) -> Option<IpAddr> {
         if remote.is_loopback() {
             // The system talks to itself from the address that it talks to.
@@ -322,6 +337,38 @@ mod tests {
         );
         assert_eq!(facing(&two, "127.0.0.1").unwrap(), "127.0.0.1:5060");
         assert_eq!(facing(&two, "203.0.113.1").unwrap(), "10.1.0.9:5070");
+    }
+
+    /// Of several listeners the one that the peer's answers reach, whatever was listed first.
+    #[test]
+    fn of_several_listeners_the_one_that_faces_the_peer_is_chosen() {
+        let inside_first = listening(
+            &[
+                ("udp:10.1.0.9:5060", None),
+                ("udp:198.51.100.7:5070", None),
+                ("udp:198.51.100.7:5080", None),
+            ],
+            INTERFACES,
+        );
+        assert_eq!(facing(&inside_first, "10.1.7.7").unwrap(), "10.1.0.9:5060");
+        for outside in ["198.51.100.99", "203.0.113.1"] {
+            let local = facing(&inside_first, outside).unwrap();
+            assert_eq!(local, "198.51.100.7:5070", "{outside}");
+        }
+        let with_wildcard = listening(
+            &[("udp:10.1.0.9:5060", None), ("udp:0.0.0.0:5070", None)],
+            INTERFACES,
+        );
+        assert_eq!(facing(&with_wildcard, "10.1.7.7").unwrap(), "10.1.0.9:5060");
+        assert_eq!(
+            facing(&with_wildcard, "203.0.113.1").unwrap(),
+            "198.51.100.7:5070"
+        );
+        let only_inside = listening(&[("udp:10.1.0.9:5060", None)], INTERFACES);
+        assert_eq!(
+            facing(&only_inside, "203.0.113.1").unwrap(),
+            "10.1.0.9:5060"
+        );
     }
 
     #[test]
