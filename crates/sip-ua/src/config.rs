@@ -269,7 +269,8 @@ impl Identity {
 
     /// The servers that requests outside dialogs pass first (RFC 3261 §8.1.1.1: a pre-existing route set).
     ///
-    /// Defaults to none: the Request-URI says where a request goes.
+    /// Defaults to none: the Request-URI says where a request goes. While the identity is registered, what its registrar
+    /// says in Service-Route comes after them (RFC 3608 §6.1).
     #[must_use]
     pub fn route(mut self, route: impl IntoIterator<Item = Uri>) -> Self {
         Arc::make_mut(&mut self.0).route = route.into_iter().collect();
@@ -310,9 +311,16 @@ impl Identity {
         }
     }
 
-    /// The servers that a request to `target` passes first: all by `sips` where the target is one (RFC 5630 §5.1.1).
-    pub(crate) fn route_to(&self, target: &Uri) -> RouteSet {
-        let route = self.0.route.iter();
+    /// The servers that a request to `target` passes first, ours and then those `further` on: all by `sips` where the
+    /// target is one (RFC 5630 §5.1.1).
+    pub(crate) fn route_to(&self, target: &Uri, further: &[Uri]) -> RouteSet {
+        let own = &self.0.route;
+        // A registrar that begins with the server that we end with means the same one.
+        let further = match (own.last(), further) {
+            (Some(last), [first, rest @ ..]) if last.equivalent(first) => rest,
+            _ => further,
+        };
+        let route = own.iter().chain(further);
         RouteSet::new(route.map(|uri| match target.is_sips() {
             true => uri.with_scheme(Scheme::Sips),
             false => uri.clone(),
@@ -350,7 +358,7 @@ mod tests {
     fn the_route_to_a_sips_uri_is_sips_throughout() {
         let route = ["sip:p1.example.com;lr", "sips:p2.example.com:5071;lr"].map(uri);
         let alice = Identity::new(uri("sip:alice@example.com")).route(route.clone());
-        let to = |target: &str| alice.route_to(&uri(target)).uris().to_vec();
+        let to = |target: &str| alice.route_to(&uri(target), &[]).uris().to_vec();
         assert_eq!(to("sip:bob@example.com"), route);
         let secure = ["sips:p1.example.com;lr", "sips:p2.example.com:5071;lr"].map(uri);
         assert_eq!(to("sips:bob@example.com"), secure);

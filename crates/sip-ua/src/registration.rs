@@ -2,6 +2,7 @@
 
 mod options;
 mod recovery;
+pub(crate) mod way;
 
 use options::REG_ID;
 pub use options::{KeepAlivePolicy, RegistrationOptions};
@@ -218,13 +219,16 @@ impl UserAgent {
             .header(Expires::new(expires))
             .build()
             .expect("From, To, Call-ID and CSeq are there");
-        if registration.outbound {
-            // RFC 5626 §4.2.1: a registrar acts on it only if it is offered.
-            let supported = Supported::new(["path", "outbound"]).expect("are tokens");
-            message.headers_mut().set(supported);
-        }
+        // RFC 3327 §5.1: a Path asks nothing of us, and without our word the registrar has to refuse it (§5.3).
+        // RFC 5626 §4.2.1: a registrar acts on `outbound` only if it is offered.
+        let tags: &[&str] = match registration.outbound {
+            true => &["path", "outbound"],
+            false => &["path"],
+        };
+        let supported = Supported::new(tags.iter().copied()).expect("are tokens");
+        message.headers_mut().set(supported);
         identity
-            .route_to(&registrar)
+            .route_to(&registrar, &[])
             .write(&mut message, &registrar);
         let ahead = challenge::send_ahead(&mut registration.auth, &mut message);
         self.send_register_message(cx, id, Box::new(message), ahead, withdraw);
@@ -397,6 +401,7 @@ impl UserAgent {
             flow,
             lasting: same.map_or(cx.now + proof, |bound| bound.lasting),
         });
+        let identity = registration.identity.clone();
         let leaving = registration.leaving;
         let before = registration.kept.take();
         if let Some(keep) = agreed(&response, registration.keep_alive) {
@@ -410,6 +415,7 @@ impl UserAgent {
         let after = expires.mul_f64(0.8 + 0.1 * self.rng.fraction());
         let timer = self.timers.insert(cx.now + after, Due::Register(id));
         registration.state = State::Resting(timer);
+        self.learn_way(id, &identity, &response);
         self.events.push_back(Event::Registered {
             registration: id,
             expires,
@@ -438,6 +444,7 @@ impl UserAgent {
     fn registration_ended(&mut self, id: RegistrationId, result: Result<(), RequestError>) {
         if let Some(gone) = self.registrations.remove(id) {
             self.released.extend(gone.kept);
+            self.forget_way(id, &gone.identity);
             self.events.push_back(Event::RegistrationEnded {
                 registration: id,
                 result,

@@ -122,7 +122,7 @@ impl UserAgent {
             over_flow: identity.manages_flows(),
             ..ContactTemplate::default()
         });
-        let mut request = compose(cx, identity, method, &target);
+        let mut request = self.compose(cx, identity, method, &target);
         declare_outbound(identity, &mut request);
         let exchange = Exchange {
             within: None,
@@ -158,6 +158,7 @@ impl UserAgent {
         let (key, flow) = (up.dialog, held.party.flow);
         let contact = (options.contact || refreshes_target(&method)).then(|| ContactTemplate {
             user: held.party.contact_user.clone(),
+            over_flow: held.party.over_flow,
             ..ContactTemplate::default()
         });
         let request = self
@@ -311,33 +312,36 @@ impl UserAgent {
         }
     }
 
+    /// A request outside any dialog, complete but for Via and Contact (RFC 3261 §8.1.1).
+    pub(crate) fn compose(
+        &self,
+        cx: &mut Context<'_>,
+        identity: &Identity,
+        method: Method,
+        target: &Uri,
+    ) -> Request {
+        let (tag, call_id) = (cx.new_tag(), cx.new_call_id());
+        let target = target.without_headers();
+        // RFC 3261 §19.1.1, table 1: neither port nor transport parameters have a place in To.
+        let to = NameAddr::new(&target.without_params().with_port(None));
+        let mut request = Request::builder(method, &target)
+            .from(identity.from(), tag)
+            .to(to)
+            .header(call_id)
+            .cseq(1)
+            .build()
+            .expect("From, To, Call-ID and CSeq are there");
+        identity
+            .route_to(&target, self.service_route(identity))
+            .write(&mut request, &target);
+        request
+    }
+
     fn part_if_up(&mut self, cx: &mut Context<'_>, call: CallId, ended: Ended) {
         if self.calls.get(call).and_then(Call::up).is_some() {
             self.part(cx, call, ended);
         }
     }
-}
-
-/// A request outside any dialog, complete but for Via and Contact (RFC 3261 §8.1.1).
-pub(crate) fn compose(
-    cx: &mut Context<'_>,
-    identity: &Identity,
-    method: Method,
-    target: &Uri,
-) -> Request {
-    let (tag, call_id) = (cx.new_tag(), cx.new_call_id());
-    let target = target.without_headers();
-    // RFC 3261 §19.1.1, table 1: neither port nor transport parameters have a place in To.
-    let to = NameAddr::new(&target.without_params().with_port(None));
-    let mut request = Request::builder(method, &target)
-        .from(identity.from(), tag)
-        .to(to)
-        .header(call_id)
-        .cseq(1)
-        .build()
-        .expect("From, To, Call-ID and CSeq are there");
-    identity.route_to(&target).write(&mut request, &target);
-    request
 }
 
 /// RFC 5626 §4.3: who manages flows says so in every request that begins something.

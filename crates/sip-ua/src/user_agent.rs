@@ -15,13 +15,13 @@ use sip_endpoint::{
     Context, Core, Event as EndpointEvent, Failure, RequestId, ServerTransactionId,
 };
 use sip_io::{Flow, Rng, TimerQueue, earliest};
-use sip_message::{Method, Response, StatusCode, Uri};
+use sip_message::{Aor, Method, Response, StatusCode, Uri};
 
 use crate::{
     CallId, Event, Identity, RegistrationId, RequestKey, UaConfig,
     call::{Call, Farewell, Invite, Party},
     capabilities::Capabilities,
-    registration::Registration,
+    registration::{Registration, way::Way},
     request::Exchange,
     table::Table,
 };
@@ -55,6 +55,7 @@ pub struct UserAgent {
     pub(crate) calls: Table<CallId, Call>,
     pub(crate) calls_by_dialog: BTreeMap<DialogKey, CallId>,
     pub(crate) registrations: Table<RegistrationId, Registration>,
+    pub(crate) ways: HashMap<Aor, Way, RandomState>,
     pub(crate) exchanges: Table<RequestKey, Exchange>,
     pub(crate) purposes: HashMap<RequestId, Purpose, RandomState>,
     pub(crate) asked: HashMap<ServerTransactionId, Asked, RandomState>,
@@ -180,6 +181,7 @@ impl UserAgent {
             calls: Table::new(),
             calls_by_dialog: BTreeMap::new(),
             registrations: Table::new(),
+            ways: HashMap::with_hasher(hasher.clone()),
             exchanges: Table::new(),
             purposes: HashMap::with_hasher(hasher.clone()),
             asked: HashMap::with_hasher(hasher),
@@ -241,6 +243,7 @@ impl UserAgent {
             contact_user: identity
                 .and_then(Identity::contact_user_part)
                 .map(str::to_owned),
+            over_flow: false,
         }
     }
 

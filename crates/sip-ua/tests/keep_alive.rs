@@ -287,7 +287,7 @@ fn a_connection_that_breaks_at_once_twice_is_not_made_again_at_once() {
     assert!(opened_after(&mut rig) < 3 * SECOND);
 }
 
-/// RFC 5626 §4.5: while another flow leads to the user, the base time is 90 s.
+/// UA-090: RFC 5626 §4.5: while another flow leads to the user, the base time is 90 s.
 #[test]
 fn a_flow_beside_another_one_has_time() {
     let outbound = [("Require", "outbound")];
@@ -412,7 +412,7 @@ fn a_new_address_is_registered_soon() {
     assert!(!rig.out.is_empty(), "binds anew");
 }
 
-/// RFC 5626 §4.3: what belongs to a dialog that a device begins is to come over the flow on which it began.
+/// UA-089: RFC 5626 §4.3: what belongs to a dialog that a device begins is to come over the flow on which it began.
 #[test]
 fn a_device_says_that_its_dialogs_belong_to_their_flow() {
     for managed in [false, true] {

@@ -96,7 +96,7 @@ fn over(event: &Event) -> Option<Result<(), RequestError>> {
     }
 }
 
-/// RFC 3665 §2.1: successful new registration; then §2.2 (update) with credentials sent ahead, and §2.4 (cancellation).
+/// UA-004: RFC 3665 §2.1: successful new registration; then §2.2 (update) with credentials sent ahead, and §2.4 (cancellation).
 /// REG-009: the Request-URI names no user. REG-010: a refresh comes in time. REG-011: zero takes the binding away.
 /// AUT-011: credentials are sent ahead.
 #[test]
@@ -341,7 +341,7 @@ fn a_423_that_cannot_be_pleased_ends_the_registration() {
     net.assert_nothing_is_left();
 }
 
-/// RFC 5626 §4.5, table in appendix A: the time between attempts doubles from 1 min to 30 min, at least half of it certain.
+/// UA-090: RFC 5626 §4.5, table in appendix A: the time between attempts doubles from 1 min to 30 min, at least half of it certain.
 #[test]
 fn a_failing_registrar_is_asked_ever_less_often() {
     let mut net =
@@ -361,7 +361,7 @@ fn a_failing_registrar_is_asked_ever_less_often() {
     net.assert_nothing_is_left();
 }
 
-/// RFC 3261 §20.33: a registrar may say itself when to come again; then all is well, and the count starts anew.
+/// UA-044: RFC 3261 §20.33: a registrar may say itself when to come again; then all is well, and the count starts anew.
 #[test]
 fn retry_after_is_heeded_and_success_forgets_failures() {
     let mut net = scripted(|request, number| match number {

@@ -41,6 +41,8 @@ pub(crate) struct Party {
     /// RFC 5923 §8 by identity of the dialog: the accepted stream on which its INVITE came
     pub(crate) flow: Option<Flow>,
     pub(crate) contact_user: Option<String>,
+    /// RFC 5626 §4.3: requests within the dialog are to come over the flow of its INVITE
+    pub(crate) over_flow: bool,
 }
 
 /// How far a call has come.

@@ -14,7 +14,7 @@ use crate::{
     CallId, Cause, Ended, Event, Identity, StartError, UserAgent,
     call::{Call, Calling, Invite, Preparing, Redirects, Stage},
     challenge::{self, is_challenge},
-    request::{compose, count_up, declare_outbound},
+    request::{count_up, declare_outbound},
     user_agent::{Due, Purpose},
 };
 
@@ -101,7 +101,8 @@ impl UserAgent {
         if !cx.can_locate(&target) {
             return Err(StartError::UnsupportedScheme);
         }
-        let party = self.party(Some(identity), None);
+        let mut party = self.party(Some(identity), None);
+        party.over_flow = identity.manages_flows();
         let offer = options.offer.clone();
         let call = self.calls.insert(Call {
             party,
@@ -131,7 +132,7 @@ impl UserAgent {
             return;
         };
         let Preparing { target, options } = (**preparing).clone();
-        let mut request = compose(cx, &identity, Method::INVITE, &target);
+        let mut request = self.compose(cx, &identity, Method::INVITE, &target);
         self.capabilities.declare(&mut request);
         declare_outbound(&identity, &mut request);
         if let Some(time) = options.ring_for {
@@ -181,8 +182,7 @@ impl UserAgent {
         if let Some(call) = self.calls.get_mut(id) {
             identity.clone_from(&call.party.identity);
             contact.user.clone_from(&call.party.contact_user);
-            let managed = identity.as_ref().is_some_and(Identity::manages_flows);
-            contact.over_flow = managed && within.is_none();
+            contact.over_flow = call.party.over_flow;
             draft_flow = call.party.flow.filter(|_| within.is_some());
         }
         let mut draft = Draft::new(request.clone()).contact(contact);
@@ -357,8 +357,9 @@ impl UserAgent {
     /// The INVITE to the next Contact of a 3xx, if there is one and the policy allows it.
     fn redirected(&mut self, call: CallId, request: &Request) -> Option<(Request, bool)> {
         let limit = self.config.redirects;
+        let identity = self.calls.get(call)?.party.identity.clone()?;
+        let service_route = self.service_route(&identity).to_vec();
         let call = self.calls.get_mut(call)?;
-        let identity = call.party.identity.clone()?;
         let calling = call.calling_mut()?;
         if calling.redirects.followed >= limit {
             return None;
@@ -368,7 +369,7 @@ impl UserAgent {
         calling.redirects.seen.push(target.clone());
         let mut request = request.clone();
         identity
-            .route_to(&target)
+            .route_to(&target, &service_route)
             .write(&mut request, &target.without_headers());
         let auth = call.party.auth.as_deref_mut();
         let ahead = auth.is_some_and(|auth| challenge::renew(auth, &mut request));

@@ -26,11 +26,19 @@ impl UserAgent {
             return;
         }
         registration.fail(cx);
+        // RFC 3608 §6.1: nothing is left of what has expired.
+        let lapsed = registration
+            .bound
+            .is_none_or(|bound| bound.until <= cx.now)
+            .then(|| registration.identity.clone());
         let after = longest
             .mul_f64(0.5 + 0.5 * self.rng.fraction())
             .max(at_least);
         let timer = self.timers.insert(cx.now + after, Due::Register(id));
         registration.state = State::Resting(timer);
+        if let Some(identity) = lapsed {
+            self.forget_way(id, &identity);
+        }
         self.events.push_back(Event::RegistrationRetrying {
             registration: id,
             after,
