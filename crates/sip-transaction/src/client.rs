@@ -18,6 +18,8 @@ use sip_message::StatusCode;
 pub(crate) struct Client {
     pub(crate) machine: Machine,
     pub(crate) way: Way,
+    /// Whether the request is somebody else's, with a Via for each hop before us
+    pub(crate) is_forwarded: bool,
     /// Its place among those that a failure of its flow concerns
     pub(crate) link: Link,
     /// Timers that are not those of all

@@ -184,6 +184,9 @@ impl TransactionLayer {
             client::Machine::NonInvite(client_non_invite::State::new(&timers))
         };
         let id = self.start(now, key, machine, flow, own_timers, contents);
+        if let Some(client) = self.clients.get_mut(id) {
+            client.is_forwarded = request.headers().count::<Via>() > 1;
+        }
         Ok(ClientTransactionId(id))
     }
 
@@ -392,6 +395,10 @@ impl TransactionLayer {
             .response(&response)
             .and_then(|key| self.clients.find(&key));
         match found {
+            // RFC 3261 §8.1.3.3: who is behind our Via, when nobody was? The true response may still come.
+            Some(id) if !self.is_forwarded(id) && response.headers().count::<Via>() > 1 => {
+                self.stats.strays += 1;
+            }
             Some(id) => {
                 let input = client::Input::Response(response.status());
                 self.step_client(now, id, input, Some((flow, response)));
@@ -401,6 +408,11 @@ impl TransactionLayer {
                 self.events.push_back(Event::Stray { flow, response });
             }
         }
+    }
+
+    fn is_forwarded(&self, id: Id) -> bool {
+        let client = self.clients.get(id);
+        client.is_some_and(|client| client.is_forwarded)
     }
 
     /// Takes in that a flow has failed or is closed.

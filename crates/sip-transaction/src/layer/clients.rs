@@ -38,6 +38,7 @@ impl TransactionLayer {
             Client {
                 machine,
                 way: flow.into(),
+                is_forwarded: false,
                 link: Link::ALONE,
                 own_timers,
                 contents: contents.clone(),

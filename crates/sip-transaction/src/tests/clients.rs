@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::{Limits, RequestError, Timers};
+use sip_message::HeaderName;
 
 /// TXN-001: RFC 3261 §17.1.1.2, Timers A and B.
 #[test]
@@ -361,6 +362,35 @@ fn tra_009_txn_017_a_stray_response_is_counted_and_nothing_is_sent() {
     stage.answer(&request(Method::INVITE, "z9hG4bKunknown"), 200);
     stage.expect("0 up Stray 200");
     assert_eq!(stage.layer.stats().strays, 1);
+}
+
+/// UA-010: RFC 3261 §8.1.3.3: a response to a request of ours that somebody else's Via stands in has gone astray, and the
+/// transaction waits on. A proxy's has one Via for each hop.
+#[test]
+fn a_response_with_another_via_is_dropped_unless_the_request_was_forwarded() {
+    let mut stage = Stage::new();
+    let another = "Via: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bKother\r\nFrom:";
+    for (separator, status) in [("\r\nVia: ", 180), (", ", 200), ("\r\nVia: ", 486)] {
+        let mut stage = Stage::new();
+        stage.request(&invite(), udp());
+        let via = invite()
+            .headers()
+            .raw(&HeaderName::VIA)
+            .unwrap()
+            .text()
+            .into_owned();
+        let astray = format!("{via}{separator}SIP/2.0/UDP 192.0.2.9;branch=z9hG4bKother");
+        let astray = edited(&invite(), &via, &astray);
+        stage.answer(&astray, status);
+        stage.expect("0 -> INVITE");
+        assert_eq!(stage.layer.stats().strays, 1);
+        stage.answer(&invite(), 200);
+        stage.expect("0 up Response 200");
+    }
+    let forwarded = edited(&invite(), "From:", another);
+    stage.request(&forwarded, udp());
+    stage.answer(&forwarded, 180);
+    stage.expect("0 -> INVITE\n0 up Response 180");
 }
 
 #[test]

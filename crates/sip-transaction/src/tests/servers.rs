@@ -3,7 +3,7 @@
 use super::*;
 use crate::RespondError;
 
-/// TXN-011: RFC 3261 §17.2.1.
+/// UA-020, TXN-011: RFC 3261 §17.2.1.
 #[test]
 fn txn_011_an_invite_that_nobody_answers_gets_a_100_after_200_ms() {
     let mut stage = Stage::new();
