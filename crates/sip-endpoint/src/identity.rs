@@ -4,9 +4,10 @@ use crate::{
     Draft, Endpoint, OverloadControl, RecordRouteTemplate,
     overload_control::{announced, strip_client},
 };
+use ahash::RandomState;
 use sip_io::{Flow, Protocol, Rng};
 use sip_message::{
-    HeaderField as _, HeaderValue, Request, Scheme, Tag, Uri,
+    HeaderField as _, HeaderName, HeaderValue, Request, Response, Scheme, Tag, Uri,
     headers::{CallId, Contact, MaxForwards, RecordRoute, Route, UserAgent, Via},
 };
 use sip_transaction::ServerTransactionId;
@@ -35,8 +36,35 @@ impl Endpoint {
             return Tag::new(tag).expect("letters and digits are a token");
         }
         // Nothing is answered any more in a transaction that has ended.
+        self.tag_of(id.as_u64())
+    }
+
+    /// The tag of a response that leaves nothing behind: that of the same request is the same each time (RFC 3261 §8.2.7).
+    pub(crate) fn stateless_tag(&self, response: &Response) -> Tag {
+        let [one, two, three, four] = [0, 1, 2, 3].map(|place| {
+            let word = self.tag_seed[8 * place..].first_chunk();
+            word.map_or(0, |word| u64::from_be_bytes(*word))
+        });
+        let headers = response.headers();
+        let text = |name| headers.raw(name).map(|value| value.as_bytes().to_vec());
+        let via = response.via().ok();
+        let request = (
+            via.map(|via| {
+                (
+                    via.branch().map(|branch| branch.to_string()),
+                    via.host().to_string(),
+                )
+            }),
+            text(&HeaderName::CALL_ID),
+            text(&HeaderName::CSEQ),
+            text(&HeaderName::FROM),
+        );
+        self.tag_of(RandomState::with_seeds(one, two, three, four).hash_one(request))
+    }
+
+    fn tag_of(&self, number: u64) -> Tag {
         let mut seed = self.tag_seed;
-        for (byte, number) in seed.iter_mut().zip(id.as_u64().to_be_bytes()) {
+        for (byte, number) in seed.iter_mut().zip(number.to_be_bytes()) {
             *byte ^= number;
         }
         Tag::new(&Rng::new(seed).token(16)).expect("letters and digits are a token")

@@ -3,7 +3,10 @@
 use crate::{Endpoint, Event, endpoint::Waiter, observation::Direction};
 use bytes::Bytes;
 use sip_io::Flow;
-use sip_message::{Response, headers::Via};
+use sip_message::{
+    Method, Response,
+    headers::{CSeq, Via},
+};
 use sip_resolver::{LookupId, Query};
 use sip_transaction::{Owner, RespondError, Send, ServerTransactionId};
 use sip_transport::{ResponseRoute, Target};
@@ -71,7 +74,7 @@ impl Endpoint {
     }
 
     /// As [`Self::respond`], but what answers a request other than INVITE is forgotten at once: a copy of the request is a
-    /// new one (RFC 3261 §8.2.7).
+    /// new one, and its answer has the same To tag where that is ours ([`tag_for`](Self::tag_for), RFC 3261 §8.2.7).
     ///
     /// For challenges, so that who shows no credentials costs no memory (RFC 3261 §26.3.2.4).
     ///
@@ -90,6 +93,14 @@ impl Endpoint {
             .ok_or(RespondError::Gone)?;
         if flow.is_stream() {
             response.ensure_content_length();
+        }
+        let is_invite = |cseq: CSeq| *cseq.method() == Method::INVITE;
+        if !response.cseq().is_ok_and(is_invite)
+            && let Ok(to) = response.to()
+            && to.tag() == Some(self.tag_for(id))
+        {
+            let tag = self.stateless_tag(&response);
+            response.headers_mut().set(to.with_tag(&tag));
         }
         self.tell_overload(now, Some(id), &mut response);
         self.transactions

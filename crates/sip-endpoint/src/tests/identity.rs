@@ -4,7 +4,7 @@ use super::harness::*;
 use crate::{ContactTemplate, Draft, EndpointConfig, Listener, RecordRouteTemplate};
 use sip_io::Flow;
 use sip_message::{
-    Request,
+    Request, StatusCode,
     headers::{Contact, MaxForwards, RecordRoute, UserAgent, Via},
 };
 
@@ -257,4 +257,39 @@ fn tags_and_call_ids_differ_and_a_transactions_tag_does_not() {
     assert_eq!(tag(&mut rig, ids[0]), tag(&mut rig, ids[0]));
     assert_ne!(tag(&mut rig, ids[0]), tag(&mut rig, ids[1]));
     rig.finish();
+}
+
+/// UA-022: RFC 3261 §8.2.7: who remembers nothing says the same again, and something else to something else.
+#[test]
+fn a_stateless_answer_has_the_same_tag_for_the_same_request() {
+    let mut rig = Rig::new();
+    let mut answer = |text: String| {
+        rig.datagram(BOB, text);
+        let Some(crate::Event::Request { id, request, .. }) = rig.events().pop() else {
+            panic!("a request came")
+        };
+        rig.command(|cx| {
+            let refused = request.response(StatusCode::UNAUTHORIZED);
+            let refused = refused.to_tag(cx.tag_for(id)).build();
+            cx.respond_statelessly(id, refused).unwrap();
+        });
+        let (_, response) = rig.sent_response();
+        assert!(matches!(
+            rig.events()[..],
+            [crate::Event::ServerEnded { .. }]
+        ));
+        response.to().unwrap().tag().unwrap()
+    };
+    let register = |branch: &str| inbound("REGISTER", "UDP 192.0.2.2", branch);
+    let first = answer(register("1"));
+    assert_eq!(answer(register("1")), first);
+    assert_ne!(answer(register("2")), first);
+    let other = register("1").replace("CSeq: 1 ", "CSeq: 2 ");
+    assert_ne!(answer(other), first);
+    // A tag that the request had is kept.
+    let within = register("3").replace(
+        "To: <sip:alice@192.0.2.1>",
+        "To: <sip:alice@192.0.2.1>;tag=theirs",
+    );
+    assert_eq!(answer(within).as_str(), "theirs");
 }
