@@ -23,6 +23,7 @@ pub struct Draft {
     pub(crate) deadline: Option<Duration>,
     pub(crate) branch_suffix: Option<String>,
     pub(crate) asks_to_keep: bool,
+    pub(crate) congestion_controlled: bool,
     pub(crate) listener: Option<ListenerId>,
 }
 
@@ -39,6 +40,7 @@ impl Draft {
             deadline: None,
             branch_suffix: None,
             asks_to_keep: false,
+            congestion_controlled: false,
             listener: None,
         }
     }
@@ -119,6 +121,17 @@ impl Draft {
     /// view, and the way tells the listener.
     pub const fn by_listener(mut self, listener: ListenerId) -> Self {
         self.listener = Some(listener);
+        self
+    }
+
+    /// Never sends it in a datagram that is longer than [`EndpointConfig::datagram_limit`](crate::EndpointConfig::datagram_limit):
+    /// for what carries media of its own, as MESSAGE does (RFC 3428 §8).
+    ///
+    /// Defaults to no: where nobody takes the connection that a long request wants, it goes in a datagram after all
+    /// (RFC 3261 §18.1.1).
+    #[must_use]
+    pub const fn congestion_controlled(mut self) -> Self {
+        self.congestion_controlled = true;
         self
     }
 

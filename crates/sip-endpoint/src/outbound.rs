@@ -311,9 +311,11 @@ impl Endpoint {
         let contents = attempt.to_bytes();
         let hop = match hop {
             Some(hop) if hop.wants_stream(&flow, contents.len(), self.datagram_limit) => {
-                for hop in hop.by_stream(flow).into_iter().rev() {
-                    search.hops.push_front(hop);
+                let [stream, datagram] = hop.by_stream(flow);
+                if !search.draft.congestion_controlled {
+                    search.hops.push_front(datagram);
                 }
+                search.hops.push_front(stream);
                 return Begun::Elsewhere;
             }
             hop => hop,
@@ -322,7 +324,11 @@ impl Endpoint {
             Some(hop) => (hop.target, hop.server),
             None => (target_of(&flow), None),
         };
-        if !flow.is_stream() && contents.len() > LONGEST_DATAGRAM {
+        let longest = match search.draft.congestion_controlled {
+            true => LONGEST_DATAGRAM.min(self.datagram_limit),
+            false => LONGEST_DATAGRAM,
+        };
+        if !flow.is_stream() && contents.len() > longest {
             return Begun::Failed(target, AttemptFailure::TooLong);
         }
         let timers = search.draft.timers;

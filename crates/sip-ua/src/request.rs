@@ -214,6 +214,9 @@ impl UserAgent {
             return;
         };
         let mut draft = Draft::new(exchange.request.clone());
+        if *exchange.request.method() == Method::MESSAGE {
+            draft = draft.congestion_controlled();
+        }
         if let Some(contact) = exchange.contact.clone() {
             draft = draft.contact(contact);
         }

@@ -23,7 +23,7 @@ fn transport(request: &Request) -> String {
         .to_owned()
 }
 
-/// TRA-002: the Via changes with the transport.
+/// UA-082, TRA-002: the Via changes with the transport.
 #[test]
 fn tra_002_a_long_request_goes_over_tcp() {
     let mut rig = Rig::new();
@@ -68,6 +68,25 @@ fn tra_003_where_tcp_is_refused_a_long_request_goes_over_udp() {
             (format!("UDP {BOB}"), TimedOut)
         ]
     );
+    rig.finish();
+}
+
+/// UA-082: RFC 3428 §8: what carries media itself goes over TCP or not at all.
+#[test]
+fn a_long_request_that_wants_congestion_control_never_goes_over_udp() {
+    let mut rig = Rig::new();
+    rig.request(long("MESSAGE", "sip:bob@192.0.2.2", 1300).congestion_controlled());
+    let flow = rig.open();
+    rig.refused(flow);
+    rig.sent_nothing();
+    assert_eq!(tried(&rig.failure()), [(format!("TCP {BOB}"), Unreachable)]);
+    let flow = Flow::udp(at(HERE), at(BOB));
+    let given = long("MESSAGE", "sip:bob@192.0.2.2", 1300).only_flow(flow);
+    rig.request(given.congestion_controlled());
+    rig.sent_nothing();
+    assert_eq!(tried(&rig.failure()), [(format!("UDP {BOB}"), TooLong)]);
+    rig.request(long("MESSAGE", "sip:bob@192.0.2.2", 700).congestion_controlled());
+    assert_eq!(rig.sent_request().0, flow);
     rig.finish();
 }
 
