@@ -130,10 +130,18 @@ impl Inbound {
     }
 
     /// Sends the caller elsewhere: 302 with Contacts. Of a [`Target`] that is preferred less than others its q is said.
+    /// Where the caller has come already it is not sent again; when that leaves nowhere to go, it hears 404 (RFC 3261 §8.3).
     pub fn redirect(&self, targets: impl IntoIterator<Item = impl Into<Target>>) -> Relayed {
-        let mut response = self.request.response(StatusCode::MOVED_TEMPORARILY);
+        let targets = targets.into_iter().map(Into::into);
+        let mut targets = targets
+            .filter(|target: &Target| !target.uri().equivalent(self.uri()))
+            .peekable();
+        let status = match targets.peek() {
+            Some(_) => StatusCode::MOVED_TEMPORARILY,
+            None => StatusCode::NOT_FOUND,
+        };
+        let mut response = self.request.response(status);
         for target in targets {
-            let target = target.into();
             let contact = Contact::new(target.uri().clone());
             response = response.contact(match target.thousandths() {
                 1_000 => contact,

@@ -179,17 +179,24 @@ impl IncomingCall {
         self.refuse(status, Vec::new()).await
     }
 
-    /// Sends the caller elsewhere: 302 with Contacts.
+    /// Sends the caller elsewhere: 302 with Contacts. Where it has come already it is not sent again; when that leaves
+    /// nowhere to go, it hears 404 (RFC 3261 §8.3).
     ///
     /// # Errors
     ///
     /// When the call is over.
     pub async fn redirect(self, targets: impl IntoIterator<Item = Uri>) -> Result<(), AnswerError> {
-        let contacts = targets
+        let here = self.request().uri();
+        let contacts: Vec<_> = targets
             .into_iter()
+            .filter(|target| !target.equivalent(here))
             .map(|uri| (Contact::NAME, Contact::new(uri).value()))
             .collect();
-        self.refuse(StatusCode::MOVED_TEMPORARILY, contacts).await
+        let status = match contacts.is_empty() {
+            true => StatusCode::NOT_FOUND,
+            false => StatusCode::MOVED_TEMPORARILY,
+        };
+        self.refuse(status, contacts).await
     }
 
     /// Resolves when the call is over without having been answered: the caller gave up, or it rang too long. Dropping

@@ -10,7 +10,7 @@ use futures_util::future::join;
 use sipwright::{
     Account, AnswerError, Call, CallError, Progress, Server, UserAgent, assert_ladder_snapshot,
     endpoint::Timers,
-    message::StatusCode,
+    message::{StatusCode, Uri, headers::Contact},
     proxy::{Foreign, Inbound},
 };
 use std::time::Duration;
@@ -130,6 +130,39 @@ fn a_busy_callee_on_a_bad_line_leaves_nothing() {
             callee: None,
         }
     });
+}
+
+/// UA-023: RFC 3261 §8.3: nobody is sent where he has come already; 404 when there is nowhere else.
+#[test]
+fn a_redirection_never_leads_back() {
+    for (targets, status, contacts) in [
+        (&["sip:bob@bob", "sip:%62ob@bob"][..], 404, &[""; 0][..]),
+        (
+            &["sip:bob@bob", "sip:bob@elsewhere"],
+            302,
+            &["sip:bob@elsewhere"],
+        ),
+    ] {
+        let targets: Vec<Uri> = targets.iter().map(|it| it.parse().unwrap()).collect();
+        let net = Net::new(1);
+        net.sim.run(async {
+            let (alice, bob) = net.alice_and_bob().await;
+            let called = alice.call("sip:bob@bob").session(SESSION).into_future();
+            let sent = async { bob.incoming().await.unwrap().redirect(targets).await };
+            let (called, sent) = join(called, sent).await;
+            sent.unwrap();
+            let Err(CallError::Rejected(response)) = called else {
+                panic!("not refused")
+            };
+            assert_eq!(response.status().as_u16(), status);
+            let listed: Vec<String> = response
+                .headers()
+                .all::<Contact>()
+                .map(|contact| contact.unwrap().uri().to_string())
+                .collect();
+            assert_eq!(listed, contacts);
+        });
+    }
 }
 
 /// RFC 3665 §3.11.
