@@ -49,6 +49,7 @@ pub struct SessionQuestionId(pub(crate) u32);
 ///   and `Ended`. A successful `ReofferDone` directly follows its `SessionReady`; a call that ends meanwhile has none.
 /// - A peer that answers an offer without a description of its own leaves a call without `SessionReady`: nothing is
 ///   known about its session, and whether to go on is the owner's to decide.
+/// - [`Parting`](Self::Parting) comes when a call that was answered is hung up by us or lost; nothing but `Ended` follows it.
 /// - [`Ended`](Self::Ended) comes exactly once, is the last event of the call, and makes its id stale. It comes whatever
 ///   became of the call: never answered, rejected by either side, cancelled, lost.
 ///
@@ -127,6 +128,11 @@ pub enum Event {
         call: CallId,
         /// What became of it
         result: Result<(), ReofferFailure>,
+    },
+    /// Our BYE goes out: the session is over, and media stop now (RFC 3261 §15.1.1).
+    Parting {
+        /// Which call
+        call: CallId,
     },
     /// The call is over.
     Ended {

@@ -496,6 +496,28 @@ fn a_481_or_408_within_a_call_ends_it() {
     }
 }
 
+/// UA-041: RFC 3261 §15.1.1: with the BYE the session is over, whatever is said to it.
+#[test]
+fn a_bye_ends_the_session_at_once_and_the_call_whatever_is_said_to_it() {
+    for status in [
+        StatusCode::OK,
+        StatusCode::CALL_DOES_NOT_EXIST,
+        StatusCode::REQUEST_TIMEOUT,
+        StatusCode::SERVER_INTERNAL_ERROR,
+    ] {
+        let (mut net, _) = with_callee(move |request| {
+            (*request.method() == Method::BYE).then(|| request.response(status).build())
+        });
+        let call = called(&mut net);
+        net.events(ALICE);
+        net.ua(ALICE, |ua, cx| ua.hang_up(cx, call)).unwrap();
+        assert_eq!(names(&net.events(ALICE)), ["parting"]);
+        assert_eq!(net.until(ALICE, ended).cause, Cause::HungUp);
+        assert_eq!(net.count("alice     -> callee    BYE"), 1);
+        net.assert_nothing_is_left();
+    }
+}
+
 /// DLG-017: RFC 3261 §12.2.1.1: a dialog is its Call-ID and tags; the URIs in From and To may become others (RFC 4916).
 #[test]
 fn a_request_with_another_uri_in_from_belongs_to_its_dialog() {

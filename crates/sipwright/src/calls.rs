@@ -154,6 +154,8 @@ struct Slot {
     /// Our address on the flow that brought the call
     local: Option<IpAddr>,
     leg: Leg,
+    /// What our media have come to, once they are closed
+    stats: Option<Stats>,
     remote: Option<Bytes>,
 }
 
@@ -307,6 +309,7 @@ impl Calls {
                 slot.notes = None;
             }
             Event::ReofferDone { call, result } => self.reoffer_done(call, result),
+            Event::Parting { call } => self.parting(machine, now, call),
             Event::Ended { call, ended } => self.call_ended(machine, now, call, ended),
             _ => {}
         }
@@ -360,6 +363,19 @@ impl Calls {
         }
     }
 
+    /// RFC 3261 §15.1.1: with the BYE the session is over, whatever becomes of the BYE.
+    fn parting(&mut self, machine: &mut Machine, now: Instant, call: CallId) {
+        let Some(slot) = self.slots.get_mut(&call) else {
+            return;
+        };
+        if let Leg::Media(leg) = std::mem::replace(&mut slot.leg, Leg::None) {
+            self.by_session.remove(&leg.session);
+            slot.stats = machine.media.close(now, leg.session).ok();
+            // Keys that were not sent will not be.
+            slot.pressing.clear();
+        }
+    }
+
     fn call_ended(
         &mut self,
         machine: &mut Machine,
@@ -367,17 +383,11 @@ impl Calls {
         call: CallId,
         ended: sip_ua::Ended,
     ) {
-        let Some(slot) = self.slots.remove(&call) else {
-            return;
-        };
-        let stats = match &slot.leg {
-            Leg::Media(leg) => {
-                self.by_session.remove(&leg.session);
-                machine.media.close(now, leg.session).ok()
-            }
-            Leg::None | Leg::Raw(_) => None,
-        };
-        slot.over(Ended { ended, stats });
+        self.parting(machine, now, call);
+        if let Some(mut slot) = self.slots.remove(&call) {
+            let stats = slot.stats.take();
+            slot.over(Ended { ended, stats });
+        }
     }
 }
 
@@ -418,6 +428,7 @@ impl Slot {
             towards,
             local: None,
             leg,
+            stats: None,
             remote: None,
         }
     }

@@ -99,6 +99,44 @@ fn the_keys_of_one_are_heard_by_the_other() {
     net.sim.run(net.assert_nothing_is_left());
 }
 
+/// UA-041: RFC 3261 §15.1.1: neither sent nor heard is anything once the BYE is out, though it takes 32 s to learn that
+/// nobody answers it.
+#[test]
+fn media_end_with_the_bye_whether_it_arrives_or_not() {
+    let net = Net::new(3);
+    let _witness = net.witness(1);
+    let (ended, heard) = net.sim.run(async {
+        let (alice, bob) = net.alice_and_bob().await;
+        let called = async {
+            let call = alice.call("sip:bob@bob").await.unwrap();
+            let ear = Ear::default();
+            call.record(ear.clone()).await.unwrap();
+            net.sim.sleep(Duration::from_secs(1)).await;
+            net.sim.one_way("alice", "bob").up(false);
+            let ended = call.hang_up().await;
+            net.sim.one_way("alice", "bob").up(true);
+            (ended, ear.heard())
+        };
+        let answered = async {
+            let call = bob.incoming().await.unwrap().answer().await.unwrap();
+            let tone = Tone::new(660.0, 0.5);
+            call.play(tone.lasting(Duration::from_secs(40))).await.ok();
+            call.hang_up().await;
+        };
+        join(called, answered).await.0
+    });
+    let seconds = heard.len() as f64 / 8_000.0;
+    assert!((0.5..1.5).contains(&seconds), "{seconds} s were heard");
+    let stats = ended.stats().expect("the media were ours");
+    assert!(
+        (30..80).contains(&stats.packets_sent()) && (30..80).contains(&stats.packets_received()),
+        "{} sent, {} received",
+        stats.packets_sent(),
+        stats.packets_received()
+    );
+    assert!(net.sim.is_quiet(), "{:?}", net.sim.left());
+}
+
 struct Side {
     ended: Ended,
     heard: Vec<i16>,

@@ -76,6 +76,7 @@ impl UserAgent {
             if let Some(theirs) = theirs {
                 self.terminate_request(cx, theirs.transaction, &theirs.request);
             }
+            self.events.push_back(Event::Parting { call: id });
             self.say_bye(cx, Some(id), dialog, party);
         }
     }

@@ -670,6 +670,7 @@ pub(crate) fn names(events: &[Event]) -> Vec<&'static str> {
             Event::Established { .. } => "established",
             Event::ReofferDone { result: Ok(()), .. } => "reoffered",
             Event::ReofferDone { .. } => "reoffer failed",
+            Event::Parting { .. } => "parting",
             Event::Ended { .. } => "ended",
             Event::Registered { .. } => "registered",
             Event::RegistrationRetrying { .. } => "retrying",
