@@ -81,7 +81,7 @@ fn a_call_is_placed_rung_answered_and_hung_up() {
     net.assert_nothing_is_left();
 }
 
-/// RFC 3261 §13.2.1: the offer is in the 2xx, the answer in the ACK.
+/// UA-027: RFC 3261 §13.2.1: the offer is in the 2xx, the answer in the ACK.
 #[test]
 fn an_invite_without_an_offer_gets_one_and_answers_in_the_ack() {
     let mut net = Net::pair();
@@ -146,7 +146,7 @@ fn early_media_has_a_session_before_the_answer() {
     net.assert_nothing_is_left();
 }
 
-/// RFC 3665 §3.8: unsuccessful, no answer.
+/// UA-040: RFC 3665 §3.8: unsuccessful, no answer.
 #[test]
 fn a_ringing_call_is_cancelled() {
     let mut net = Net::pair();
@@ -277,7 +277,7 @@ fn a_2xx_that_crosses_the_cancel_is_acknowledged_and_hung_up() {
     net.assert_nothing_is_left();
 }
 
-/// RFC 3665 §3.9: unsuccessful, busy.
+/// UA-033: RFC 3665 §3.9: unsuccessful, busy.
 #[test]
 fn a_busy_callee_says_so() {
     let mut net = Net::pair();
@@ -372,7 +372,7 @@ fn a_user_agent_that_takes_no_calls_is_unavailable() {
     net.assert_nothing_is_left();
 }
 
-/// RFC 3261 §13.3.1.1: a phone that rings long says so every minute.
+/// UA-032: RFC 3261 §13.3.1.1: a phone that rings long says so every minute.
 #[test]
 fn ringing_is_repeated_every_minute_until_the_call_has_rung_too_long() {
     let mut net = Net::pair();

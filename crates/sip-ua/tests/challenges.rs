@@ -210,7 +210,7 @@ fn one_challenge_serves_a_whole_call() {
     }
 }
 
-/// What is sent ahead has a nonce that is used up; the new one is answered at once (RFC 7616 §3.3: stale).
+/// UA-013: What is sent ahead has a nonce that is used up; the new one is answered at once (RFC 7616 §3.3: stale).
 #[test]
 fn reinvite_and_bye_answer_a_nonce_that_is_stale() {
     let (mut net, seen) = with_strict_bob();
@@ -254,7 +254,7 @@ fn reinvite_and_bye_answer_a_nonce_that_is_stale() {
     net.assert_nothing_is_left();
 }
 
-/// RFC 3261 §22.2: there is no dialog, so the tag of the 401 is not taken over.
+/// UA-013: RFC 3261 §22.2: there is no dialog, so the tag of the 401 is not taken over.
 #[test]
 fn a_request_outside_of_dialogs_is_sent_again_without_the_tag_of_the_challenge() {
     for method in [Method::OPTIONS, Method::MESSAGE, Method::SUBSCRIBE] {

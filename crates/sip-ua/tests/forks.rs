@@ -120,7 +120,7 @@ fn two_phones_that_both_answer_get_one_call_and_one_bye() {
     net.assert_nothing_is_left();
 }
 
-/// TRAPS 2 and 5: every ACK of a 2xx is the same, byte for byte, and has the number of the INVITE.
+/// UA-028: TRAPS 2 and 5: every ACK of a 2xx is the same, byte for byte, and has the number of the INVITE.
 #[test]
 fn each_repeated_2xx_gets_the_same_bytes() {
     let acks: Rc<RefCell<Vec<bytes::Bytes>>> = Rc::default();
@@ -275,7 +275,7 @@ fn early_dialogs_end_by_199_or_with_the_final_response() {
     net.assert_nothing_is_left();
 }
 
-/// RFC 3261 §8.1.3.4: Contacts in the same domain are tried, the best first; others are not.
+/// UA-011: RFC 3261 §8.1.3.4: Contacts in the same domain are tried, the best first; others are not.
 #[test]
 fn a_redirection_within_the_domain_is_followed() {
     let mut net = Net::new(1);
@@ -406,7 +406,7 @@ fn a_bye_on_an_early_dialog_ends_the_call() {
     net.assert_nothing_is_left();
 }
 
-/// RFC 3261 §8.1.1: what a request of ours looks like.
+/// UA-001, UA-002, UA-005, UA-006, UA-008: RFC 3261 §8.1.1: what a request of ours looks like.
 #[test]
 fn an_invite_has_what_rfc_3261_asks_for() {
     let invites: Rc<RefCell<Vec<Request>>> = Rc::default();

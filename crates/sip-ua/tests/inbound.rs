@@ -111,7 +111,7 @@ fn options_gets_what_an_invite_would_get() {
     net.assert_nothing_is_left();
 }
 
-/// RFC 3261 §8.2.1: known and not served, unknown.
+/// UA-014: RFC 3261 §8.2.1: known and not served, unknown.
 #[test]
 fn methods_that_are_not_served_get_405_with_allow_or_501() {
     let mut net = net(|config| config);
@@ -128,7 +128,35 @@ fn methods_that_are_not_served_get_405_with_allow_or_501() {
     net.assert_nothing_is_left();
 }
 
-/// RFC 3261 §8.2.2.1.
+/// UA-015: RFC 3261 §8.2.2.1: whoever it was meant for in To; whether there is such a user only the application knows.
+#[test]
+fn a_call_is_taken_whatever_to_says_and_an_unknown_user_gets_404() {
+    let mut net = net(|config| config);
+    for (number, to) in (1..).zip(["<sip:somebody@example.org>", "<tel:+15551234>", "<x:y>"]) {
+        let text = a_request("INVITE", number).to_string();
+        let text = text.replace("To: <sip:bob@192.0.2.2>", &format!("To: {to}"));
+        net.send(
+            PEER,
+            BOB,
+            text.replace("INVITE sip:bob@", "INVITE sip:nobody@"),
+        );
+        let (call, user) = net.until(BOB, |event| match event {
+            Event::IncomingCall { call, request, .. } => {
+                Some((*call, request.uri().user().unwrap().into_owned()))
+            }
+            _ => None,
+        });
+        assert_eq!(user, "nobody");
+        net.ua(BOB, |ua, cx| {
+            ua.reject(cx, call, StatusCode::NOT_FOUND, Vec::new())
+        })
+        .unwrap();
+        assert_eq!(net.last_response().status(), StatusCode::NOT_FOUND);
+    }
+    net.assert_nothing_is_left();
+}
+
+/// UA-015: RFC 3261 §8.2.2.1.
 #[test]
 fn a_request_uri_of_another_scheme_gets_416() {
     let mut request = a_request("INVITE", 1);
@@ -136,7 +164,7 @@ fn a_request_uri_of_another_scheme_gets_416() {
     assert_eq!(status_of(&request), StatusCode::UNSUPPORTED_URI_SCHEME);
 }
 
-/// RFC 3261 §8.2.2.3: 420 names what is not supported, and only that.
+/// UA-017: RFC 3261 §8.2.2.3: 420 names what is not supported, and only that.
 #[test]
 fn an_unknown_require_gets_420_with_unsupported() {
     let mut net = net(|config| config.extension("path"));
@@ -155,7 +183,79 @@ fn an_unknown_require_gets_420_with_unsupported() {
     net.assert_nothing_is_left();
 }
 
-/// RFC 3261 §8.2.3.
+/// UA-017: RFC 3261 §8.2.2.3: Require asks nothing in CANCEL and ACK, which nobody could answer so.
+#[test]
+fn a_require_in_cancel_or_ack_is_ignored() {
+    let requiring = |method: &str, invite: &Request| {
+        let text = invite
+            .to_string()
+            .replace("INVITE sip:", &format!("{method} sip:"));
+        let text = text.replace("1 INVITE", &format!("1 {method}"));
+        let text = text.replace("Contact:", "Require: x-unheard-of\r\nContact:");
+        Request::parse(text.into()).unwrap()
+    };
+    let mut net = net(|config| config);
+    let invite = a_request("INVITE", 1);
+    net.send(PEER, BOB, invite.to_bytes());
+    net.until(BOB, incoming);
+    net.send(PEER, BOB, requiring("CANCEL", &invite).to_bytes());
+    assert_eq!(net.until(BOB, ended).cause, sip_ua::Cause::Cancelled);
+    net.run_for(Duration::from_millis(50));
+    assert_eq!((net.count("200 CANCEL"), net.count("487 INVITE")), (1, 1));
+    assert_eq!(net.count("420"), 0);
+    let text = invite.to_string().replace("INVITE1", "INVITE9");
+    let mut invite = Request::parse(text.into()).unwrap();
+    net.send(PEER, BOB, invite.to_bytes());
+    let call = net.until(BOB, incoming);
+    net.ua(BOB, |ua, cx| {
+        ua.answer(cx, call, StatusCode::OK, Vec::new())
+    })
+    .unwrap();
+    let tag = net.last_response().to().unwrap().tag().unwrap();
+    let to = invite.to().unwrap().with_tag(&tag);
+    invite.headers_mut().set(to);
+    let mut ack = requiring("ACK", &invite);
+    ack.set_body(ContentType::APPLICATION_SDP, answer());
+    let text = ack.to_string().replace("z9hG4bKINVITE9", "z9hG4bKACK9");
+    net.send(PEER, BOB, text);
+    net.until(BOB, established);
+    net.ua(BOB, |ua, cx| ua.hang_up(cx, call)).unwrap();
+    net.assert_nothing_is_left();
+}
+
+/// UA-023: RFC 3261 §8.3: who redirects says where to, the caller's way, and forwards nothing.
+#[test]
+fn a_redirection_lists_contacts_and_forwards_nothing() {
+    let mut net = net(|config| config);
+    net.send(PEER, BOB, a_request("INVITE", 1).to_bytes());
+    let call = net.until(BOB, incoming);
+    let contacts = ["<sip:one@192.0.2.1>;q=0.9", "<sip:two@192.0.2.1>;q=0.5"];
+    let contacts = contacts.map(|it| (HeaderName::CONTACT, HeaderValue::from_static(it)));
+    let moved = StatusCode::MOVED_TEMPORARILY;
+    net.ua(BOB, |ua, cx| ua.reject(cx, call, moved, contacts.into()))
+        .unwrap();
+    let response = net.last_response();
+    let listed: Vec<String> = response
+        .headers()
+        .all::<Contact>()
+        .map(|contact| contact.unwrap().uri().to_string())
+        .collect();
+    assert_eq!(response.status(), moved);
+    assert_eq!(listed, ["sip:one@192.0.2.1", "sip:two@192.0.2.1"]);
+    let mut ack = a_request("ACK", 1);
+    let via = a_request("INVITE", 1).via().unwrap();
+    ack.headers_mut().set(via);
+    ack.headers_mut().set(response.to().unwrap());
+    ack.headers_mut().set(response.call_id().unwrap());
+    net.send(PEER, BOB, ack.to_bytes());
+    net.run();
+    net.assert_ladder(
+        "0 ms peer -> bob INVITE\n10 ms bob -> peer 302 INVITE\n10 ms peer -> bob ACK",
+    );
+    net.assert_nothing_is_left();
+}
+
+/// UA-018: RFC 3261 §8.2.3.
 #[test]
 fn a_body_that_is_no_session_description_gets_415_unless_it_is_optional() {
     let mut request = a_request("INVITE", 1);
@@ -197,7 +297,7 @@ fn a_body_that_is_no_session_description_gets_415_unless_it_is_optional() {
     net.assert_nothing_is_left();
 }
 
-/// DLG-012: RFC 3261 §12.2.2: a dialog that is not ours, and a BYE that names none.
+/// UA-042, DLG-012: RFC 3261 §12.2.2: a dialog that is not ours, and a BYE that names none.
 #[test]
 fn requests_in_unknown_dialogs_get_481() {
     let mut bye = a_request("BYE", 1);
@@ -233,7 +333,7 @@ fn a_cancel_for_nothing_gets_481() {
     );
 }
 
-/// TRAPS 17: the same request over another way.
+/// UA-016: TRAPS 17: the same request over another way.
 #[test]
 fn a_merged_invite_gets_482() {
     let mut net = net(|config| config);
@@ -285,7 +385,7 @@ fn calls_above_the_limit_get_503() {
     net.assert_nothing_is_left();
 }
 
-/// A method that the application listens to is its own to answer, up to a limit.
+/// UA-081: A method that the application listens to is its own to answer, up to a limit.
 #[test]
 fn messages_are_handed_out_and_answered_by_the_application() {
     let mut net = net(|config| config.listen_to(Method::MESSAGE).handed_out(1));
@@ -298,6 +398,7 @@ fn messages_are_handed_out_and_answered_by_the_application() {
     net.ua(BOB, |ua, cx| ua.respond(cx, id, accepted.clone()))
         .unwrap();
     assert_eq!(net.last_response().status(), StatusCode::ACCEPTED);
+    assert!(!net.last_response().headers().contains::<Contact>());
     assert!(net.last_response().to().unwrap().tag().is_some());
     assert!(
         net.ua(BOB, |ua, cx| ua.respond(cx, id, accepted)).is_err(),

@@ -10,7 +10,7 @@ use harness::*;
 use sip_message::StatusCode;
 use sip_ua::{CallOptions, Cause};
 
-/// TRAPS 5: a 2xx is repeated until its ACK comes, and each repeat gets the same ACK again.
+/// UA-028: TRAPS 5: a 2xx is repeated until its ACK comes, and each repeat gets the same ACK again.
 #[test]
 fn a_lost_ack_is_sent_again_for_each_repeated_2xx() {
     // INVITE, 200, and then the ACK and the first repetition of it are lost.
@@ -43,7 +43,7 @@ fn a_lost_ack_is_sent_again_for_each_repeated_2xx() {
     net.assert_nothing_is_left();
 }
 
-/// TRAPS 5 and 30: without ACK by 64*T1 the UAS sends BYE.
+/// UA-034: TRAPS 5 and 30: without ACK by 64*T1 the UAS sends BYE.
 #[test]
 fn a_uas_that_never_sees_the_ack_sends_bye() {
     let acks: Vec<usize> = (2..60).filter(|number| number % 2 == 0).collect();
@@ -78,7 +78,7 @@ fn a_uas_that_never_sees_the_ack_sends_bye() {
     net.assert_nothing_is_left();
 }
 
-/// RFC 3261 §15: the callee does not send BYE before the ACK has come.
+/// UA-040: RFC 3261 §15: the callee does not send BYE before the ACK has come.
 #[test]
 fn a_callee_that_hangs_up_at_once_waits_for_the_ack() {
     let mut net = Net::new(1).lose(&[2]);
@@ -109,7 +109,7 @@ fn a_callee_that_hangs_up_at_once_waits_for_the_ack() {
     net.assert_nothing_is_left();
 }
 
-/// RFC 3261 §13.3.1: the Expires of an INVITE ends it with 487.
+/// UA-031: RFC 3261 §13.3.1: the Expires of an INVITE ends it with 487.
 #[test]
 fn an_invite_that_expires_gets_487() {
     // Alice's CANCEL never arrives: Bob goes by the Expires alone.
@@ -124,11 +124,15 @@ fn an_invite_that_expires_gets_487() {
     let at_bob = net.until(BOB, ended);
     assert!(!at_bob.by_us && at_bob.cause == Cause::Expired);
     assert_eq!(net.elapsed(), Duration::from_millis(20_010));
+    assert_eq!(
+        net.count("   20010 ms  bob       -> alice     487 INVITE"),
+        1
+    );
     assert_eq!(net.until(ALICE, ended).cause, Cause::Expired);
     net.assert_nothing_is_left();
 }
 
-/// RFC 3261 §15.1.1: no answer to the BYE ends the session just the same.
+/// UA-041: RFC 3261 §15.1.1: no answer to the BYE ends the session just the same.
 #[test]
 fn a_bye_without_an_answer_ends_the_call() {
     let lost: Vec<usize> = (3..40).collect();
@@ -186,7 +190,7 @@ fn on_a_bad_line_both_ends_agree_and_nothing_is_left() {
     }
 }
 
-/// TRAPS 5: on TCP as well, because the connection says nothing about the hops behind it.
+/// UA-034: TRAPS 5: on TCP as well, because the connection says nothing about the hops behind it.
 #[test]
 fn a_2xx_is_repeated_on_tcp_too() {
     let mut net = Net::new(1).hide_acks(2);

@@ -67,7 +67,7 @@ fn either_side_changes_the_session() {
     hung_up(net, call);
 }
 
-/// RFC 3261 §14.1: a failed re-INVITE leaves the session as it was, and the call up.
+/// UA-033, UA-037: RFC 3261 §14.1: a failed re-INVITE leaves the session as it was, and the call up.
 #[test]
 fn a_refused_offer_leaves_the_session_as_it_was() {
     let (mut net, call, taken) = established_call();
@@ -112,7 +112,7 @@ fn a_refused_offer_leaves_the_session_as_it_was() {
     hung_up(net, call);
 }
 
-/// RFC 3261 §14.1 and §14.2: both offer at once, both get 491, both try again at different times, both succeed.
+/// UA-035, UA-036, UA-038: RFC 3261 §14.1 and §14.2: both offer at once, both get 491, both try again at different times, both succeed.
 #[test]
 fn glare_gives_491_and_both_offers_succeed_later() {
     let (mut net, call, taken) = established_call();
@@ -204,7 +204,7 @@ fn a_change_that_met_491_and_is_not_made_anew_is_given_up() {
     hung_up(net, call);
 }
 
-/// RFC 3261 §15.1.2: a BYE ends the call while an offer waits for its answer; that gets 487.
+/// UA-042: RFC 3261 §15.1.2: a BYE ends the call while an offer waits for its answer; that gets 487.
 #[test]
 fn a_bye_during_a_reinvite_terminates_it() {
     let (mut net, call, taken) = established_call();
@@ -254,6 +254,7 @@ fn a_reinvite_that_nobody_answers_ends_the_call() {
 /// A scripted caller, its dialog with Bob established, sends what it likes.
 struct Caller {
     net: Net,
+    call: CallId,
     tag: Tag,
     number: u32,
 }
@@ -282,6 +283,7 @@ impl Caller {
         let tag = net.last_response().to().unwrap().tag().unwrap();
         Self {
             net,
+            call: taken,
             tag,
             number: 1,
         }
@@ -328,7 +330,7 @@ impl Caller {
     }
 }
 
-/// RFC 3261 §14.2: a second INVITE before the first has its final response gets 500 with Retry-After 0 to 10.
+/// UA-038: RFC 3261 §14.2: a second INVITE before the first has its final response gets 500 with Retry-After 0 to 10.
 #[test]
 fn an_overlapping_reinvite_gets_500_with_retry_after() {
     let mut caller = Caller::new(true);
@@ -365,6 +367,52 @@ fn a_request_out_of_order_gets_500() {
         StatusCode::SERVER_INTERNAL_ERROR
     );
     caller.number = 11;
+    caller.end();
+}
+
+/// UA-042, UA-043: RFC 3261 §15.1.2, §12.2.2: a BYE of yesterday ends nothing; one with a gap before it does.
+#[test]
+fn a_bye_ends_the_call_unless_its_number_is_old() {
+    let mut caller = Caller::new(true);
+    caller.send(Method::ACK, None);
+    caller.number = 10;
+    caller.send(Method::OPTIONS, None);
+    caller.number = 5;
+    caller.send(Method::BYE, None);
+    let refused = caller.last_response();
+    assert_eq!(refused.status(), StatusCode::SERVER_INTERNAL_ERROR);
+    assert_eq!(refused.cseq().unwrap().to_string(), "6 BYE");
+    assert_eq!(caller.net.ua(BOB, |ua, _| ua.stats().calls), 1);
+    caller.number = 99;
+    caller.end();
+}
+
+/// UA-035: RFC 3261 §14.1: nothing is offered while an INVITE of the peer is open, nor before its ACK.
+#[test]
+fn nothing_is_offered_while_the_peers_invite_is_open() {
+    let mut caller = Caller::new(true);
+    caller.send(Method::ACK, None);
+    let call = caller.call;
+    caller.net.auto_session = false;
+    caller.net.events(BOB);
+    caller.send(Method::INVITE, Some(hold()));
+    let reoffer = |caller: &mut Caller| caller.net.ua(BOB, |ua, cx| ua.reoffer(cx, call, hold()));
+    assert_eq!(reoffer(&mut caller), Err(ReofferError::Busy));
+    let question = caller.net.until(BOB, |event| match event {
+        Event::SessionNeeded { question, .. } => Some(*question),
+        _ => None,
+    });
+    caller
+        .net
+        .ua(BOB, |ua, cx| {
+            ua.provide_session(cx, call, question, answer())
+        })
+        .unwrap();
+    assert_eq!(reoffer(&mut caller), Err(ReofferError::Busy));
+    assert_eq!(caller.net.count("bob       -> caller    INVITE"), 0);
+    caller.send(Method::ACK, None);
+    assert_eq!(reoffer(&mut caller), Ok(()));
+    assert_eq!(caller.net.count("bob       -> caller    INVITE"), 1);
     caller.end();
 }
 
@@ -410,7 +458,7 @@ fn an_ack_without_the_answer_that_was_due_ends_the_call() {
     caller.net.assert_nothing_is_left();
 }
 
-/// RFC 3261 §14.2: a peer may ask for our offer in a re-INVITE too.
+/// UA-039: RFC 3261 §14.2: a peer may ask for our offer in a re-INVITE too.
 #[test]
 fn a_reinvite_without_an_offer_gets_one() {
     let mut caller = Caller::new(true);

@@ -90,7 +90,7 @@ fn two_who_hold_each_other_at_once_both_succeed() {
     net.sim.run(net.assert_nothing_is_left());
 }
 
-/// A second change of the same side has to wait for the first.
+/// UA-035: A second change of the same side has to wait for the first.
 #[test]
 fn a_change_while_another_is_open_is_refused_at_once() {
     let net = Net::new(1);

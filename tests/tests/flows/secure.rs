@@ -230,7 +230,7 @@ fn a_call_through_a_proxy_is_secure_on_each_hop() {
     }
 }
 
-/// RFC 5630 §5.1.1, RFC 3261 §8.1.3.4: who asked for `sips` is not led to less by a redirection; the application is told.
+/// UA-011: RFC 5630 §5.1.1, RFC 3261 §8.1.3.4: who asked for `sips` is not led to less by a redirection; the application is told.
 #[test]
 fn a_sips_call_is_not_redirected_to_clear_text() {
     let authority = Authority::new("authority");

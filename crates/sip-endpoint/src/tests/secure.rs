@@ -118,7 +118,7 @@ fn tls_flow() -> Flow {
     Flow::stream(Protocol::Tls, id, at("192.0.2.1:5061"), at(BOB))
 }
 
-/// DLG-002: RFC 3261 §8.1.1.8, §12.1.1: a Contact is `sips` where the request is, and where that is true.
+/// UA-006, DLG-002: RFC 3261 §8.1.1.8, §12.1.1: a Contact is `sips` where the request is, and where that is true.
 #[test]
 fn a_contact_is_sips_where_the_request_is() {
     let mut rig = secured();

@@ -226,7 +226,7 @@ fn a_request_other_than_invite_ends_within_twenty_seconds_over_all_servers() {
     assert!(matches!(rig.failure(), Failure::TimedOut { .. }));
 }
 
-/// RFC 3261 §21.5.4.
+/// UA-044: RFC 3261 §21.5.4.
 #[test]
 fn a_server_that_failed_is_tried_last_until_its_time_is_over() {
     let mut rig = Rig::new();

@@ -59,7 +59,7 @@ fn a_dialog_or_an_invite_that_nobody_knows_is_481() {
     assert_eq!(status(from_bob("CANCEL")), 481);
 }
 
-/// Trap 3.
+/// UA-092: Trap 3.
 #[test]
 fn nothing_answers_an_ack_or_a_response() {
     assert!(answer(from_bob("ACK")).is_none());

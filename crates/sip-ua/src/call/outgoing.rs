@@ -349,9 +349,12 @@ impl UserAgent {
         contacts.sort_by_key(|(q, _)| *q);
         let room = MOST_REDIRECT_TARGETS.saturating_sub(redirects.next.len());
         let skipped = contacts.len().saturating_sub(room);
-        redirects
-            .next
-            .extend(contacts.into_iter().skip(skipped).map(|(_, uri)| uri));
+        for (_, uri) in contacts.into_iter().skip(skipped) {
+            // RFC 3261 §8.1.3.4: whoever names it again, it is tried once.
+            if !redirects.next.iter().any(|next| next.equivalent(&uri)) {
+                redirects.next.push(uri);
+            }
+        }
     }
 
     /// The INVITE to the next Contact of a 3xx, if there is one and the policy allows it.
