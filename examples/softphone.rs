@@ -28,7 +28,8 @@ struct Args {
     /// Who we are: the address-of-record
     #[arg(long, value_name = "SIP-URI", value_parser = sipwright_examples::uri)]
     id: Uri,
-    /// Where to register, and the first hop of calls; without it nothing is registered
+    /// Where to register, and the first hop of calls, such as "sip:192.0.2.1;transport=wss" (or tcp, tls, ws); without it
+    /// nothing is registered
     #[arg(long, value_name = "SIP-URI", value_parser = sipwright_examples::uri)]
     registrar: Option<Uri>,
     /// The user of the credentials; the user part of --id by default
@@ -44,7 +45,7 @@ struct Args {
         value_name = "TRANSPORT:IP:PORT"
     )]
     listen: Vec<sipwright::Listener>,
-    /// Whom to call
+    /// Whom to call, with a transport likewise
     #[arg(long, value_name = "SIP-URI", value_parser = sipwright_examples::uri, conflicts_with = "auto_answer")]
     call: Option<Uri>,
     /// Wait for calls and answer them so: 200 to 299 take them, 300 to 699 refuse them
