@@ -142,6 +142,10 @@ impl ServerBuilder {
     }
 
     /// A domain that we are responsible for; each call adds one. Our listeners' addresses are besides.
+    ///
+    /// The first is the principal one, whose users a URI with an address of ours means. What clients call us in a Route
+    /// belongs here too, `edge.example.com` where they have `sip:edge.example.com;lr`: a name that we are not told is
+    /// somebody else's.
     pub fn domain(mut self, domain: &str) -> Self {
         self.domains.push(domain.to_owned());
         self

@@ -26,6 +26,7 @@ mod pki;
 mod registrations;
 mod secure;
 mod sessions;
+mod settings;
 mod shards;
 mod ways;
 mod web_sockets;
