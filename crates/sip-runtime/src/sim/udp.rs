@@ -2,7 +2,7 @@
 
 use super::{
     dns, ladder,
-    link::{LONGEST_QUEUE, Oversize},
+    link::{LONGEST_QUEUE, Oversize, Settings},
     world::{Action, HostId, Shared, World},
 };
 use crate::runtime::{Batch, UdpSocket, canonical};
@@ -31,6 +31,7 @@ pub(super) struct Socket {
 }
 
 /// A datagram under way.
+#[derive(Clone)]
 pub(super) struct Datagram {
     from: HostId,
     /// The host or the box that it goes to
@@ -44,6 +45,39 @@ pub(super) struct Datagram {
     contents: Bytes,
     /// Its place in the ladder
     rung: Option<usize>,
+}
+
+/// How long a datagram is on its way.
+#[derive(Clone, Copy)]
+struct Size {
+    /// With the headers of each fragment
+    octets: usize,
+    fragments: usize,
+    /// What happens to it if it is longer than the way allows
+    oversize: Oversize,
+}
+
+/// What chance does to a datagram.
+#[derive(Clone, Copy)]
+struct Luck {
+    lost: bool,
+    overtaken: bool,
+    twice: bool,
+}
+
+impl Size {
+    fn new(length: usize, remote: SocketAddr, way: &Settings) -> Self {
+        let headers = if remote.is_ipv4() { 28 } else { 48 };
+        let mtu = way.mtu.unwrap_or(usize::MAX);
+        let most = mtu.saturating_sub(headers).max(8);
+        let fragments = length.div_ceil(most).max(1);
+        let is_long = length + headers > mtu;
+        Self {
+            octets: length + fragments * headers,
+            fragments,
+            oversize: way.oversize.filter(|_| is_long).unwrap_or_default(),
+        }
+    }
 }
 
 impl Socket {
@@ -157,21 +191,10 @@ impl World {
         // Behind a box the way is that to the host.
         let end = to.map(|to| self.owner_of(to, remote.port()).unwrap_or(to));
         let way = self.way(from, end.unwrap_or(from));
-        let headers = if remote.is_ipv4() { 28 } else { 48 };
-        let (size, mtu) = (contents.len() + headers, way.mtu.unwrap_or(usize::MAX));
-        let fragments = contents
-            .len()
-            .div_ceil(mtu.saturating_sub(headers).max(8))
-            .max(1);
-        let oversize = way.oversize.filter(|_| size > mtu).unwrap_or_default();
-        let chances = (
-            (0..fragments).fold(false, |lost, _| self.chance(way.loss) || lost),
-            self.chance(way.reorder),
-            self.chance(way.duplicate),
-        );
-        let (mut lost, overtaken, twice) = chances;
+        let size = Size::new(contents.len(), remote, &way);
+        let luck = self.luck(&way, size.fragments);
+        let mut lost = luck.lost || size.oversize != Oversize::Fragmented;
         lost |= !way.passes_datagrams() || !to.is_some_and(|to| self.is_up(to));
-        lost |= oversize != Oversize::Fragmented;
         lost |= nat.is_some_and(|nat| {
             let turns = to == Some(nat);
             turns && !self.nats.get(&nat).is_some_and(|nat| nat.hairpin)
@@ -186,41 +209,50 @@ impl World {
         let Some((to, end)) = to.zip(end) else {
             return Ok(());
         };
-        let datagram = |contents: Bytes| Datagram {
+        let mut datagram = Datagram {
             from,
             to,
             socket: id,
             origin,
             source,
             destination: remote,
-            contents,
+            contents: Bytes::new(),
             rung,
         };
+        if size.oversize == Oversize::Refused && way.passes_datagrams() {
+            let back = self.now + way.delay.unwrap_or_default() * 2;
+            self.schedule(back, Action::Refused(datagram, FailReason::TooLong));
+        } else if !lost {
+            datagram.contents = Bytes::copy_from_slice(contents);
+            self.launch(datagram, end, &way, size, luck);
+        }
+        Ok(())
+    }
+
+    /// What chance has in store for a datagram. Everything is asked, whatever came out before.
+    fn luck(&mut self, way: &Settings, fragments: usize) -> Luck {
+        Luck {
+            lost: (0..fragments).fold(false, |lost, _| self.chance(way.loss) || lost),
+            overtaken: self.chance(way.reorder),
+            twice: self.chance(way.duplicate),
+        }
+    }
+
+    /// Sends what is not lost on its way to `end`.
+    fn launch(&mut self, datagram: Datagram, end: HostId, way: &Settings, size: Size, luck: Luck) {
         let delay = way.delay.unwrap_or_default();
-        if oversize == Oversize::Refused && way.passes_datagrams() {
-            let back = self.now + delay * 2;
-            let refused = Action::Refused(datagram(Bytes::new()), FailReason::TooLong);
-            self.schedule(back, refused);
-        }
-        if lost {
-            return Ok(());
-        }
-        let contents = Bytes::copy_from_slice(contents);
         for late in [false, true] {
-            if late && !twice {
+            if late && !luck.twice {
                 break;
             }
-            let size = size + (fragments - 1) * headers;
-            let mut at = self.departure((from, end), &way, size) + delay;
-            if late || overtaken {
+            let mut at = self.departure((datagram.from, end), way, size.octets) + delay;
+            if late || luck.overtaken {
                 // One to three times as long as the others.
                 let usual = delay.max(Duration::from_millis(1));
                 at += usual.mul_f64(1.0 + 2.0 * self.rng.fraction());
             }
-            let datagram = datagram(contents.clone());
-            self.schedule(at, Action::Datagram(datagram));
+            self.schedule(at, Action::Datagram(datagram.clone()));
         }
-        Ok(())
     }
 
     fn asks(&self, to: Option<HostId>) -> bool {
