@@ -59,6 +59,10 @@ impl WebSocket {
         match *self {}
     }
 
+    pub(crate) fn time_out(&mut self) {
+        match *self {}
+    }
+
     pub(crate) const fn is_established(&self) -> bool {
         match *self {}
     }

@@ -159,6 +159,14 @@ impl Stream {
         tls.output()
     }
 
+    /// Its handshakes have taken too long: a peer that can be told why is told, before the goodbye.
+    pub(crate) fn time_out(&mut self) {
+        match &mut self.top {
+            Top::Framer(_) => {}
+            Top::WebSocket(socket) => socket.time_out(),
+        }
+    }
+
     /// Says goodbye; what that takes is in [`output`](Self::output).
     pub(crate) fn close(&mut self) {
         self.top.close();

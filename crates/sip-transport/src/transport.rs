@@ -523,7 +523,10 @@ impl StateMachine for Transport {
                 }
             };
             match reason {
-                CloseReason::Handshake(_) => self.stats.handshakes_failed += 1,
+                CloseReason::Handshake(_) => {
+                    gone.stream.time_out();
+                    self.stats.handshakes_failed += 1;
+                }
                 CloseReason::Idle => self.stats.closed_idle += 1,
                 CloseReason::TooSlow => self.stats.closed_slow += 1,
                 CloseReason::Silent => self.stats.closed_silent += 1,

@@ -170,6 +170,11 @@ fn tra_039_a_slow_upgrade_ends_after_5_seconds() {
     assert!(stage.events().is_empty(), "nobody was told of it");
     let stats = stage.transport.stats();
     assert_eq!((stats.handshakes_failed, stats.connections), (1, 0));
+    assert!(stage.sent()[0].1.starts_with("HTTP/1.1 408 "));
+    // Who has not begun to ask is told nothing.
+    let flow = accept(&mut stage);
+    stage.until(10);
+    assert!(matches!(stage.out[..], [Transmit::Close { flow: closed }] if closed == flow));
 }
 
 #[test]

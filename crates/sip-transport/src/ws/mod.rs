@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   server:  request ---> 101 ---> frames        client:  (request) ---> 101 ---> frames
-//!                \--> 400 401 403 404 426                          \--> anything else
+//!                \--> 400 401 403 404 408 426                      \--> anything else
 //! ```
 //!
 //! One WebSocket message holds one SIP message, whatever its Content-Length, or a keep-alive of RFC 5626 §3.5.1.
@@ -284,6 +284,17 @@ impl WebSocket {
         if let State::Open(frames) = &mut self.state {
             // RFC 6455 §7.4.1: a server that goes down or a page that is left.
             frames.close(CloseCode::Away, "");
+            self.end();
+        }
+    }
+
+    /// The client has taken too long to ask: it is told so, if it has begun.
+    pub(crate) fn time_out(&mut self) {
+        if let State::Answering { head, .. } = &self.state
+            && head.has_begun()
+        {
+            let Refused { response, .. } = upgrade::request_timeout();
+            self.output.extend_from_slice(&response);
             self.end();
         }
     }

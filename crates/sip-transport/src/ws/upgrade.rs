@@ -96,6 +96,11 @@ impl Head {
         }))
     }
 
+    /// Whether there is any of it.
+    pub(super) const fn has_begun(&self) -> bool {
+        !self.bytes.is_empty()
+    }
+
     /// Whether it begins like a request for a WebSocket, as far as it is here.
     pub(super) fn may_be_get(&self) -> bool {
         GET.iter().zip(&self.bytes).all(|(want, have)| want == have)
@@ -243,6 +248,11 @@ pub(super) fn verify(head: &[u8], key: &str) -> Result<(), HandshakeFailure> {
 /// What is told to a client whose bytes are no request at all.
 pub(super) fn bad_request() -> Refused {
     refuse(StatusCode::BAD_REQUEST, "")
+}
+
+/// What is told to a client whose request is not complete in time (RFC 9110 §15.5.9).
+pub(super) fn request_timeout() -> Refused {
+    refuse(StatusCode::REQUEST_TIMEOUT, "")
 }
 
 fn turn_away(refusal: Refusal) -> Refused {
