@@ -206,6 +206,12 @@ impl Control {
         self.pressure.refused += 1;
     }
 
+    /// How many clients are remembered until they are answered.
+    #[cfg(test)]
+    pub(crate) fn known_clients(&self) -> usize {
+        self.clients.len()
+    }
+
     pub(crate) fn set(&mut self, percent: u8) {
         self.set = percent.min(100);
     }

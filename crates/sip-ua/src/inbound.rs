@@ -232,6 +232,7 @@ impl UserAgent {
             return;
         }
         if self.handed_out >= self.config.handed_out {
+            self.counted.requests_refused += 1;
             let response = request
                 .response(StatusCode::SERVICE_UNAVAILABLE)
                 .to_tag(cx.tag_for(id))

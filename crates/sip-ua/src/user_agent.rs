@@ -60,6 +60,8 @@ pub struct UserAgent {
     pub(crate) purposes: HashMap<RequestId, Purpose, RandomState>,
     pub(crate) asked: HashMap<ServerTransactionId, Asked, RandomState>,
     pub(crate) handed_out: usize,
+    /// What only grows; what is held now is told when it is asked for
+    pub(crate) counted: UaStats,
     pub(crate) timers: TimerQueue<Due>,
     pub(crate) events: VecDeque<Event>,
     /// Flows that nobody needs to be kept alive any more
@@ -121,6 +123,12 @@ pub struct UaStats {
     pub awaited: usize,
     /// Requests of peers that wait for the application's answer
     pub handed_out: usize,
+    /// Calls of peers that were refused because there were too many
+    pub calls_refused: u64,
+    /// Other requests of peers that were refused because too many waited for the application's answer
+    pub requests_refused: u64,
+    /// ACKs that belonged to no dialog of ours
+    pub acknowledgements_dropped: u64,
 }
 
 impl UaStats {
@@ -133,6 +141,9 @@ impl UaStats {
             ("ua_requests", self.requests as u64),
             ("ua_awaited", self.awaited as u64),
             ("ua_handed_out", self.handed_out as u64),
+            ("ua_calls_refused", self.calls_refused),
+            ("ua_requests_refused", self.requests_refused),
+            ("ua_acknowledgements_dropped", self.acknowledgements_dropped),
         ]
         .into_iter()
     }
@@ -149,6 +160,9 @@ impl AddAssign for UaStats {
             requests,
             awaited,
             handed_out,
+            calls_refused,
+            requests_refused,
+            acknowledgements_dropped,
         } = other;
         self.calls += calls;
         self.dialogs += dialogs;
@@ -156,6 +170,9 @@ impl AddAssign for UaStats {
         self.requests += requests;
         self.awaited += awaited;
         self.handed_out += handed_out;
+        self.calls_refused += calls_refused;
+        self.requests_refused += requests_refused;
+        self.acknowledgements_dropped += acknowledgements_dropped;
     }
 }
 
@@ -186,6 +203,7 @@ impl UserAgent {
             purposes: HashMap::with_hasher(hasher.clone()),
             asked: HashMap::with_hasher(hasher),
             handed_out: 0,
+            counted: UaStats::default(),
             timers: TimerQueue::new(now),
             events: VecDeque::new(),
             released: Vec::new(),
@@ -223,6 +241,7 @@ impl UserAgent {
             requests: self.exchanges.len(),
             awaited: self.purposes.len(),
             handed_out: self.handed_out,
+            ..self.counted
         }
     }
 

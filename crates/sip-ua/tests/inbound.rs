@@ -494,3 +494,14 @@ fn a_481_to_a_request_within_a_call_ends_the_call() {
     );
     net.assert_nothing_is_left();
 }
+
+/// Trap 18.
+#[test]
+fn an_ack_that_belongs_to_nothing_is_dropped_and_counted() {
+    let mut net = net(|config| config);
+    net.send(PEER, BOB, a_request("ACK", 1).to_bytes());
+    net.run_for(Duration::from_millis(50));
+    assert_eq!(net.count("ACK"), 1, "nothing answers it");
+    assert_eq!(net.core(BOB).stats().acknowledgements_dropped, 1);
+    net.assert_nothing_is_left();
+}

@@ -45,6 +45,14 @@ pub(crate) struct App {
     pub(crate) routing: Option<Routing>,
     pub(crate) lookups: Option<Lookups>,
     pub(crate) trace: Option<Trace>,
+    pub(crate) turned_away: TurnedAway,
+}
+
+/// What found too many others waiting for the application.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct TurnedAway {
+    pub(crate) calls: u64,
+    pub(crate) messages: u64,
 }
 
 /// The outcome of a request outside dialogs.
@@ -70,6 +78,7 @@ impl App {
             routing,
             lookups,
             trace,
+            turned_away: TurnedAway::default(),
         }
     }
 
@@ -174,10 +183,13 @@ impl App {
                     handle: self.calls.incoming(call, flow),
                     flow,
                 });
-                match &self.incoming {
-                    Some(queue) if queue.push(ringing).is_ok() => return,
-                    _ => (StatusCode::TEMPORARILY_UNAVAILABLE, Vec::new()),
+                if let Some(queue) = &self.incoming {
+                    if queue.push(ringing).is_ok() {
+                        return;
+                    }
+                    self.turned_away.calls += 1;
                 }
+                (StatusCode::TEMPORARILY_UNAVAILABLE, Vec::new())
             }
         };
         // The caller may have given up in the meantime.
@@ -188,7 +200,7 @@ impl App {
 
     /// Offers a message to whoever takes messages. A queue that is full answers 503 with Retry-After.
     fn message_received(
-        &self,
+        &mut self,
         machine: &mut Machine,
         now: Instant,
         id: ServerTransactionId,
@@ -201,11 +213,13 @@ impl App {
             request,
             flow,
         };
+        let asked = self.messages.is_some();
         let refused = match &self.messages {
             Some(queue) => queue.push(delivered).err(),
             None => Some(delivered),
         };
         if let Some(Delivered { request, .. }) = refused {
+            self.turned_away.messages += u64::from(asked);
             let refusal = request
                 .response(StatusCode::SERVICE_UNAVAILABLE)
                 .header(RetryAfter::new(Duration::from_secs(5)))

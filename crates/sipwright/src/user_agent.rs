@@ -125,10 +125,16 @@ impl UserAgent {
             .await
     }
 
-    /// Which calls, dialogs, registrations and requests the core holds; `None` when the user agent is closed.
+    /// Which calls, dialogs, registrations and requests the core holds, and what was refused because too many waited for it
+    /// or for the application; `None` when the user agent is closed.
     pub async fn core_stats(&self) -> Option<UaStats> {
         self.shared
-            .sum(|machine, _, now| machine.ua(now, |ua, _| ua.stats()))
+            .sum(|machine, app, now| {
+                let mut stats = machine.ua(now, |ua, _| ua.stats());
+                stats.calls_refused += app.turned_away.calls;
+                stats.requests_refused += app.turned_away.messages;
+                stats
+            })
             .await
     }
 

@@ -68,6 +68,8 @@ fn as_many_calls_and_messages_wait_as_the_program_says() {
                 (0..limit + 2).map(|_| alice.request(Method::MESSAGE, "sip:bob@bob").into_future());
             for_a_second(&sim, join_all(calls)).await;
             for_a_second(&sim, join_all(messages)).await;
+            let stats = bob.core_stats().await.expect("runs");
+            assert_eq!((stats.calls_refused, stats.requests_refused), (2, 2));
         });
         let ladder = sim.ladder();
         assert_eq!(ladder.count("480"), 2, "{limit} may wait\n{ladder}");

@@ -432,7 +432,13 @@ fn what_a_client_announces_goes_no_further_and_is_answered_all_the_same() {
             told.then(|| Some("40".to_owned())),
             "{params}"
         );
+        let known = |rig: &Rig| {
+            let control = rig.stack.endpoint().overload_control.as_ref();
+            control.unwrap().known_clients()
+        };
+        assert_eq!(known(&rig), usize::from(told), "{params}");
         rig.wait(40 * SECOND);
+        assert_eq!(known(&rig), 0);
         rig.finish();
     }
 }

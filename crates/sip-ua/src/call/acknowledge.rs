@@ -267,6 +267,7 @@ impl UserAgent {
     /// An ACK to a 2xx of ours, or one that belongs to nothing, which is dropped.
     pub(crate) fn ack_received(&mut self, cx: &mut Context<'_>, request: &Request) {
         let (Some(dialog), Ok(cseq)) = (self.dialogs.find(request), request.cseq()) else {
+            self.counted.acknowledgements_dropped += 1;
             return;
         };
         if !self.dialogs.acknowledge(dialog, cseq.number()) {

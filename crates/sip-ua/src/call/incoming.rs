@@ -141,6 +141,8 @@ impl UserAgent {
         request: Box<Request>,
     ) {
         if let Some(status) = self.refusal_of_calls() {
+            let too_many = status == StatusCode::SERVICE_UNAVAILABLE;
+            self.counted.calls_refused += u64::from(too_many);
             self.answer_with(cx, id, &request, status);
             return;
         }
@@ -261,6 +263,7 @@ impl UserAgent {
         self.make_dialog(id);
         let Some(dialog) = self.ringing(id).ok().and_then(|ringing| ringing.dialog) else {
             // The table of dialogs is full.
+            self.counted.calls_refused += 1;
             let ended = Ended::new(true, Cause::Rejected);
             self.turn_down(cx, id, StatusCode::SERVICE_UNAVAILABLE, Vec::new(), ended);
             return;
