@@ -57,11 +57,12 @@ impl Call {
         }
     }
 
-    /// Plays to the peer; resolves when the last sample has left. Dropping the future stops it.
+    /// Plays to the peer; resolves when the last sample has left, or something else is played instead. Dropping the future
+    /// stops it.
     ///
     /// # Errors
     ///
-    /// When the call is over.
+    /// When the call is over, or ends before.
     pub async fn play(&self, source: impl AudioSource + 'static) -> Result<(), Gone> {
         play(&self.shared, self.id, Box::new(source)).await
     }

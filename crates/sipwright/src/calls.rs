@@ -325,8 +325,15 @@ impl Calls {
                     self.refuse_session(machine, now, call, StatusCode::SERVER_INTERNAL_ERROR);
                 }
             }
-            MediaEvent::PlaybackDone { playback, .. } => {
-                if let Some(waiting) = self.playbacks.remove(&playback) {
+            MediaEvent::PlaybackDone {
+                session,
+                playback,
+                completed,
+            } => {
+                let waiting = self.playbacks.remove(&playback);
+                // Who was interrupted by the end of the call is told so by the sender that is dropped.
+                let replaced = self.by_session.contains_key(&session);
+                if let Some(waiting) = waiting.filter(|_| completed || replaced) {
                     waiting.send(()).ok();
                 }
             }

@@ -301,11 +301,12 @@ pub struct EarlyMedia {
 }
 
 impl EarlyMedia {
-    /// Plays to the caller; resolves when the last sample has left. Dropping the future stops it.
+    /// Plays to the caller; resolves when the last sample has left, or something else is played instead. Dropping the
+    /// future stops it.
     ///
     /// # Errors
     ///
-    /// When the call is over.
+    /// When the call is over, or ends before.
     pub async fn play(
         &self,
         source: impl sip_media::AudioSource + 'static,

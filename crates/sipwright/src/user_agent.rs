@@ -108,7 +108,8 @@ impl UserAgent {
         }
     }
 
-    /// Messages (RFC 3428) that come outside dialogs. Until it is asked for, MESSAGE gets 405.
+    /// Messages (RFC 3428) that come outside dialogs. Until it is asked for, MESSAGE gets 405; from then on messages wait to
+    /// be taken, also while there is no stream any more.
     pub fn messages(&self) -> Messages {
         Messages::new(self.shared.clone())
     }

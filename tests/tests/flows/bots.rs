@@ -3,7 +3,7 @@
 use crate::network::{BOB, Net};
 use futures_util::{StreamExt, future::join};
 use sipwright::{
-    AnswerError,
+    AnswerError, Gone,
     media::{Pcm, PushError, Tone},
     message::StatusCode,
     proxy::Foreign,
@@ -39,6 +39,41 @@ fn early_media_are_heard_before_the_answer() {
         };
         let (heard, ()) = join(called, answered).await;
         assert!((145..=155).contains(&heard), "{heard} packets in 3 s");
+    });
+    assert!(net.sim.is_quiet(), "{:?}", net.sim.left());
+    net.sim.run(net.assert_nothing_is_left());
+}
+
+/// Whoever plays learns that the call ended before the last sample; what gave way to something else is over as well.
+#[test]
+fn a_playback_ends_with_its_call_or_gives_way_to_the_next() {
+    let net = Net::new(4);
+    let _witness = net.witness(4);
+    net.sim.run(async {
+        let (alice, bob) = net.alice_and_bob().await;
+        let beep = |seconds| Tone::new(440.0, 0.5).lasting(SECOND * seconds);
+        let cancelled = async {
+            let calling = alice.call("sip:bob@bob").into_future();
+            assert!(net.within(SECOND, calling).await.is_none());
+            let call = alice.call("sip:bob@bob").await.unwrap();
+            let next = async {
+                net.sim.sleep(SECOND).await;
+                call.play(beep(10)).await
+            };
+            let (replaced, ended) = join(call.play(beep(10)), next).await;
+            assert_eq!((replaced, ended), (Ok(()), Err(Gone)));
+        };
+        let answered = async {
+            let incoming = bob.incoming().await.unwrap();
+            let early = incoming.early_media().await.unwrap();
+            assert_eq!(early.play(beep(10)).await, Err(Gone));
+            let again = incoming.answer().await.unwrap_err();
+            assert_eq!(again, AnswerError::Cancelled);
+            let call = bob.incoming().await.unwrap().answer().await.unwrap();
+            net.sim.sleep(SECOND * 2).await;
+            call.hang_up().await;
+        };
+        join(cancelled, answered).await;
     });
     assert!(net.sim.is_quiet(), "{:?}", net.sim.left());
     net.sim.run(net.assert_nothing_is_left());
