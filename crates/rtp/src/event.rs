@@ -282,6 +282,7 @@ mod tests {
             .collect()
     }
 
+    /// SDP-016.
     #[test]
     fn rfc_4733_2_5_1_durations_grow_and_the_end_comes_three_times() {
         let mut sender = EventSender::new(key('1'), 400, 160);

@@ -62,7 +62,7 @@ fn codecs_are_preferred_and_left_out() {
     assert!(names(&audio().without(["*"])).is_empty());
 }
 
-/// RFC 4733 §2.1: events have the clock rate of the sound that they go with.
+/// SDP-016: RFC 4733 §2.1: events have the clock rate of the sound that they go with.
 #[test]
 fn keys_are_offered_at_each_clock_rate_and_agreed_at_that_of_the_codec() {
     let at = |host: u8, media| Capabilities::new([192, 0, 2, host].into()).media(media);

@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
 use sdp::{
-    AnswerError, Capabilities, Codec, Direction, MediaCapabilities, NegotiatedMedia, OfferError,
-    Session, SessionDescription,
+    AcceptTypes, AnswerError, Capabilities, Codec, Direction, MediaCapabilities, MsrpPath,
+    NegotiatedMedia, OfferError, Session, SessionDescription, TypedAttribute as _,
 };
 use std::net::SocketAddr;
 
@@ -36,7 +36,7 @@ fn exchange(
     (ours.media()[0].clone(), theirs.media()[0].clone())
 }
 
-/// RFC 3264 §6.1: each direction of an offer meets each wish of the answerer.
+/// SDP-007: RFC 3264 §6.1: each direction of an offer meets each wish of the answerer.
 #[test]
 fn sixteen_pairs_of_directions_mirror() {
     use Direction::{Inactive, RecvOnly, SendOnly, SendRecv};
@@ -71,6 +71,7 @@ fn sixteen_pairs_of_directions_mirror() {
     }
 }
 
+/// SDP-004.
 #[test]
 fn trap_23_views_are_complementary_and_versions_grow_only_with_changes() {
     let (mut alice, mut bob) = (Session::new(10), Session::new(20));
@@ -126,6 +127,7 @@ fn trap_23_views_are_complementary_and_versions_grow_only_with_changes() {
     assert_eq!(ids, ["10", "20"]);
 }
 
+/// SDP-010.
 #[test]
 fn an_old_peer_holds_with_an_address_of_zeros() {
     let mut bob = Session::new(1);
@@ -150,7 +152,7 @@ fn an_old_peer_holds_with_an_address_of_zeros() {
     }
 }
 
-/// RFC 3264 §8.2: a removed stream keeps its line, and a new one may take it over (§8.1).
+/// SDP-005 and SDP-011: RFC 3264 §8.2: a removed stream keeps its line, and a new one may take it over (§8.1).
 #[test]
 fn every_line_keeps_its_place() {
     let both = |video_port| {
@@ -199,6 +201,7 @@ fn every_line_keeps_its_place() {
     assert_eq!(bob.local().unwrap().to_bytes(), before);
 }
 
+/// SDP-005 and SDP-006.
 #[test]
 fn what_cannot_be_accepted_is_turned_down_in_its_place_or_refused_as_a_whole() {
     let bobs = Capabilities::audio(at(BOB));
@@ -242,6 +245,7 @@ fn what_cannot_be_accepted_is_turned_down_in_its_place_or_refused_as_a_whole() {
     }
 }
 
+/// SDP-004, SDP-013 and SDP-014.
 #[test]
 fn only_one_offer_at_a_time_and_a_failed_one_changes_nothing() {
     let (mut alice, mut bob) = (Session::new(1), Session::new(2));
@@ -302,7 +306,7 @@ fn answers_that_do_not_fit_leave_the_session_as_it_was() {
     );
 }
 
-/// RFC 3264 §6.1: an answer may list more than was offered; what we send is among what we know.
+/// SDP-008 and SDP-018: RFC 3264 §6.1: an answer may list more than was offered; what we send is among what we know.
 #[test]
 fn answers_may_list_more_than_the_offer() {
     let mut alice = Session::new(1);
@@ -323,7 +327,108 @@ fn answers_may_list_more_than_the_offer() {
     assert_eq!(seen.packet_time(), Some(40));
 }
 
-/// RFC 3264 §8.3.2
+/// SDP-008: RFC 3264 §6.1: the numbers and the order of the offer are those of the answer.
+#[test]
+fn an_answer_uses_the_numbers_of_the_offer() {
+    let opus = Codec::new("opus", 48_000).unwrap().with_channels(2);
+    let bobs = Capabilities::new([192, 0, 2, 2].into())
+        .media(MediaCapabilities::audio(5_000).codecs([Codec::PCMA, opus.with_payload_type(96)]));
+    let offer = parse(
+        "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n\
+         m=audio 4000 RTP/AVP 111 9 8\r\na=rtpmap:111 opus/48000/2\r\n",
+    );
+    let (answer, seen) = Session::new(1).answer(&offer, &bobs).unwrap();
+    assert_eq!(answer.media()[0].line(), "audio 5000 RTP/AVP 111 8");
+    let seen = seen.audio().unwrap();
+    assert_eq!(
+        (seen.codec().name(), seen.send_payload_type()),
+        ("opus", 111)
+    );
+    assert!(seen.receives(111) && seen.receives(8) && !seen.receives(96));
+}
+
+/// SDP-017: RFC 3551 §6: what has a number of its own needs no rtpmap, and G.722 has the clock that it does not have.
+#[test]
+fn static_payload_types_need_no_rtpmap() {
+    let known = [
+        (0, "PCMU", 8_000),
+        (3, "GSM", 8_000),
+        (4, "G723", 8_000),
+        (8, "PCMA", 8_000),
+        (9, "G722", 8_000),
+        (18, "G729", 8_000),
+        (31, "H261", 90_000),
+        (34, "H263", 90_000),
+    ];
+    for (number, name, rate) in known {
+        let kind = if rate == 90_000 { "video" } else { "audio" };
+        let offer = parse(&format!(
+            "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm={kind} 4000 RTP/AVP {number}\r\n"
+        ));
+        let bobs = Capabilities::new([192, 0, 2, 2].into()).media(
+            MediaCapabilities::new(kind, 5_000)
+                .unwrap()
+                .codecs([Codec::new(name, rate).unwrap()]),
+        );
+        let (answer, seen) = Session::new(1).answer(&offer, &bobs).unwrap();
+        let line = format!("{kind} 5000 RTP/AVP {number}");
+        assert_eq!(answer.media()[0].line(), line);
+        let seen = seen.media()[0].as_ref().unwrap();
+        assert_eq!(
+            (seen.codec().name(), seen.send_payload_type()),
+            (name, number)
+        );
+    }
+}
+
+/// SDP-025: RFC 3362: a call that speaks no T.38 refuses to become a fax, and goes on speaking; one beside the audio is
+/// turned down in its place.
+#[test]
+fn a_fax_is_refused_and_the_audio_kept() {
+    let (mut alice, mut bob) = (Session::new(1), Session::new(2));
+    let (alices, bobs) = (Capabilities::audio(at(ALICE)), Capabilities::audio(at(BOB)));
+    exchange((&mut alice, &alices), (&mut bob, &bobs));
+    let before = bob.local().unwrap().to_bytes();
+    let fax = |lines: &str| {
+        parse(&format!(
+            "v=0\r\no=- 1 2 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n{lines}a=T38FaxVersion:0\r\n"
+        ))
+    };
+    for lines in [
+        "m=image 4100 udptl t38\r\n",
+        "m=audio 0 RTP/AVP 0\r\nm=image 4100 udptl t38\r\n",
+    ] {
+        let error = bob.answer(&fax(lines), &bobs).unwrap_err();
+        assert_eq!(error.status(), 488, "{lines}");
+        assert_eq!(bob.local().unwrap().to_bytes(), before);
+    }
+    let both = fax("m=audio 4000 RTP/AVP 0\r\nm=image 4100 udptl t38\r\n");
+    let (answer, seen) = bob.answer(&both, &bobs).unwrap();
+    assert_eq!(answer.media()[1].line(), "image 0 udptl t38");
+    assert!(seen.audio().is_some());
+}
+
+/// SDP-027: RFC 4975 §8: a stream of messages is a line like any other to who sends none.
+#[test]
+fn messages_are_turned_down_beside_audio() {
+    let wire = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n\
+        m=message 7654 TCP/MSRP *\r\na=accept-types:text/plain message/cpim\r\n\
+        a=path:msrp://192.0.2.1:7654/jshA7weztas;tcp\r\nm=audio 4000 RTP/AVP 0\r\n";
+    let offer = parse(wire);
+    assert_eq!(offer.to_string(), wire);
+    let messages = &offer.media()[0];
+    assert_eq!((messages.port(), messages.protocol()), (7_654, "TCP/MSRP"));
+    let path = messages.get::<MsrpPath>().unwrap().unwrap();
+    assert_eq!(path.value(), "msrp://192.0.2.1:7654/jshA7weztas;tcp");
+    let types = messages.get::<AcceptTypes>().unwrap().unwrap();
+    assert_eq!(types.value(), "text/plain message/cpim");
+    let bobs = Capabilities::audio(at(BOB));
+    let (answer, seen) = Session::new(1).answer(&offer, &bobs).unwrap();
+    assert_eq!(answer.media()[0].line(), "message 0 TCP/MSRP *");
+    assert!(seen.audio().is_some());
+}
+
+/// SDP-012: RFC 3264 §8.3.2
 #[test]
 fn a_payload_type_never_changes_its_meaning() {
     let named = |name: &str| Codec::new(name, 8_000).unwrap();
@@ -361,7 +466,7 @@ fn more_codecs_than_payload_types_are_left_out() {
     assert_eq!(offer.media()[0].payload_types().len(), 32 + 29);
 }
 
-/// RFC 5761 §5.1.1
+/// SDP-018 and SDP-019: RFC 5761 §5.1.1
 #[test]
 fn rtcp_shares_the_port_only_if_both_agree() {
     for (ours, theirs) in [(true, true), (true, false), (false, true), (false, false)] {

@@ -89,6 +89,7 @@ fn mpv() -> Codec {
     named("MPV", 90_000)
 }
 
+/// SDP-011 and SDP-024.
 #[test]
 fn rfc_3264_10_1_basic_exchange_and_an_added_stream() {
     let offer = example!("rfc3264/10.1-01");
@@ -121,6 +122,7 @@ fn rfc_3264_10_1_basic_exchange_and_an_added_stream() {
     assert_eq!(shape(&answer), expected);
 }
 
+/// SDP-024.
 #[test]
 fn rfc_3264_10_2_one_of_many_codecs_is_locked_down() {
     let (g723, g729) = (named("G723", 8_000), named("G729", 8_000));
@@ -144,6 +146,7 @@ fn rfc_3264_10_2_one_of_many_codecs_is_locked_down() {
     assert_eq!(seen.audio().unwrap().codec().name(), "G723");
 }
 
+/// SDP-024.
 #[test]
 fn rfc_4317_2_1_audio_and_video_with_one_codec_each() {
     let bobs = at()
@@ -291,6 +294,7 @@ fn rfc_4317_2_8_media_at_an_address_of_their_own() {
     assert_eq!(video.connection().unwrap().host(), "192.0.2.99");
 }
 
+/// SDP-010 and SDP-024.
 #[test]
 fn rfc_4317_3_1_hold_and_resume() {
     // Bob's placeholder answers with sendonly, then his phone takes over with a new offer.
@@ -412,6 +416,7 @@ fn rfc_4317_4_2_video_is_added_to_audio() {
     assert_eq!(version(bob.local().unwrap()), first + 1);
 }
 
+/// SDP-011 and SDP-024.
 #[test]
 fn rfc_4317_4_3_video_is_deleted_and_its_line_stays() {
     let bobs = at()

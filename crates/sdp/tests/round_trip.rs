@@ -3,8 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
 use sdp::{
-    Attribute, Connection, Direction, Fmtp, IllegalText, Limits, Media, PacketTime, Rtcp, RtpMap,
-    SdpError, SdpErrorKind, SessionDescription,
+    Attribute, Capabilities, Codec, Connection, Crypto, Direction, Fmtp, IllegalText, Keying,
+    Limits, Media, MediaCapabilities, PacketTime, Rtcp, RtpMap, SdpError, SdpErrorKind, Session,
+    SessionDescription, SrtpPolicy,
 };
 use std::{fs, path::Path};
 
@@ -44,6 +45,83 @@ fn examples_of_the_rfcs_round_trip_byte_for_byte() {
     assert!(count >= 60, "only {count} examples");
 }
 
+/// SDP-001 and SDP-002: RFC 8866 §5: whatever we write has its lines in the order of the grammar, and CRLF behind each, also
+/// where a line is put into a description that came in another shape.
+#[test]
+fn what_is_written_is_in_order() {
+    let audio = MediaCapabilities::audio(4_000).srtp(
+        SrtpPolicy::Optional,
+        [Keying::Sdes(vec![Crypto::new(
+            1,
+            "AES_CM_128_HMAC_SHA1_80",
+            &[1; 30],
+        )])],
+    );
+    let video = MediaCapabilities::new("video", 4_002).unwrap();
+    let video = video
+        .codecs([Codec::new("VP8", 90_000).unwrap()])
+        .address([192, 0, 2, 9].into());
+    let capabilities = Capabilities::new([192, 0, 2, 1].into())
+        .media(audio)
+        .media(video)
+        .bundle(true);
+    let offer = Session::new(1).offer(&capabilities).unwrap();
+    let mut edited = parse(
+        "v=0\r\no=- 1 1 IN IP4 h\r\nt=0 0\r\na=x\r\nm=audio 9 RTP/AVP 0\r\na=y\r\nm=audio 9 RTP/AVP 8\r\n",
+    );
+    edited.set_session_name("s").unwrap();
+    edited.set_connection(&Connection::new([192, 0, 2, 9].into()));
+    edited.push_attribute(&PacketTime(20)).unwrap();
+    for index in 0..2 {
+        let media = edited.media_mut(index).unwrap();
+        media.set_connection(&Connection::new([192, 0, 2, 7].into()));
+        media.set_attribute(&PacketTime(20)).unwrap();
+    }
+    for description in [offer, edited] {
+        let text = description.to_string();
+        assert!(
+            text.ends_with("\r\n") && text.matches('\n').count() == text.matches("\r\n").count()
+        );
+        let letters: String = text.lines().map(|line| &line[..1]).collect();
+        let (session, media) = letters.split_once('m').unwrap();
+        for required in ['v', 'o', 's', 'c', 't'] {
+            assert_eq!(session.matches(required).count(), 1, "{required}: {text}");
+        }
+        assert!(is_in_order(session, "vosiuepcbtrzka"), "{text}");
+        assert!(
+            media.split('m').all(|media| is_in_order(media, "icbka")),
+            "{text}"
+        );
+    }
+}
+
+fn is_in_order(letters: &str, order: &str) -> bool {
+    letters
+        .chars()
+        .map(|letter| order.find(letter).unwrap())
+        .is_sorted()
+}
+
+/// SDP-003: RFC 8866 §5.2: what is too large for a number is text, and can be answered.
+#[test]
+fn numbers_of_any_length_are_kept() {
+    let long = "9".repeat(40);
+    for (id, version) in [(long.as_str(), "1"), ("1", long.as_str()), ("-1", "x")] {
+        let wire = format!(
+            "v=0\r\no=- {id} {version} IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n"
+        );
+        let offer = parse(&wire);
+        assert_eq!(
+            (offer.origin().session_id(), offer.origin().version()),
+            (id, version)
+        );
+        assert_eq!(offer.to_string(), wire);
+        let abilities = Capabilities::audio("192.0.2.2:5000".parse().unwrap());
+        assert!(Session::new(1).answer(&offer, &abilities).is_ok());
+    }
+}
+
+/// SDP-002 and SDP-003.
 #[test]
 fn lenient_where_the_world_needs_it() {
     // Line feeds alone, no s=, no t=, an unknown letter, b=TIAS, a blank line, an attribute that is not UTF-8.
@@ -83,6 +161,7 @@ fn an_edit_touches_no_other_line() {
     );
 }
 
+/// SDP-001 and SDP-028.
 #[test]
 fn errors_name_line_offset_and_kind() {
     let wrong = [
@@ -121,6 +200,7 @@ fn errors_name_line_offset_and_kind() {
     }
 }
 
+/// SDP-028.
 #[test]
 fn limits_are_kept() {
     let many = format!("{HEAD}{}", "m=audio 9 RTP/AVP 0\r\n".repeat(10_000));

@@ -126,7 +126,7 @@ fn policies_meet() {
     }
 }
 
-/// RFC 4568 §5.1.2: the answer repeats tag and suite of one that was offered, with a key of its own.
+/// SDP-020: RFC 4568 §5.1.2: the answer repeats tag and suite of one that was offered, with a key of its own.
 #[test]
 fn an_answer_takes_the_first_suite_that_it_knows() {
     let only = Keying::Sdes(vec![Crypto::new(7, SHORT, &[9; 30])]);
@@ -144,6 +144,7 @@ fn an_answer_takes_the_first_suite_that_it_knows() {
     assert_eq!(*ours.audio().unwrap().security(), expected);
 }
 
+/// SDP-020.
 #[test]
 fn keys_that_were_not_offered_are_refused() {
     let wishes = party(1, SrtpPolicy::Mandatory, sdes(1));

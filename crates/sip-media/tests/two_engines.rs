@@ -4,7 +4,9 @@ mod harness;
 
 use harness::*;
 use sdp::AnswerCodecs;
-use sip_media::{AudioPreferences, Codec, Direction, DtmfError, Event, Gone, Samples, Tone};
+use sip_media::{
+    AudioPreferences, Codec, Direction, DtmfError, Event, Gone, Negotiation, Samples, Tone,
+};
 use std::time::Duration;
 
 #[test]
@@ -269,6 +271,44 @@ fn codecs_may_differ_per_direction() {
             .all(|(_, _, packet)| packet.payload_type == 8)
     );
     assert_eq!(net.engines[BOB].stats(ids[BOB]).unwrap().codec(), "PCMA");
+}
+
+/// SDP-009: RFC 3264 §6.1: whatever was agreed may come at any time; here the codec changes in the middle of the sound.
+#[test]
+fn a_sender_may_change_to_any_codec_that_was_agreed() {
+    let mut net = Net::new();
+    let law = |codecs: [Codec; 2]| AudioPreferences::default().codecs(codecs);
+    let both = law([Codec::PCMA, Codec::PCMU]);
+    let (ids, _) = net.call_with([&both, &both]);
+    let heard = net.listen(BOB, ids[BOB]);
+    net.engines[ALICE]
+        .play(net.now, ids[ALICE], Box::new(Tone::new(440.0, 0.5)))
+        .unwrap();
+    net.run(Duration::from_secs(1));
+    // What Alice would have agreed to, had Bob preferred the other one: Bob knows nothing of it.
+    let local = [ALICE, BOB].map(|side| net.engines[side].local(ids[side]).unwrap());
+    let [ours, _] = negotiate(&mut [
+        Negotiation::new(1, local[ALICE], &law([Codec::PCMU, Codec::PCMA])),
+        Negotiation::new(2, local[BOB], &law([Codec::PCMU, Codec::PCMA])),
+    ]);
+    net.engines[ALICE]
+        .start(net.now, ids[ALICE], &ours)
+        .unwrap();
+    net.run(Duration::from_secs(1));
+    let numbers: Vec<u8> = net
+        .sent
+        .iter()
+        .filter(|(_, side, _)| *side == ALICE)
+        .map(|(_, _, packet)| packet.payload_type)
+        .collect();
+    assert!(
+        numbers.is_sorted_by(|one, next| one >= next),
+        "8 and then 0"
+    );
+    assert!(numbers.contains(&8) && numbers.contains(&0));
+    let heard = all(&heard);
+    assert!(sounds_like(&heard[3_200..7_200], 440.0));
+    assert!(sounds_like(&heard[9_600..], 440.0));
 }
 
 #[test]

@@ -67,7 +67,7 @@ fn either_side_changes_the_session() {
     hung_up(net, call);
 }
 
-/// UA-033, UA-037: RFC 3261 §14.1: a failed re-INVITE leaves the session as it was, and the call up.
+/// UA-033, UA-037, SDP-014: RFC 3261 §14.1: a failed re-INVITE leaves the session as it was, and the call up.
 #[test]
 fn a_refused_offer_leaves_the_session_as_it_was() {
     let (mut net, call, taken) = established_call();
@@ -112,7 +112,7 @@ fn a_refused_offer_leaves_the_session_as_it_was() {
     hung_up(net, call);
 }
 
-/// UA-035, UA-036, UA-038: RFC 3261 §14.1 and §14.2: both offer at once, both get 491, both try again at different times, both succeed.
+/// UA-035, UA-036, UA-038, SDP-013: RFC 3261 §14.1 and §14.2: both offer at once, both get 491, both try again at different times, both succeed.
 #[test]
 fn glare_gives_491_and_both_offers_succeed_later() {
     let (mut net, call, taken) = established_call();

@@ -8,7 +8,7 @@ use futures_util::{StreamExt, future::join};
 use sipwright::{Account, Call, CallEvent, ReofferError, UserAgent, assert_ladder};
 use std::time::Duration;
 
-/// RFC 3264 §8.4, by re-INVITE (RFC 3261 §14).
+/// SDP-010: RFC 3264 §8.4, by re-INVITE (RFC 3261 §14).
 #[test]
 fn a_call_is_held_and_taken_back() {
     let net = Net::new(1);
