@@ -258,6 +258,7 @@ mod tests {
         ContentType::new(&format!("multipart/mixed;boundary=\"{boundary}\"")).expect("is one")
     }
 
+    /// MSG-052.
     #[test]
     fn preamble_and_epilogue_and_longer_boundaries_are_no_parts() {
         let body = Bytes::from_static(b"pre\r\n--b\r\n\r\none --b\r\n--bb\r\n--b  \r\nContent-Type: a/b\r\n\r\n\r\n--b--\r\npost\r\n--b\r\n");

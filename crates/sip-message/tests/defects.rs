@@ -25,6 +25,7 @@ fn from(value: &str) -> From {
     value.parse().expect("is a From")
 }
 
+/// MSG-034.
 #[test]
 fn an_escaped_number_sign_survives_forwarding() {
     let text =
@@ -63,7 +64,7 @@ fn a_latin_1_octet_in_subject_costs_nothing_else() {
     assert_eq!(request.to_bytes(), bytes);
 }
 
-/// TRAPS 10.
+/// MSG-028: TRAPS 10.
 #[test]
 fn without_angle_brackets_parameters_belong_to_the_field() {
     let bare = from("sip:a@h;tag=1");
@@ -73,6 +74,7 @@ fn without_angle_brackets_parameters_belong_to_the_field() {
     assert_eq!(bracketed.tag(), None);
 }
 
+/// MSG-009.
 #[test]
 fn parameter_names_have_no_case() {
     assert_eq!(
@@ -110,6 +112,7 @@ fn commas_in_quotes_and_brackets_divide_nothing() {
     assert_eq!(contacts, ["sip:a,b@h", "sip:c@h?X=1,2", "sip:d@h"]);
 }
 
+/// MSG-043.
 #[test]
 fn white_space_stands_around_the_colon_of_a_via() {
     let via: Via = "SIP / 2.0 / UDP  example.com : 5061 ; branch = z9hG4bK1"
@@ -151,6 +154,7 @@ fn without_content_length_a_datagram_ends_the_body_and_a_stream_cannot() {
     assert!(framer.next().is_err(), "the boundary stays lost");
 }
 
+/// MSG-004.
 #[test]
 fn a_status_line_needs_no_reason() {
     for line in ["SIP/2.0 200 \r\n\r\n", "SIP/2.0 200\r\n\r\n"] {
@@ -223,6 +227,7 @@ fn nothing_that_breaks_out_of_its_field_can_be_constructed() {
     assert!(!response.to_bytes().windows(3).any(|bytes| bytes == b"\nX:"));
 }
 
+/// MSG-012.
 #[test]
 fn challenges_are_never_split_at_commas() {
     let lines = "WWW-Authenticate: Digest realm=\"a, b\", nonce=\"1\",\r\n qop=\"auth,auth-int\"\r\n\
@@ -254,6 +259,7 @@ fn the_first_value_can_be_changed_in_its_place() {
     );
 }
 
+/// MSG-050.
 #[test]
 fn a_rejected_request_is_answered_with_what_can_be_found() {
     let text = "OPTIONS sip:bob@@example.com SIP/2.0\r\nBad Line\r\nv: SIP/2.0/UDP h;branch=z9hG4bK1\r\n\
@@ -311,6 +317,7 @@ fn an_error_says_where_it_is() {
     );
 }
 
+/// MSG-017 and MSG-018.
 #[test]
 fn a_stream_is_cut_where_messages_end_however_it_comes() {
     let one = b"\r\n\r\nOPTIONS sip:a@b SIP/2.0\r\nl: 3\r\n\r\nabc";
@@ -355,6 +362,7 @@ fn peek_sees_what_the_parser_sees() {
     assert!(peek(text.replace("Call-ID", "X").as_bytes()).is_none());
 }
 
+/// MSG-055.
 #[test]
 fn limits_have_their_errors() {
     let parse = |limits: Limits| {
@@ -490,7 +498,7 @@ fn a_head_beyond_its_limit_is_refused_however_it_comes() {
     }
 }
 
-/// Everything is read in a time that grows as the message grows: squares of these sizes would take minutes.
+/// MSG-055: Everything is read in a time that grows as the message grows: squares of these sizes would take minutes.
 #[test]
 fn hostile_shapes_cost_no_more_than_honest_ones() {
     let size = 60_000;

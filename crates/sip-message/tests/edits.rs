@@ -28,6 +28,7 @@ fn invite() -> Request {
     Request::parse(Bytes::from_static(INVITE)).expect("is a request")
 }
 
+/// MSG-010.
 #[test]
 fn an_untouched_message_is_written_as_it_came() {
     assert_eq!(invite().to_bytes(), INVITE);
@@ -68,6 +69,7 @@ fn the_top_via_is_read_anew_after_an_edit() {
     }
 }
 
+/// MSG-011.
 #[test]
 fn values_are_found_on_one_line_and_on_several() {
     let request = invite();
@@ -229,6 +231,7 @@ fn set_replaces_in_place_and_removes_the_others() {
     assert!(!request.headers_mut().remove::<Supported>());
 }
 
+/// MSG-049.
 #[test]
 fn a_second_single_field_is_refused() {
     for line in [

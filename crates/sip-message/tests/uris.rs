@@ -6,7 +6,7 @@ fn uri(text: &str) -> Uri {
     Uri::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
-/// Every example of RFC 3261 §19.1.4.
+/// MSG-035 and MSG-036: Every example of RFC 3261 §19.1.4.
 #[test]
 fn equivalent_uris_are_equivalent() {
     let sets: [&[&str]; 4] = [
@@ -38,7 +38,7 @@ fn equivalent_uris_are_equivalent() {
     }
 }
 
-/// Every counter-example of RFC 3261 §19.1.4.
+/// MSG-035, MSG-036, MSG-037 and MSG-038: Every counter-example of RFC 3261 §19.1.4.
 #[test]
 fn different_uris_are_different() {
     let pairs = [
@@ -79,6 +79,7 @@ fn addresses_compare_as_addresses() {
     assert!(!uri("sip:a@[2001:db8::1]").equivalent(&uri("sip:a@[2001:db8::2]")));
 }
 
+/// MSG-041.
 #[test]
 fn telephone_numbers_compare_without_separators() {
     assert!(uri("tel:+1-201-555-0123").equivalent(&uri("TEL:+1(201)5550123")));
@@ -107,6 +108,7 @@ fn keys_of_addresses_of_record_are_canonical() {
     assert_ne!(key("sip:%FF@h"), key("sip:%FE@h"));
 }
 
+/// MSG-033.
 #[test]
 fn every_part_is_found() {
     let full = uri("sips:a;b=c%40:p&w@[2001:db8::1]:65535;lr;x=%41/[1]?A=b&C=");
@@ -231,6 +233,7 @@ fn edits_touch_one_part() {
     );
 }
 
+/// MSG-041.
 #[test]
 fn telephone_numbers_become_sip_uris_and_back() {
     let tel = uri("tel:+1-201-555-0123;ext=7");

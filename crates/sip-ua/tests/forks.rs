@@ -406,7 +406,40 @@ fn a_bye_on_an_early_dialog_ends_the_call() {
     net.assert_nothing_is_left();
 }
 
-/// UA-001, UA-002, UA-005, UA-006, UA-008: RFC 3261 §8.1.1: what a request of ours looks like.
+/// MSG-005: RFC 3261 §7.2: the phrase is for people, the code for programs.
+#[test]
+fn a_reason_phrase_changes_nothing() {
+    for (status, phrase) in [(200, "Busy Here"), (486, "OK")] {
+        let mut net = Net::new(1);
+        net.agent("alice");
+        net.script("bob", move |message, from, out| {
+            let Some(request) = request(message) else {
+                return;
+            };
+            if *request.method() == Method::INVITE {
+                let text = reply(request, status, "b", true).to_string();
+                let (_, fields) = text.split_once("\r\n").unwrap();
+                out.send(from, format!("SIP/2.0 {status} {phrase}\r\n{fields}"));
+            } else if *request.method() == Method::BYE {
+                out.send(from, reply(request, 200, "b", false).to_bytes());
+            }
+        });
+        let call = net
+            .ua(ALICE, |ua, cx| {
+                ua.call(cx, &alice(), bob(), CallOptions::new())
+            })
+            .unwrap();
+        if status == 200 {
+            net.until(ALICE, established);
+            net.ua(ALICE, |ua, cx| ua.hang_up(cx, call)).unwrap();
+        } else {
+            net.until(ALICE, ended);
+        }
+        net.assert_nothing_is_left();
+    }
+}
+
+/// UA-001, UA-002, UA-005, UA-006, UA-008, MSG-024, MSG-039: RFC 3261 §8.1.1: what a request of ours looks like.
 #[test]
 fn an_invite_has_what_rfc_3261_asks_for() {
     let invites: Rc<RefCell<Vec<Request>>> = Rc::default();
@@ -431,6 +464,7 @@ fn an_invite_has_what_rfc_3261_asks_for() {
         .unwrap();
     net.until(ALICE, ended);
     let invite = invites.borrow()[0].clone();
+    assert!(invite.cseq().unwrap().number() < 1 << 31);
     assert_eq!(
         invite.uri().as_str(),
         "sip:bob@elsewhere.invalid:5062;transport=udp"

@@ -111,7 +111,7 @@ fn options_gets_what_an_invite_would_get() {
     net.assert_nothing_is_left();
 }
 
-/// UA-014: RFC 3261 §8.2.1: known and not served, unknown.
+/// UA-014, MSG-003: RFC 3261 §8.2.1: known and not served, unknown.
 #[test]
 fn methods_that_are_not_served_get_405_with_allow_or_501() {
     let mut net = net(|config| config);
@@ -121,10 +121,74 @@ fn methods_that_are_not_served_get_405_with_allow_or_501() {
         response.headers().raw(&HeaderName::ALLOW).unwrap(),
         "INVITE, ACK, CANCEL, BYE, OPTIONS"
     );
-    assert_eq!(
-        answer_to(&mut net, &a_request("PING", 1)).status(),
-        StatusCode::NOT_IMPLEMENTED
-    );
+    // RFC 3261 §7.1: a method has case, so the second is no INVITE.
+    for method in ["PING", "invite"] {
+        assert_eq!(
+            answer_to(&mut net, &a_request(method, 1)).status(),
+            StatusCode::NOT_IMPLEMENTED
+        );
+    }
+    assert_eq!(names(&net.events(BOB)), [""; 0]);
+    net.assert_nothing_is_left();
+}
+
+/// MSG-014 and MSG-047: RFC 3261 §7.3.2: what nobody knows, and what nobody needs and cannot be read, hinders no call.
+#[test]
+fn what_is_unknown_or_malformed_and_not_needed_hinders_no_call() {
+    for (number, line) in [
+        "Foo: ;;,,",
+        "Date: yesterday",
+        "Warning: nonsense",
+        "Expires: soon",
+        "Timestamp: now",
+        "Subject: ",
+        "Alert-Info: <<>",
+        "Call-Info: ;;;",
+        "Priority: \"",
+        "MIME-Version: x",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut net = net(|config| config);
+        let text = a_request("INVITE", number as u32).to_string();
+        let text = text.replace("\r\nContact:", &format!("\r\n{line}\r\nContact:"));
+        assert!(text.contains(line));
+        net.send(PEER, BOB, text);
+        let call = net.until(BOB, incoming);
+        net.ua(BOB, |ua, cx| ua.ring(cx, call)).unwrap();
+        net.run_for(Duration::from_millis(50));
+        assert_eq!(net.last_response().status(), StatusCode::RINGING, "{line}");
+        net.ua(BOB, |ua, cx| {
+            ua.reject(cx, call, StatusCode::DECLINE, Vec::new())
+        })
+        .unwrap();
+        net.assert_nothing_is_left();
+    }
+}
+
+/// MSG-025: RFC 3261 §20.8: a Call-ID has case, so these are two calls and no merged request.
+#[test]
+fn call_ids_that_differ_in_case_are_two_calls() {
+    let mut net = net(|config| config);
+    let mut calls = Vec::new();
+    for (call_id, branch) in [("a@host", "1"), ("A@host", "2")] {
+        let mut request = a_request("INVITE", 1);
+        let value = HeaderValue::new(call_id).unwrap();
+        request.headers_mut().set_raw(HeaderName::CALL_ID, value);
+        let via = format!("SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK{branch}");
+        let via = via.parse().unwrap();
+        request.headers_mut().set::<sip_message::headers::Via>(via);
+        net.send(PEER, BOB, request.to_bytes());
+        calls.push(net.until(BOB, incoming));
+    }
+    assert_ne!(calls[0], calls[1]);
+    for call in calls {
+        net.ua(BOB, |ua, cx| {
+            ua.reject(cx, call, StatusCode::DECLINE, Vec::new())
+        })
+        .unwrap();
+    }
     net.assert_nothing_is_left();
 }
 
@@ -255,7 +319,7 @@ fn a_redirection_lists_contacts_and_forwards_nothing() {
     net.assert_nothing_is_left();
 }
 
-/// UA-018: RFC 3261 §8.2.3.
+/// UA-018, MSG-053, MSG-054: RFC 3261 §8.2.3.
 #[test]
 fn a_body_that_is_no_session_description_gets_415_unless_it_is_optional() {
     let mut request = a_request("INVITE", 1);

@@ -157,6 +157,19 @@ fn txn_022_each_request_of_ours_has_a_branch_that_no_other_has() {
     assert!(!seen.contains(&branch(&request)));
 }
 
+/// MSG-042: RFC 3261 §19.3: tags that nobody guesses, and no two alike.
+#[test]
+fn each_tag_of_ours_is_like_no_other() {
+    let mut rig = Rig::new();
+    let mut seen = std::collections::BTreeSet::new();
+    for _ in 0..100_000 {
+        let tag = rig.stack.command(rig.now, |_, cx| cx.new_tag());
+        // 32 bits of chance are seven letters of 32.
+        assert!(tag.as_str().len() >= 8, "{tag}");
+        assert!(seen.insert(tag.as_str().to_owned()), "{tag}");
+    }
+}
+
 #[test]
 fn each_branch_ends_with_the_suffix() {
     let mut rig = Rig::new();

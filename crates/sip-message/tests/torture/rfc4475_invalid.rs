@@ -15,6 +15,7 @@ fn s3_1_2_1_extraneous_header_field_separators() {
     );
 }
 
+/// MSG-020.
 #[test]
 fn s3_1_2_2_content_length_larger_than_message() {
     let wire = message!("rfc4475/clerr.dat");
@@ -22,6 +23,7 @@ fn s3_1_2_2_content_length_larger_than_message() {
     assert_eq!(frames(&wire), [], "a stream waits for the rest");
 }
 
+/// MSG-021.
 #[test]
 fn s3_1_2_3_negative_content_length() {
     let wire = message!("rfc4475/ncl.dat");
@@ -29,6 +31,7 @@ fn s3_1_2_3_negative_content_length() {
     assert_eq!(frames(&wire), [Err(ParseErrorKind::Malformed)]);
 }
 
+/// MSG-023 and MSG-026.
 #[test]
 fn s3_1_2_4_request_scalar_fields_with_overlarge_values() {
     let wire = message!("rfc4475/scalar02.dat");
@@ -82,16 +85,19 @@ fn s3_1_2_7_angle_brackets_enclosing_request_uri() {
     );
 }
 
+/// MSG-001.
 #[test]
 fn s3_1_2_8_malformed_sip_request_uri_embedded_lws() {
     answered_400(&message!("rfc4475/lwsruri.dat"));
 }
 
+/// MSG-001.
 #[test]
 fn s3_1_2_9_multiple_sp_separating_request_line_elements() {
     answered_400(&message!("rfc4475/lwsstart.dat"));
 }
 
+/// MSG-001.
 #[test]
 fn s3_1_2_10_sp_characters_at_end_of_request_line() {
     assert_eq!(
@@ -100,6 +106,7 @@ fn s3_1_2_10_sp_characters_at_end_of_request_line() {
     );
 }
 
+/// MSG-039.
 #[test]
 fn s3_1_2_11_escaped_headers_in_sip_request_uri() {
     assert_eq!(
@@ -108,7 +115,7 @@ fn s3_1_2_11_escaped_headers_in_sip_request_uri() {
     );
 }
 
-/// The message is accepted: nobody who does not need the date is hurt by it.
+/// MSG-046: The message is accepted: nobody who does not need the date is hurt by it.
 #[test]
 fn s3_1_2_12_invalid_time_zone_in_date_header_field() {
     let request = accepted(&message!("rfc4475/baddate.dat"));
@@ -122,6 +129,7 @@ fn s3_1_2_12_invalid_time_zone_in_date_header_field() {
     );
 }
 
+/// MSG-028.
 #[test]
 fn s3_1_2_13_failure_to_enclose_name_addr_uri_in_angle_brackets() {
     let request = accepted(&message!("rfc4475/regbadct.dat"));
@@ -157,6 +165,7 @@ fn s3_1_2_15_non_token_characters_in_display_name() {
     assert_eq!(answered_400(&wire.into()).field(), "From");
 }
 
+/// MSG-051.
 #[test]
 fn s3_1_2_16_unknown_protocol_version() {
     assert_eq!(
@@ -165,6 +174,7 @@ fn s3_1_2_16_unknown_protocol_version() {
     );
 }
 
+/// MSG-023.
 #[test]
 fn s3_1_2_17_start_line_and_cseq_method_mismatch() {
     assert_eq!(
@@ -186,6 +196,7 @@ fn s3_1_2_18_unknown_method_with_cseq_method_mismatch() {
     );
 }
 
+/// MSG-006.
 #[test]
 fn s3_1_2_19_overlarge_response_code() {
     let wire = message!("rfc4475/bigcode.dat");

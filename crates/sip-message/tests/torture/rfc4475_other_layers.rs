@@ -9,6 +9,7 @@ fn s3_2_1_missing_transaction_identifier() {
     assert_eq!(request.via().expect("is there").branch(), Some("z9hG4bK"));
 }
 
+/// MSG-048.
 #[test]
 fn s3_3_1_missing_required_header_fields() {
     let wire = message!("rfc4475/insuf.dat");
@@ -111,6 +112,7 @@ fn s3_3_7_unknown_authorization_scheme() {
     );
 }
 
+/// MSG-049.
 #[test]
 fn s3_3_8_multiple_values_in_single_value_required_fields() {
     assert_eq!(
@@ -119,6 +121,7 @@ fn s3_3_8_multiple_values_in_single_value_required_fields() {
     );
 }
 
+/// MSG-021.
 #[test]
 fn s3_3_9_multiple_content_length_values() {
     let wire = message!("rfc4475/mcl01.dat");
@@ -152,6 +155,7 @@ fn s3_3_11_max_forwards_of_zero() {
     );
 }
 
+/// MSG-028.
 #[test]
 fn s3_3_12_register_with_a_contact_header_parameter() {
     let request = accepted(&message!("rfc4475/cparam01.dat"));
@@ -160,6 +164,7 @@ fn s3_3_12_register_with_a_contact_header_parameter() {
     assert!(contact.has_param("unknownparam"));
 }
 
+/// MSG-028.
 #[test]
 fn s3_3_13_register_with_a_url_parameter() {
     let request = accepted(&message!("rfc4475/cparam02.dat"));
@@ -193,6 +198,7 @@ fn s3_3_15_unacceptable_accept_offering() {
     assert!(!accepts.any(|accept| accept.matches("application/sdp")));
 }
 
+/// MSG-019.
 #[test]
 fn s3_4_1_invite_with_rfc_2543_syntax() {
     let wire = message!("rfc4475/inv2543.dat");

@@ -2,6 +2,7 @@
 
 use super::*;
 
+/// MSG-008, MSG-014 and MSG-043.
 #[test]
 fn s3_1_1_1_a_short_tortuous_invite() {
     let request = accepted(&message!("rfc4475/wsinv.dat"));
@@ -85,6 +86,7 @@ fn s3_1_1_1_a_short_tortuous_invite() {
     assert_eq!(request.body().len(), 150);
 }
 
+/// MSG-030, MSG-031 and MSG-032.
 #[test]
 fn s3_1_1_2_wide_range_of_valid_characters() {
     let request = accepted(&message!("rfc4475/intmeth.dat"));
@@ -128,6 +130,7 @@ fn s3_1_1_2_wide_range_of_valid_characters() {
     );
 }
 
+/// MSG-034.
 #[test]
 fn s3_1_1_3_use_of_the_percent_when_it_is_an_escape() {
     let request = accepted(&message!("rfc4475/esc01.dat"));
@@ -230,6 +233,7 @@ fn s3_1_1_7_long_values_in_header_fields() {
     );
 }
 
+/// MSG-019.
 #[test]
 fn s3_1_1_8_extra_trailing_octets_in_a_udp_datagram() {
     let wire = message!("rfc4475/dblreq.dat");
@@ -269,6 +273,7 @@ fn s3_1_1_10_varied_and_unknown_transport_types() {
     assert_eq!(transports, ["UDP", "SCTP", "TLS", "UNKNOWN", "TCP"]);
 }
 
+/// MSG-032 and MSG-052.
 #[test]
 fn s3_1_1_11_multipart_mime_message() {
     let request = accepted(&message!("rfc4475/mpart01.dat"));
@@ -294,6 +299,7 @@ fn s3_1_1_11_multipart_mime_message() {
     assert!(parts[1].body().starts_with(b"0\x82"));
 }
 
+/// MSG-031.
 #[test]
 fn s3_1_1_12_unusual_reason_phrase() {
     let wire = message!("rfc4475/unreason.dat");
@@ -306,6 +312,7 @@ fn s3_1_1_12_unusual_reason_phrase() {
     );
 }
 
+/// MSG-004.
 #[test]
 fn s3_1_1_13_empty_reason_phrase() {
     let wire = message!("rfc4475/noreason.dat");

@@ -2,6 +2,7 @@
 
 use super::*;
 
+/// MSG-045.
 #[test]
 fn s4_1_valid_message_with_ipv6_references() {
     let request = accepted(&message!("rfc5118/ipv6-good.sip"));
@@ -25,6 +26,7 @@ fn s4_1_valid_message_with_ipv6_references() {
     );
 }
 
+/// MSG-045.
 #[test]
 fn s4_2_invalid_message_with_ipv6_references() {
     assert_eq!(
@@ -47,6 +49,7 @@ fn s4_4_port_specified_unambiguously() {
     assert_eq!(request.uri().host_str(), "[2001:db8::10]");
 }
 
+/// MSG-044.
 #[test]
 fn s4_5_ipv6_references_in_via_received_with_and_without_delimiters() {
     let expected: std::net::IpAddr = "2001:db8::9:255".parse().expect("is one");

@@ -140,7 +140,44 @@ fn stun_is_handed_on_and_line_ends_in_datagrams_are_counted_and_dropped() {
     assert_eq!((stats.stun, stats.keep_alives, stats.malformed), (2, 3, 0));
 }
 
-/// Trap 29: the end of the datagram ends the body.
+/// MSG-017: RFC 3261 §7.5: line ends before a message are not part of it.
+#[test]
+fn line_ends_before_a_message_in_a_datagram_are_skipped() {
+    let mut stage = Stage::new();
+    stage.datagram(
+        udp_from(5060),
+        "\r\n\r\n".to_owned() + &options("198.51.100.7", ""),
+    );
+    assert!(stage.message().is_request());
+    assert!(stage.events().is_empty());
+}
+
+/// MSG-019 and MSG-020: RFC 3261 §18.3: what is more than Content-Length says is not there, and what is less gets 400, if it
+/// is a request.
+#[test]
+fn a_content_length_that_is_not_that_of_the_datagram_cuts_it_or_spoils_it() {
+    let mut stage = Stage::new();
+    let text = options("198.51.100.7", "").replace("Length: 0", "Length: 4");
+    stage.datagram(
+        udp_from(5060),
+        text.clone() + "bodyOPTIONS sip:a@b SIP/2.0\r\n",
+    );
+    assert_eq!(stage.message().body(), "body");
+    stage.datagram(udp_from(5060), text + "bod");
+    assert!(stage.events().is_empty());
+    let answered = stage.out.iter().filter(|transmit| match transmit {
+        Transmit::Datagram { contents, .. } => contents.starts_with(b"SIP/2.0 400 "),
+        _ => false,
+    });
+    assert_eq!(answered.count(), 1);
+    let before = stage.out.len();
+    let cut = ok("UDP", "192.0.2.1:5060").replace("Length: 0", "Length: 4");
+    stage.datagram(udp_from(5060), cut);
+    assert!(stage.events().is_empty());
+    assert_eq!(stage.out.len(), before, "nobody answers a response");
+}
+
+/// MSG-019: trap 29: the end of the datagram ends the body.
 #[test]
 fn a_datagram_needs_no_content_length() {
     let mut stage = Stage::new();

@@ -202,7 +202,7 @@ fn without_content_length_a_request_gets_400_and_the_stream_ends() {
     assert_eq!(closed(&mut stage), Some(CloseReason::Unframable));
 }
 
-/// Trap 26.
+/// MSG-021: Trap 26.
 #[test]
 fn two_content_lengths_get_400_and_the_stream_ends() {
     let mut stage = Stage::new();
