@@ -107,7 +107,7 @@ impl Inbound {
     }
 
     /// Sends the request on: to one URI, to several in their order, to [`Gateways`], or to a [`Plan`]. Set more, then
-    /// await it.
+    /// await it. One at a time: while another is under way it fails with 500; [`at_once`] is for several targets together.
     pub fn relay(&self, targets: impl IntoPlan) -> Relay<'_> {
         let Planned {
             plan,
@@ -122,7 +122,8 @@ impl Inbound {
         }
     }
 
-    /// Answers the request instead of relaying it.
+    /// Answers the request instead of relaying it. After a provisional response it still wants a final one: a router whose
+    /// last word is a 1xx is mistaken, and the caller hears 500.
     pub fn answer(&self, response: Response) -> Relayed {
         let status = response.status();
         self.asks.push(self.id, Ask::Answer(response));

@@ -26,7 +26,8 @@
 //!   dropping a [`Call`] sends BYE, dropping a [`Registration`] unregisters, dropping an [`IncomingCall`] answers 480.
 //!   [`Call::detach`] and [`Registration::leave`] say otherwise.
 //! - **Shared things are `Clone`, owned things are not.** [`UserAgent`], [`Server`] and [`Account`] are shared.
-//! - **Builders are futures**: `alice.call(uri).ring_for(time).await`.
+//! - **Builders are awaited**: `alice.call(uri).ring_for(time).await`. What takes a future, such as `join`, takes
+//!   [`into_future`](std::future::IntoFuture::into_future) of them.
 //! - Every future is `Send` and independent of the executor that polls it.
 //!
 //! # How it is made

@@ -262,6 +262,10 @@ impl Routing {
                 let Some(parked) = self.parked.get_mut(&id) else {
                     return;
                 };
+                if parked.relaying.is_some() {
+                    // One at a time: the reply that is dropped says so to whoever asked too early.
+                    return;
+                }
                 parked.relaying = Some(reply);
                 parked.set = set;
                 let relayed = machine.proxy(now, |proxy, cx| {
@@ -273,11 +277,12 @@ impl Routing {
                 }
             }
             Ask::Withdraw => {
-                if let Some(parked) = self.parked.get_mut(&id) {
-                    parked.relaying = None;
+                let relaying = self.parked.get_mut(&id).map(|parked| &mut parked.relaying);
+                let given_up = |reply: &mut oneshot::Sender<_>| reply.is_canceled();
+                if relaying.is_some_and(|relaying| relaying.take_if(given_up).is_some()) {
+                    // It may have been answered.
+                    machine.proxy(now, |proxy, cx| proxy.withdraw(cx, id));
                 }
-                // It may have been answered.
-                machine.proxy(now, |proxy, cx| proxy.withdraw(cx, id));
             }
             Ask::Answer(response) => {
                 machine.proxy(now, |proxy, cx| proxy.answer(cx, id, response));
@@ -323,6 +328,13 @@ impl Routing {
             self.perform(machine, now, asked, ask);
         }
         self.parked.remove(&id);
+        let outcome = match outcome {
+            // Nobody else would send a final response.
+            Some(Ok(relayed)) if relayed.status().is_provisional() => {
+                Some(Err(StatusCode::SERVER_INTERNAL_ERROR.into()))
+            }
+            outcome => outcome,
+        };
         // What comes too late finds the request gone.
         if let Some(Err(rejected)) = outcome {
             machine.proxy(now, |proxy, cx| match rejected.into_verdict() {

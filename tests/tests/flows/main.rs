@@ -24,6 +24,7 @@ mod overload;
 #[path = "../pki.rs"]
 mod pki;
 mod registrations;
+mod routers;
 mod secure;
 mod sessions;
 mod settings;
