@@ -3,9 +3,13 @@
 use crate::{
     bad_lines::{Ends, on_bad_lines},
     network::{Net, PATIENCE, SESSION, Way},
+    wire::Wire,
 };
 use futures_util::{StreamExt, future::join};
-use sipwright::{Account, Call, CallEvent, ReofferError, UserAgent, assert_ladder};
+use sipwright::{
+    Account, Call, CallEvent, ReofferError, UserAgent, assert_ladder,
+    message::{Request, Response},
+};
 use std::time::Duration;
 
 /// SDP-010: RFC 3264 §8.4, by re-INVITE (RFC 3261 §14).
@@ -88,6 +92,63 @@ fn two_who_hold_each_other_at_once_both_succeed() {
         "RFC 3264 §8.4: held from both sides"
     );
     net.sim.run(net.assert_nothing_is_left());
+}
+
+/// UA-039: RFC 3261 §14.2: who is asked for an offer within a call shows the session as it is: its streams, where they are,
+/// with formats that the peer has agreed to.
+#[test]
+fn an_offer_that_is_asked_for_is_the_session_as_it_is() {
+    let net = Net::new(1);
+    net.sim.run(async {
+        let bob = net.phone("bob").await;
+        let peer = Wire::open(&net.sim, "peer").await;
+        let answered = async { bob.incoming().await.unwrap().answer().await.unwrap() };
+        let invited = async {
+            let ok = peer.ask("bob", &by_peer("INVITE", 1, None, SESSION)).await;
+            peer.tell("bob", &by_peer("ACK", 1, Some(&ok), "")).await;
+            ok
+        };
+        let (call, first) = join(answered, invited).await;
+        let again = by_peer("INVITE", 2, Some(&first), "");
+        let again = peer.ask("bob", &again).await;
+        assert_eq!(again.status().as_u16(), 200);
+        let (session, streams, direction, formats) = shape(&again);
+        let (of_session, agreed, was, _) = shape(&first);
+        assert_eq!((session, streams, direction), (of_session, agreed, was));
+        assert!(formats.contains(&"0".to_owned()), "{formats:?}");
+        let ack = by_peer("ACK", 2, Some(&first), SESSION);
+        peer.tell("bob", &ack).await;
+        let bye = by_peer("BYE", 3, Some(&first), "");
+        assert_eq!(peer.ask("bob", &bye).await.status().as_u16(), 200);
+        assert!(call.ended().await.is_normal());
+    });
+}
+
+/// A request of a caller at `peer`, within the dialog that the response has made.
+fn by_peer(method: &str, number: u32, dialog: Option<&Response>, session: &str) -> Request {
+    let tag = dialog.and_then(|response| response.to().unwrap().tag());
+    let tag = tag.map(|tag| format!(";tag={tag}")).unwrap_or_default();
+    let text = format!(
+        "{method} sip:bob@bob SIP/2.0\r\nVia: SIP/2.0/UDP peer;rport;branch=z9hG4bK{method}{number}\r\n\
+         Max-Forwards: 70\r\nFrom: <sip:peer@peer>;tag=p\r\nTo: <sip:bob@bob>{tag}\r\nCall-ID: by-hand\r\n\
+         CSeq: {number} {method}\r\nContact: <sip:peer@peer>\r\nContent-Type: application/sdp\r\n\
+         Content-Length: {}\r\n\r\n{session}",
+        session.len()
+    );
+    Request::parse(text.into()).unwrap()
+}
+
+/// Whose session it is, its streams and where they are, the direction of the first, and its formats.
+fn shape(response: &Response) -> (String, Vec<String>, &'static str, Vec<String>) {
+    let body = String::from_utf8(response.body().to_vec()).unwrap();
+    let words = |kind: &'static str| {
+        let lines = body.lines().filter(move |line| line.starts_with(kind));
+        lines.map(|line| line.split(' ').map(str::to_owned).collect::<Vec<_>>())
+    };
+    let session = words("o=").next().unwrap()[1].clone();
+    let streams = words("m=").map(|stream| stream[..3].join(" "));
+    let formats = words("m=").next().unwrap()[3..].to_vec();
+    (session, streams.collect(), direction(&body), formats)
 }
 
 /// UA-035: A second change of the same side has to wait for the first.

@@ -31,3 +31,4 @@ mod settings;
 mod shards;
 mod ways;
 mod web_sockets;
+mod wire;

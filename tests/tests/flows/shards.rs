@@ -3,8 +3,8 @@
 use crate::{
     network::{Net, SESSION, SETTLED},
     pki::Authority,
+    wire::Wire,
 };
-use bytes::Bytes;
 use futures_util::{
     FutureExt,
     future::{join, join_all},
@@ -13,18 +13,12 @@ use sipwright::{
     Account, BindError, Credentials, Registration, Server, ServerBuilder, Tls, UserAgent,
     auth::{Client, Digest, Users},
     endpoint::EndpointStats,
-    io::{BindToken, Flow, Protocol, Receive, StateMachine, Transmit},
-    message::{Request, Response, StatusCode},
+    message::{Request, StatusCode},
     proxy::{DestinationStatus, DispatchSet, Foreign, Inbound, Registrar},
-    runtime::{Driver, DriverHandle, Runtime},
+    runtime::Runtime,
     sim::{Host, Sim},
 };
-use std::{
-    collections::VecDeque,
-    net::SocketAddr,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -456,77 +450,6 @@ fn register(number: usize, cseq: u32) -> Request {
         5_000 + number % 8
     );
     Request::parse(text.into()).unwrap()
-}
-
-/// A peer whose messages are written by hand.
-struct Wire {
-    sim: Sim,
-    driver: DriverHandle<Datagrams, ()>,
-    local: SocketAddr,
-}
-
-#[derive(Default)]
-struct Datagrams {
-    out: VecDeque<Transmit>,
-    came: VecDeque<Bytes>,
-}
-
-impl Wire {
-    async fn open(sim: &Sim, name: &str) -> Self {
-        let host = sim.host(name);
-        let local = SocketAddr::from((host.ipv4(), 5060));
-        let driver = Driver::new(Arc::new(host), Datagrams::default(), ()).spawn();
-        let (token, protocol) = (BindToken(0), Protocol::Udp);
-        let bind = Transmit::Bind {
-            token,
-            protocol,
-            local,
-        };
-        let bound = driver.command(|datagrams, (), _| datagrams.out.push_back(bind));
-        bound.await.unwrap();
-        let sim = sim.clone();
-        Self { sim, driver, local }
-    }
-
-    /// Sends a request, and gives its response.
-    async fn ask(&self, host: &str, request: &Request) -> Response {
-        let remote = SocketAddr::from((self.sim.host(host).ipv4(), 5060));
-        let (flow, contents) = (Flow::udp(self.local, remote), request.to_bytes());
-        let datagram = Transmit::Datagram { flow, contents };
-        let sent = self
-            .driver
-            .command(|datagrams, (), _| datagrams.out.push_back(datagram));
-        sent.await.unwrap();
-        self.sim.sleep(SECOND / 10).await;
-        let came = self
-            .driver
-            .command(|datagrams, (), _| datagrams.came.pop_front());
-        Response::parse(came.await.unwrap().unwrap()).unwrap()
-    }
-}
-
-impl StateMachine for Datagrams {
-    type Event = ();
-
-    fn handle_receive(&mut self, _now: Instant, receive: Receive) {
-        if let Receive::Datagram { contents, .. } = receive {
-            self.came.push_back(contents);
-        }
-    }
-
-    fn handle_timeout(&mut self, _now: Instant) {}
-
-    fn poll_transmit(&mut self) -> Option<Transmit> {
-        self.out.pop_front()
-    }
-
-    fn poll_event(&mut self) -> Option<()> {
-        None
-    }
-
-    fn poll_timeout(&self) -> Option<Instant> {
-        None
-    }
 }
 
 /// Takes each call and waits for its end.
