@@ -136,6 +136,9 @@ impl AccountBuilder {
     }
 
     /// The servers that requests pass first, as a route. Defaults to none: the URI says where a request goes.
+    ///
+    /// While the account is registered, those that its registrar names in Service-Route follow (RFC 3608); of several
+    /// workers only the one that registered knows them.
     pub fn outbound(mut self, route: impl IntoIterator<Item = impl IntoUri>) -> Self {
         self.outbound = route.into_iter().map(IntoUri::into_uri).collect();
         self
