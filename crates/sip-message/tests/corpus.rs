@@ -72,6 +72,7 @@ fn read(folder: &Path, is_valid: impl Fn(&[&str]) -> bool) -> (usize, Vec<String
     (messages, wrong)
 }
 
+/// MSG-057.
 #[test]
 #[ignore = "needs a directory of messages, named by SIPWRIGHT_CORPUS"]
 fn every_valid_message_of_the_corpus_is_read_and_written_as_it_came() {

@@ -121,6 +121,7 @@ fn popping_a_via_takes_the_first_value_only() {
     assert_eq!(request.headers_mut().pop_front::<Via>(), None);
 }
 
+/// MSG-057.
 #[test]
 fn a_proxy_changes_what_it_must_and_nothing_else() {
     let mut request = invite();

@@ -136,6 +136,7 @@ fn round_trip<H: HeaderField + PartialEq + Debug>(text: &str) {
     assert_eq!(headers.get::<H>(), Some(Ok(read)), "{}", H::NAME);
 }
 
+/// MSG-057.
 #[test]
 fn every_typed_field_survives_writing_and_reading() {
     macro_rules! run {
@@ -501,11 +502,13 @@ fn apply(headers: &mut Headers, edit: &Edit) {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 512, rng_seed: proptest::test_runner::RngSeed::Fixed(3261), failure_persistence: None, ..ProptestConfig::default() })]
 
+    /// MSG-056.
     #[test]
     fn no_input_is_too_odd(bytes in soup()) {
         holds_for(bytes);
     }
 
+    /// MSG-056.
     #[test]
     fn no_damage_is_too_odd(bytes in damaged()) {
         holds_for(bytes);
@@ -549,6 +552,7 @@ proptest! {
         assert_eq!(again.param("x").flatten().as_deref(), Some(param.as_str()));
     }
 
+    /// MSG-057.
     #[test]
     fn edits_equal_the_naive_rebuild(edits in vec(edit(), 0..24)) {
         let lines = ["Via: SIP/2.0/UDP a, SIP/2.0/UDP b", "Subject: one", "Via: SIP/2.0/UDP c", "X-Own: 1", "Contact: <sip:a>", "X-Own: 2"];

@@ -245,7 +245,7 @@ fn a_wrong_password_uses_no_count_up() {
     assert_eq!(bench.check(&right.request()), granted());
 }
 
-/// The same request again while the store is still thinking.
+/// AUT-012: The same request again while the store is still thinking.
 #[test]
 fn a_replay_between_question_and_answer_is_seen() {
     let mut bench = Bench::new(realm());
