@@ -1,6 +1,7 @@
 //! One transport for several m= lines (RFC 9143).
 
-use crate::{Group, Media, Mid, SessionDescription};
+use crate::{BundleOnly, Group, Media, Mid, SessionDescription};
+use std::borrow::Cow;
 
 /// The m= lines that share a transport, the one first whose address counts; empty if there is no bundle.
 pub(crate) fn agreed(offer: &SessionDescription, answer: &SessionDescription) -> Vec<usize> {
@@ -32,6 +33,63 @@ pub(crate) fn lines(description: &SessionDescription) -> Vec<usize> {
     }
     lines
 }
+
+/// Whether a line is there within a bundle or not at all (RFC 9143 §6); its port is 0 then.
+pub(crate) fn is_bundle_only(media: &Media) -> bool {
+    media.is_rejected() && matches!(media.get::<BundleOnly>(), Some(Ok(_)))
+}
+
+/// An offer in which lines that are there only within its bundle have the transport that they share (RFC 9143 §7.3.2), and
+/// the line whose transport that is.
+pub(crate) fn shared(offer: &SessionDescription) -> (Cow<'_, SessionDescription>, Option<usize>) {
+    let lines = lines(offer);
+    let Some((&first, others)) = lines.split_first() else {
+        return (Cow::Borrowed(offer), None);
+    };
+    let mut shared = Cow::Borrowed(offer);
+    let Some(tagged) = offer
+        .media()
+        .get(first)
+        .filter(|media| !media.is_rejected())
+    else {
+        return (shared, Some(first));
+    };
+    for &index in others {
+        if !offer.media().get(index).is_some_and(is_bundle_only) {
+            continue;
+        }
+        let Some(media) = shared.to_mut().media_mut(index) else {
+            continue;
+        };
+        media.set_port(tagged.port());
+        if let Some(connection) = tagged.connection() {
+            media.set_connection(&connection);
+        }
+        let lacks = TRANSPORT.map(|name| media.attribute(name).is_none().then_some(name));
+        for attribute in tagged.attributes() {
+            // Octets that are no text are nothing of a transport.
+            if lacks.contains(&Some(attribute.name())) {
+                media
+                    .push_raw_attribute(attribute.name(), attribute.value())
+                    .ok();
+            }
+        }
+    }
+    (shared, Some(first))
+}
+
+/// What belongs to the transport, and stands at the first line alone (RFC 8859 §5).
+const TRANSPORT: [&str; 9] = [
+    "fingerprint",
+    "setup",
+    "tls-id",
+    "ice-ufrag",
+    "ice-pwd",
+    "ice-options",
+    "candidate",
+    "rtcp",
+    "rtcp-mux",
+];
 
 pub(crate) fn mid(media: &Media) -> Option<String> {
     match media.get::<Mid>() {

@@ -6,7 +6,7 @@ use crate::{
     describe::turned_down,
     slot::{Slot, assign},
 };
-use std::net::IpAddr;
+use std::{borrow::Cow, net::IpAddr};
 
 /// One party's side of a session: what it said last, what is in force, and whether an offer of its own is outstanding.
 ///
@@ -152,13 +152,27 @@ impl Session {
                 session: self.slots.len(),
             });
         }
+        let (shared, tagged) = match capabilities.bundle {
+            true => bundle::shared(offer),
+            false => (Cow::Borrowed(offer), None),
+        };
+        let (said, offer) = (offer, &*shared);
         let mut slots = self.slots.clone();
         end_duplicates(&mut slots, |_| true);
         slots.resize_with(offer.media().len(), Slot::default);
         let mut description = self.head(capabilities);
         let mut accepted = 0;
         for (index, theirs) in offer.media().iter().enumerate() {
-            let capability = assign(&mut slots, index, offer, capabilities);
+            let is_alone = || {
+                let first = tagged.and_then(|first| description.media().get(first));
+                first.is_none_or(Media::is_rejected)
+            };
+            // RFC 9143 §7.3.3: what is there only within a bundle goes with its first line.
+            let is_only = said.media().get(index).is_some_and(bundle::is_bundle_only);
+            let capability = match is_only && is_alone() {
+                true => None,
+                false => assign(&mut slots, index, offer, capabilities),
+            };
             let ours = capability.and_then(|capability| {
                 slots[index].answer(offer, theirs, capabilities, capability)
             });
@@ -185,7 +199,7 @@ impl Session {
         let negotiated = negotiated(&description, offer, true);
         self.slots = slots;
         self.local = Some(description.clone());
-        self.remote = Some(offer.clone());
+        self.remote = Some(shared.into_owned());
         Ok((description, negotiated))
     }
 
@@ -249,7 +263,7 @@ impl Session {
         self.local.as_ref()
     }
 
-    /// The peer's description that is in force.
+    /// The peer's description that is in force; a line that was offered only within a bundle has the transport it shares.
     pub const fn remote(&self) -> Option<&SessionDescription> {
         self.remote.as_ref()
     }

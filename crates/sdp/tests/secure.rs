@@ -358,6 +358,44 @@ fn a_bundle_shares_the_transport_of_its_first_line() {
     );
 }
 
+/// SDP-023: RFC 9143 §7.3.2, §7.3.3: a line that is there only within the bundle has port 0 and the transport of the first;
+/// who bundles takes it, and whoever does not, or not that first line, turns it down.
+#[test]
+fn a_line_that_is_there_only_within_a_bundle_goes_with_its_first() {
+    let offer = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\na=group:BUNDLE a v\r\n\
+        m=audio 4000 RTP/AVP 0\r\na=mid:a\r\na=rtcp-mux\r\n\
+        m=video 0 RTP/AVP 31\r\na=mid:v\r\na=bundle-only\r\nm=video 0 RTP/AVP 31\r\na=mid:w\r\na=bundle-only\r\n";
+    let offer = SessionDescription::parse(offer).unwrap();
+    let audio = || MediaCapabilities::audio(5_000);
+    let video = || {
+        let video = MediaCapabilities::new("video", 5_002).unwrap();
+        video.codecs([Codec::new("H261", 90_000).unwrap()])
+    };
+    let bob = |bundle| Capabilities::new([192, 0, 2, 2].into()).bundle(bundle);
+    let ports = |answer: &SessionDescription| -> Vec<u16> {
+        answer.media().iter().map(|media| media.port()).collect()
+    };
+    let mut session = Session::new(1);
+    let both = bob(true).media(audio()).media(video());
+    let (answer, seen) = session.answer(&offer, &both).unwrap();
+    assert_eq!(ports(&answer), [5_000, 5_000, 0]);
+    let group = answer.get::<Group>().unwrap().unwrap();
+    assert_eq!(group.mids, ["a", "v"]);
+    assert!(answer.media()[1].attribute("bundle-only").is_none());
+    let video_seen = seen.media()[1].as_ref().unwrap();
+    assert_eq!(video_seen.remote(), Some("192.0.2.1:4000".parse().unwrap()));
+    assert_eq!(video_seen.remote_rtcp(), video_seen.remote());
+    assert_eq!(video_seen.bundled_with(), Some(0));
+    assert!(seen.media()[2].is_none(), "it is in no bundle");
+
+    let apart = bob(false).media(audio()).media(video());
+    let (answer, _) = Session::new(1).answer(&offer, &apart).unwrap();
+    assert_eq!(ports(&answer), [5_000, 0, 0]);
+    let without_first = bob(true).media(video());
+    let refused = Session::new(1).answer(&offer, &without_first);
+    assert_eq!(refused.err(), Some(OfferError::NothingAcceptable));
+}
+
 /// RFC 3264 §5: an INVITE without an offer makes the callee offer, with the same rules.
 #[test]
 fn a_late_offer_is_an_offer() {
