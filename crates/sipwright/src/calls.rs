@@ -1,5 +1,6 @@
 //! The calls of one user agent, between their core, their media and their handles.
 
+mod plain_audio;
 mod session;
 
 pub(crate) use session::Change;
@@ -177,7 +178,7 @@ impl Calls {
         if !has_offer(invite) {
             return None;
         }
-        if session::is_plain_audio(invite.body()) {
+        if plain_audio::is_plain_audio(invite.body()) {
             return None;
         }
         session::anywhere(&self.preferences)
