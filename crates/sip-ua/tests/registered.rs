@@ -15,8 +15,8 @@ use sip_ua::{CallId, CallOptions, Event, Identity, RegistrationOptions, RequestO
 
 type Seen = Rc<RefCell<Vec<Request>>>;
 
-/// Alice, and a server that binds her and takes her calls; its n-th answer to a REGISTER has the n-th of these lines more.
-/// What it was sent.
+/// Alice, and a server that binds her and takes her calls; its n-th answer to a REGISTER has the n-th of these lines more,
+/// and is a 503 where they say when to come again. What it was sent.
 fn with_server(lines: &'static [&'static [(HeaderName, &'static str)]]) -> (Net, Seen) {
     let seen = Seen::default();
     let noted = seen.clone();
@@ -39,7 +39,14 @@ fn with_server(lines: &'static [&'static [(HeaderName, &'static str)]]) -> (Net,
             Method::REGISTER => {
                 let contact = request.headers().get::<Contact>().unwrap().unwrap();
                 let mut ok = ok.header(contact).build();
-                for (name, value) in lines.get(bound).copied().unwrap_or_default() {
+                let lines = lines.get(bound).copied().unwrap_or_default();
+                if lines
+                    .iter()
+                    .any(|(name, _)| *name == HeaderName::RETRY_AFTER)
+                {
+                    ok.set_status(StatusCode::SERVICE_UNAVAILABLE);
+                }
+                for (name, value) in lines {
                     let value = HeaderValue::from_static(value);
                     ok.headers_mut().push_raw(name.clone(), value);
                 }
@@ -177,6 +184,30 @@ fn the_service_route_leads_requests_while_one_is_registered() {
     {
         assert!(!register.headers().contains::<Route>());
     }
+    net.assert_nothing_is_left();
+}
+
+/// UA-087: RFC 3608 §6.1: a registrar that is busy takes nothing back, but what has expired is over.
+#[test]
+fn the_service_route_ends_with_the_binding() {
+    let (mut net, seen) = with_server(&[
+        &[(HeaderName::SERVICE_ROUTE, "<sip:192.0.2.2;lr>")],
+        &[(HeaderName::RETRY_AFTER, "200")],
+        &[(HeaderName::RETRY_AFTER, "200")],
+    ]);
+    let registration = net
+        .ua(ALICE, |ua, cx| {
+            ua.register(cx, &her(), RegistrationOptions::new())
+        })
+        .unwrap();
+    net.until(ALICE, registered);
+    for expected in [&["sip:192.0.2.2;lr"][..], &NONE] {
+        net.until(ALICE, |event| {
+            matches!(event, Event::RegistrationRetrying { .. }).then_some(())
+        });
+        assert_eq!(route_of_a_call(&mut net, &seen, &her()), expected);
+    }
+    net.ua(ALICE, |ua, _| ua.leave(registration)).unwrap();
     net.assert_nothing_is_left();
 }
 
