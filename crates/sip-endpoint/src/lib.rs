@@ -122,6 +122,7 @@ mod redaction;
 mod respond;
 mod search;
 mod stack;
+mod stats;
 mod table;
 #[cfg(feature = "tls")]
 mod tls;
@@ -134,7 +135,7 @@ pub use acknowledge::AckId;
 pub use config::EndpointConfig;
 pub use domains::Domains;
 pub use draft::{ContactTemplate, Draft, RecordRouteTemplate};
-pub use endpoint::{Endpoint, EndpointStats};
+pub use endpoint::Endpoint;
 pub use event::{Attempt, AttemptFailure, Event, Failure};
 pub use keep_alive::KeepAlive;
 pub use names::View;
@@ -156,3 +157,4 @@ pub use sip_transport::{PeerIdentity, Tls};
 #[cfg(feature = "ws")]
 pub use sip_transport::{Refusal, Upgrade, WebSocketConfig};
 pub use stack::{Stack, StackEvent};
+pub use stats::EndpointStats;

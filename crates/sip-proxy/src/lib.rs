@@ -119,6 +119,7 @@ mod proxy;
 mod route;
 mod stats;
 mod token;
+mod upstream;
 
 pub use choice::Candidate;
 pub use config::{CancelUnanswered, Foreign, ProxyConfig, UnmatchedCancel};
