@@ -41,9 +41,9 @@
 //! the whole grammar; tests hold the two together.
 //!
 //! Every grammar is scanned by hand over one table of byte classes, also where a value is rarely read. There is no parser
-//! combinator (nom) for those: nearly all header fields are of ten families that share their scanners with the fields that routing
-//! reads, and the few others have grammars of a dozen lines; a second way to read the same would be more code, and errors
-//! would have to be translated.
+//! combinator (nom) for those: nearly all header fields are of ten families that share their scanners with the fields
+//! that routing reads, and the few others have grammars of a dozen lines; a second way to read the same would be more
+//! code, and errors would have to be translated.
 //!
 //! The crate needs `std`. Nothing in it must: its dependencies build without, and of `std` itself only [`headers::Date`] takes
 //! what `core` and `alloc` lack, the system's time. But `no_std` is not free: some thirty files would import what the prelude of

@@ -256,8 +256,8 @@ impl Plan {
         self
     }
 
-    /// The timers of every branch without [its own](Target::timers): T1, T2, T4, how long a target may be silent, and Timer C. Defaults to those of the
-    /// endpoint, and to [`ProxyConfig::timer_c`](crate::ProxyConfig::timer_c).
+    /// The timers of every branch without [its own](Target::timers): T1, T2, T4, how long a target may be silent, and
+    /// Timer C. Defaults to those of the endpoint, and to [`ProxyConfig::timer_c`](crate::ProxyConfig::timer_c).
     pub fn timers(mut self, timers: Timers) -> Self {
         self.manner.timers = Some(Box::new(timers));
         self

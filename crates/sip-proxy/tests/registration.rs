@@ -11,13 +11,6 @@ use sip_message::{
 use sip_registrar::Terms;
 use std::time::Duration;
 
-fn two() -> World {
-    let mut world = World::new();
-    world.host("alice", "10.0.0.2:5060");
-    world.host("bob", "10.0.0.3:5060");
-    world
-}
-
 /// REG-001 and REG-007: RFC 3665 §2.1.
 #[test]
 fn a_new_registration_is_challenged_then_accepted() {

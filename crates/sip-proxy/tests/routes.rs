@@ -18,13 +18,6 @@ fn record_routes(request: &Request) -> Vec<Uri> {
         .collect()
 }
 
-fn two() -> World {
-    let mut world = World::new();
-    world.host("alice", "10.0.0.2:5060");
-    world.host("bob", "10.0.0.3:5060");
-    world
-}
-
 /// Registers over a stream that bob opens, behind which nobody can reach him.
 fn bob_over_tcp(world: &mut World) -> sip_io::Flow {
     let flow = world.connect("bob");

@@ -47,6 +47,14 @@ pub(crate) struct World {
 
 pub(crate) const SERVER: &str = "10.0.0.1:5060";
 
+/// One network with alice and bob on it.
+pub(crate) fn two() -> World {
+    let mut world = World::new();
+    world.host("alice", "10.0.0.2:5060");
+    world.host("bob", "10.0.0.3:5060");
+    world
+}
+
 impl World {
     /// A server for `example.com` without authentication.
     pub(crate) fn new() -> Self {
@@ -121,6 +129,12 @@ impl World {
         });
         world.settle();
         world
+    }
+
+    /// An INVITE of alice's.
+    pub(crate) fn invite(&mut self, uri: &str) -> Draft {
+        self.message("alice", "INVITE", uri)
+            .line("Contact: <sip:alice@10.0.0.2>")
     }
 
     /// A host of the network.
