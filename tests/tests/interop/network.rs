@@ -1,25 +1,42 @@
 //! Ports that are free, and network namespaces that end with their test.
 
 use std::fs::File;
-use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsFd;
-use std::process::Command;
-use std::thread;
+use std::process::{self, Command};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::{io, thread};
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::process::{installed, run, unique};
 
-/// A port on 127.0.0.1 that is free for UDP and TCP.
+/// A port on loopback, free for UDP and TCP of both families, that nobody in this process was given before. It is even, and
+/// the next few are nobody else's either.
+///
+/// It is below those that systems hand out by themselves, so that no other socket gets it before its server does.
 pub fn free_port() -> u16 {
-    (0..100)
-        .find_map(|_| {
-            let stream = TcpListener::bind("127.0.0.1:0").ok()?;
-            let port = stream.local_addr().ok()?.port();
-            UdpSocket::bind(("127.0.0.1", port)).ok()?;
-            Some(port)
-        })
-        .expect("the system has a free port")
+    static TURN: AtomicU16 = AtomicU16::new(0);
+    // Another process of these tests begins elsewhere.
+    let first = (process::id() % u32::from(PLACES)) as u16;
+    (0..PLACES)
+        .map(|_| TURN.fetch_add(1, Ordering::Relaxed) % PLACES)
+        .map(|turn| 10_000 + (first + turn) % PLACES * 8)
+        .find(|port| is_free(*port))
+        .expect("some port is free")
+}
+
+const PLACES: u16 = 600;
+
+fn is_free(port: u16) -> bool {
+    let addresses: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+    // Where there is no IPv6 nobody has its ports.
+    let is_taken = |error: io::Error| error.kind() == io::ErrorKind::AddrInUse;
+    addresses.into_iter().all(|address| {
+        let stream = TcpListener::bind((address, port)).err();
+        let datagrams = UdpSocket::bind((address, port)).err();
+        !stream.is_some_and(is_taken) && !datagrams.is_some_and(is_taken)
+    })
 }
 
 /// A network namespace with one address of its own; deleted when dropped.

@@ -51,12 +51,7 @@ impl Sipp {
             [0x1E, 0x0B, 0x0B, 0x1E, 0x9E, 0x8B, 0x8B, 0x9E].repeat(5000),
         );
         // its media sockets are this port and the next ones
-        command.args([
-            "-p",
-            &port.to_string(),
-            "-mp",
-            &(free_port() & !1).to_string(),
-        ]);
+        command.args(["-p", &port.to_string(), "-mp", &free_port().to_string()]);
         let process = Process::start(name, command, &folder);
         Self {
             process,
