@@ -27,6 +27,7 @@ mod event;
 mod inbound;
 mod registration;
 mod request;
+mod stats;
 mod table;
 mod user_agent;
 
@@ -40,4 +41,5 @@ pub use event::{
 pub use registration::{KeepAlivePolicy, RegistrationOptions};
 pub use request::RequestOptions;
 pub use sip_dialog::DialogKey;
-pub use user_agent::{UaStats, UserAgent};
+pub use stats::UaStats;
+pub use user_agent::UserAgent;
