@@ -99,18 +99,8 @@ impl Proxy {
                 Some(found.0)
             });
             if !keeps_secure(&context.request, &target.uri) {
-                let refusal = context
-                    .request
-                    .response(StatusCode::TEMPORARILY_UNAVAILABLE)
-                    .to_tag(cx.tag_for(context.server));
-                let agent = context.request.uri().host().to_string();
-                let warning = Warning::new(SIPS_NOT_ALLOWED, &agent, "SIPS Not Allowed");
-                let refusal = warning
-                    .into_iter()
-                    .fold(refusal, |refusal, warning| refusal.header(warning));
-                context
-                    .outcomes
-                    .add(Outcome::Received(Box::new(refusal.build())));
+                let refusal = not_by_sips(cx, context);
+                context.outcomes.add(Outcome::Received(Box::new(refusal)));
                 continue;
             }
             let can_locate = cx.can_locate(&target.uri);
@@ -165,7 +155,6 @@ impl Proxy {
         };
         let is_invite = context.is_invite;
         let stage = context.stage;
-        let (ring_on, relay_100) = (context.manner.ring_on, context.manner.relay_100);
         let Some(branch) = context.branch_mut(request) else {
             return;
         };
@@ -178,31 +167,7 @@ impl Proxy {
         response.headers_mut().pop_front::<Via>();
         let for_upstream = response.headers().contains::<Via>();
         if status.is_provisional() {
-            branch.heard = true;
-            let rings = status != StatusCode::TRYING;
-            // RFC 3261 §16.7 step 2.
-            if rings
-                && !(branch.rings && ring_on)
-                && let Some(timer) = branch.timer_c.take()
-            {
-                self.timers.cancel(timer);
-                branch.timer_c = Some(self.timers.insert(cx.now + branch.c, Due::C(request)));
-            }
-            branch.rings |= rings;
-            // RFC 4320 §4.1: nothing but 100 is provisional outside INVITE.
-            let wanted =
-                is_invite && verdict != Verdict::Ignored && matches!(stage, Stage::Relaying { .. });
-            if !for_upstream || !wanted {
-                return;
-            }
-            if let Some(uri) = branch.told.clone() {
-                let response = Box::new(response.clone());
-                self.events
-                    .push_back(Event::Provisional { id, uri, response });
-            }
-            if rings || relay_100 {
-                self.send_upstream(cx, id, response);
-            }
+            self.provisional_received(cx, id, request, response);
             return;
         }
         branch.pending = false;
@@ -244,6 +209,48 @@ impl Proxy {
             self.cancel_branches(cx, id, Verdict::AsIs, Why::Refused(status));
         }
         self.advance(cx, id);
+    }
+
+    /// A provisional response, without our Via.
+    fn provisional_received(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: ProxyId,
+        request: RequestId,
+        response: Response,
+    ) {
+        let Some(context) = self.contexts.get_mut(id) else {
+            return;
+        };
+        let relaying = context.is_invite && matches!(context.stage, Stage::Relaying { .. });
+        let (ring_on, relay_100) = (context.manner.ring_on, context.manner.relay_100);
+        let Some(branch) = context.branch_mut(request) else {
+            return;
+        };
+        branch.heard = true;
+        let rings = response.status() != StatusCode::TRYING;
+        // RFC 3261 §16.7 step 2.
+        if rings
+            && !(branch.rings && ring_on)
+            && let Some(timer) = branch.timer_c.take()
+        {
+            self.timers.cancel(timer);
+            branch.timer_c = Some(self.timers.insert(cx.now + branch.c, Due::C(request)));
+        }
+        branch.rings |= rings;
+        // RFC 4320 §4.1: nothing but 100 is provisional outside INVITE. Without a Via it is for nobody upstream.
+        let wanted = relaying && branch.verdict != Verdict::Ignored;
+        if !wanted || !response.headers().contains::<Via>() {
+            return;
+        }
+        if let Some(uri) = branch.told.clone() {
+            let response = Box::new(response.clone());
+            self.events
+                .push_back(Event::Provisional { id, uri, response });
+        }
+        if rings || relay_100 {
+            self.send_upstream(cx, id, response);
+        }
     }
 
     /// RFC 3261 §16.7 step 5: every 2xx to an INVITE goes upstream at once, and so does the first to anything else.
@@ -471,6 +478,20 @@ fn watched(now: Instant, id: ProxyId, branch: &mut Branch, response: &Response) 
         finding,
         status: Some(status),
     })
+}
+
+/// What a target of another scheme comes to for a `sips` request (RFC 5630 §5.3).
+fn not_by_sips(cx: &Context<'_>, context: &ResponseContext) -> Response {
+    let request = &context.request;
+    let refusal = request
+        .response(StatusCode::TEMPORARILY_UNAVAILABLE)
+        .to_tag(cx.tag_for(context.server));
+    let agent = request.uri().host().to_string();
+    let warning = Warning::new(SIPS_NOT_ALLOWED, &agent, "SIPS Not Allowed");
+    let refusal = warning
+        .into_iter()
+        .fold(refusal, |refusal, warning| refusal.header(warning));
+    refusal.build()
 }
 
 /// One copy of a request (RFC 3261 §16.6); `None` for a target that has no way.
