@@ -111,6 +111,7 @@ mod breadth;
 mod choice;
 mod config;
 mod context;
+mod copy;
 mod dispatch;
 mod event;
 mod inbound;
